@@ -1,1 +1,45 @@
+//! A Kafka client without an allocator: protocol, record batches, fixed pools and a producer.
+//!
+//! `no_std` and sans-IO: this crate knows no socket, no clock, no executor and no heap. A side brings storage, a lock
+//! and a clock ([`Platform`]) and a network ([`Io`]); ready-made are `demitasse-io-std` for tokio and, to come,
+//! `demitasse-io-embassy` for embassy.
+//!
+//! Each folder is a layer and uses only those above it: [`wire`], [`protocol`], [`records`], `pool`, `cluster`,
+//! `connection`, `producer`, `client`. `docs/architecture.md` in the repository has the map and the reasons.
+//!
+//! # Features
+//! - `log`, `defmt`: where log lines go; at most one of them, none by default.
+//! - `crc-table-1k`: a table of 1 KiB for CRC-32C instead of 64 bytes, twice as fast.
+
 #![no_std]
+#![forbid(unsafe_code)]
+#![allow(async_fn_in_trait, reason = "whether futures are Send follows from the side's concrete types")]
+
+#[macro_use]
+mod fmt;
+
+mod client;
+mod cluster;
+mod connection;
+mod pool;
+mod producer;
+pub mod protocol;
+pub mod records;
+pub mod time;
+pub mod wire;
+
+pub use client::{GatherWrite, Io, Producer, Scratch, Stream};
+pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
+pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
+pub use embedded_io_async;
+pub use heapless;
+pub use pool::{Link, Waiter};
+pub use producer::{
+    Acks, Batch, Capacities, CapacityError, Config, ConfigError, Counters, Delivery, DeliveryError, DeliveryFailure,
+    Destination, Failure, Fault, Lock, MemoryPlan, Outcome, PartitionQueue, Partitioner, Platform, Pool, PropertyError,
+    Reason, Receipt, Record, SendError, Setting, Sizing, StartError, State, Tables, Topic, TopicError, Usage,
+    WaitersFull,
+};
+pub use protocol::ErrorCode;
+pub use records::Header;
+pub use time::{Clock, Instant};

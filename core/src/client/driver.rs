@@ -1,0 +1,250 @@
+//! The driver: the state's decisions, carried out over an [`Io`].
+//!
+//! One future for time and one for each connection slot. They may be joined in one task or run on many threads. Each
+//! may be dropped at any await: buffers come home, and what was outstanding on its connection is sent again over
+//! another, or by the same slot once it is run again.
+
+use super::{GatherWrite, Io, Producer, Stream};
+use crate::connection::ConnectionError;
+use crate::producer::{GATHER, Next, Order, Outgoing, Platform};
+use crate::records;
+use crate::time::Instant;
+use core::future::{Future, poll_fn};
+use core::ops::DerefMut;
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use embedded_io_async::{Error, ErrorKind, Read};
+
+/// What one connection needs for its bytes; as large as [`crate::Capacities`] says.
+pub struct Scratch<'a> {
+    /// Requests are put together here, but for the batches.
+    pub frame: &'a mut [u8],
+    /// Responses stream through here.
+    pub receive: &'a mut [u8],
+}
+
+impl<P: Platform> Producer<P> {
+    /// Runs everything that time does. Ends when the producer is closed.
+    ///
+    /// # Cancellation
+    /// Dropped, nothing expires and nothing lingers to its end until it is run again.
+    pub async fn run_clock(&self, io: &impl Io) {
+        loop {
+            let tick = poll_fn(|cx| {
+                let mut replaced = None;
+                let until = self.with(|view| view.tick(self.now(), cx.waker(), &mut replaced));
+                drop(replaced);
+                Poll::Ready(until)
+            });
+            let Some(until) = tick.await else { return };
+            // Any wake of the task means: look again. Nothing is remembered between looks.
+            let mut asleep = false;
+            let woken = pin!(poll_fn(|_| {
+                if core::mem::replace(&mut asleep, true) { Poll::Ready(()) } else { Poll::Pending }
+            }));
+            if until == Instant::NEVER {
+                woken.await;
+            } else {
+                first_of(woken, pin!(io.sleep_until(until))).await;
+            }
+        }
+    }
+
+    /// Serves one connection slot: connects where the state says to, writes and reads, and begins anew when the
+    /// connection ends. Ends when the producer is closed.
+    ///
+    /// # Cancellation
+    /// Dropped, its connection ends; what was outstanding on it is sent again.
+    pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
+        let Scratch { frame, receive } = scratch;
+        loop {
+            let order = poll_fn(|cx| {
+                let mut replaced = None;
+                let order = self.with(|view| view.order(slot, receive, cx.waker(), &mut replaced));
+                drop(replaced);
+                if let Order::Wait = order { Poll::Pending } else { Poll::Ready(order) }
+            });
+            let Order::Open { host, port } = order.await else { return };
+            let lost = Lost { producer: self, slot };
+            let host = receive.get(..host).and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("");
+            let error = match self.connect(io, slot, host, port).await {
+                Ok(mut stream) => {
+                    self.with(|view| view.opened(slot));
+                    let (reader, writer) = stream.split();
+                    let mut error = ConnectionError::Closed;
+                    {
+                        let write = async { self.write(io, slot, writer, frame).await };
+                        let read = async { self.read(io, slot, reader, receive).await };
+                        let closing = self.closing(slot);
+                        let (mut write, mut read, mut closing) = (pin!(write), pin!(read), pin!(closing));
+                        poll_fn(|cx| {
+                            for end in [closing.as_mut().poll(cx), read.as_mut().poll(cx), write.as_mut().poll(cx)] {
+                                if let Poll::Ready(end) = end {
+                                    error = end;
+                                    return Poll::Ready(());
+                                }
+                            }
+                            Poll::Pending
+                        })
+                        .await;
+                    }
+                    error
+                }
+                Err(error) => error,
+            };
+            core::mem::forget(lost);
+            self.with(|view| view.closed(slot, error, self.now()));
+        }
+    }
+
+    async fn connect<I: Io>(&self, io: &I, slot: usize, host: &str, port: u16) -> Result<I::Stream, ConnectionError> {
+        let mut result = Err(ConnectionError::Closed);
+        {
+            let connect = async { result = io.connect(host, port).await };
+            let closing = async {
+                self.closing(slot).await;
+            };
+            first_of(pin!(connect), pin!(closing)).await;
+        }
+        result
+    }
+
+    /// Ends when the state wants the slot's stream to end.
+    async fn closing(&self, slot: usize) -> ConnectionError {
+        poll_fn(|cx| {
+            let mut replaced = None;
+            let closing = self.with(|view| view.closing(slot, cx.waker(), &mut replaced));
+            drop(replaced);
+            closing.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    async fn write(
+        &self,
+        io: &impl Io,
+        slot: usize,
+        mut writer: impl GatherWrite,
+        frame: &mut [u8],
+    ) -> ConnectionError {
+        loop {
+            // Woken for whatever reason it looks again; `closing` has left the waker in the state.
+            let next = poll_fn(|_| match self.with(|view| view.next(slot, self.now(), frame)) {
+                Next::Wait => Poll::Pending,
+                Next::Write(outgoing) => Poll::Ready(Job { producer: self, outgoing }),
+            });
+            let mut job = next.await;
+            job.seal(|bytes| io.crc32c(bytes));
+            let mut pieces = [&[][..]; 2 * GATHER + 1];
+            let count = job.pieces(frame, &mut pieces);
+            if let Err(error) = writer.write_gathered(pieces.get(..count).unwrap_or(&[])).await {
+                return lost(error.kind());
+            }
+            drop(job);
+            self.with(|view| view.written(slot, self.now()));
+        }
+    }
+
+    async fn read(&self, io: &impl Io, slot: usize, mut reader: impl Read, receive: &mut [u8]) -> ConnectionError {
+        let mut have = 0;
+        loop {
+            let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
+                // One item of a response fills the buffer: no broker that is one sends that.
+                return ConnectionError::Protocol;
+            };
+            match reader.read(free).await {
+                Ok(0) => return ConnectionError::Closed,
+                Ok(count) => have += count,
+                Err(error) => return lost(error.kind()),
+            }
+            let bytes = receive.get(..have).unwrap_or(&[]);
+            let mut delivered = |micros, records| io.delivered(micros, records);
+            match self.with(|view| view.receive(slot, bytes, self.now(), &mut delivered)) {
+                Ok(used) => {
+                    receive.copy_within(used..have, 0);
+                    have -= used;
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+}
+
+fn lost(kind: ErrorKind) -> ConnectionError {
+    match kind {
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => ConnectionError::Closed,
+        kind => ConnectionError::Io(kind),
+    }
+}
+
+/// Tells the state that a slot's stream is gone, should the driver be dropped.
+struct Lost<'a, P: Platform> {
+    producer: &'a Producer<P>,
+    slot: usize,
+}
+
+impl<P: Platform> Drop for Lost<'_, P> {
+    fn drop(&mut self) {
+        let now = self.producer.now();
+        self.producer.with(|view| view.closed(self.slot, ConnectionError::Closed, now));
+    }
+}
+
+/// Batches in the hands of a connection. It owns their buffers; dropped, at any await, it puts them back.
+struct Job<'a, P: Platform> {
+    producer: &'a Producer<P>,
+    outgoing: Outgoing<P::Buffer>,
+}
+
+impl<P: Platform> Job<'_, P> {
+    fn seal(&mut self, mut crc: impl FnMut(&[u8]) -> u32) {
+        for batch in self.outgoing.batches.iter_mut().flatten() {
+            if let Some(sealing) = batch.seal.take()
+                && let Some(bytes) = batch.buffer.deref_mut().get_mut(..batch.length as usize)
+            {
+                records::seal(bytes, &sealing, &mut crc);
+            }
+        }
+    }
+
+    /// The bytes to be written, in order, and how many pieces they are.
+    fn pieces<'b>(&'b self, frame: &'b [u8], pieces: &mut [&'b [u8]; 2 * GATHER + 1]) -> usize {
+        let (mut count, mut from) = (0, 0);
+        let mut push = |piece: &'b [u8]| {
+            if let Some(place) = pieces.get_mut(count).filter(|_| !piece.is_empty()) {
+                *place = piece;
+                count += 1;
+            }
+        };
+        for batch in self.outgoing.batches.iter().flatten() {
+            let to = batch.frame_before as usize;
+            push(frame.get(from..to).unwrap_or(&[]));
+            push(batch.buffer.get(..batch.length as usize).unwrap_or(&[]));
+            from = to;
+        }
+        push(frame.get(from..self.outgoing.frame_bytes).unwrap_or(&[]));
+        count
+    }
+}
+
+impl<P: Platform> Drop for Job<'_, P> {
+    fn drop(&mut self) {
+        let batches = &mut self.outgoing.batches;
+        if batches.iter().any(Option::is_some) {
+            self.producer.with(|view| {
+                for batch in batches.iter_mut().filter_map(Option::take) {
+                    view.put_back(batch.slot, batch.generation, batch.buffer);
+                }
+            });
+        }
+    }
+}
+
+/// Until one of them ends. By pinned reference: by value an `async fn` would hold each of them twice.
+async fn first_of(mut a: Pin<&mut impl Future<Output = ()>>, mut b: Pin<&mut impl Future<Output = ()>>) {
+    poll_fn(|cx| {
+        let ready = a.as_mut().poll(cx).is_ready() || b.as_mut().poll(cx).is_ready();
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}

@@ -1,0 +1,61 @@
+//! What the driver needs from the world: streams, sleep, and if there is one a faster CRC.
+//!
+//! No `Send` bound anywhere: whether a driver may move between threads follows from the concrete types of a side.
+
+use crate::connection::ConnectionError;
+use crate::time::Instant;
+use embedded_io_async::{Read, Write};
+
+/// The world, for one client.
+pub trait Io {
+    /// A connection to a broker.
+    type Stream: Stream;
+
+    /// Connects to `host` (a name or an address) and `port`. If the name has several addresses, each is tried.
+    ///
+    /// The driver drops the future when `socket.connection.setup.timeout.ms` has passed; nothing may be left behind.
+    async fn connect(&self, host: &str, port: u16) -> Result<Self::Stream, ConnectionError>;
+
+    /// Waits until the clock shows `at`. It may be [`Instant::NEVER`]: then it does not end.
+    async fn sleep_until(&self, at: Instant);
+
+    /// CRC-32C (Castagnoli) of a batch. The default is the core's own table; a side with a better one uses it.
+    fn crc32c(&self, bytes: &[u8]) -> u32 {
+        crate::records::crc32c::crc32c(bytes)
+    }
+
+    /// A batch of `records` was acknowledged `micros` microseconds after it was opened. For whoever keeps statistics;
+    /// called with the state locked, so it must be short and must not call the client.
+    fn delivered(&self, micros: u64, records: u32) {
+        let _ = (micros, records);
+    }
+}
+
+/// A connection that splits into its two directions.
+pub trait Stream {
+    /// The direction from the broker. Its `read` must be cancel-safe: a dropped future has taken no byte.
+    type Reader<'a>: Read
+    where
+        Self: 'a;
+    /// The direction to the broker.
+    type Writer<'a>: GatherWrite
+    where
+        Self: 'a;
+
+    /// Both directions at once.
+    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+}
+
+/// Writing pieces that lie apart.
+///
+/// Nothing is flushed: on TCP a written byte is on its way. A side that buffers (TLS) flushes at the end of each call.
+pub trait GatherWrite: Write {
+    /// Writes all of `pieces`, in order. The default writes one after the other; a side whose network takes many at
+    /// once should.
+    async fn write_gathered(&mut self, pieces: &[&[u8]]) -> Result<(), Self::Error> {
+        for piece in pieces {
+            self.write_all(piece).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! The handle that users call, and the driver that runs the state over an [`Io`].
+
+mod driver;
+mod io;
+mod wait;
+
+pub use driver::Scratch;
+pub use io::{GatherWrite, Io, Stream};
+
+use crate::producer::{
+    Config, Counters, Delivery, DeliveryError, Destination, Lock, MemoryPlan, Platform, Receipt, Record, Refused,
+    SendError, StartError, State, Topic, TopicError, View, record_bytes,
+};
+use crate::time::{Clock, Instant};
+use core::future::poll_fn;
+use core::task::Poll;
+use core::time::Duration;
+use wait::{DeliverySeat, RoomSeat};
+
+/// A producer: what all handles and the driver share. On a device behind a `&'static`, on a server behind an `Arc`.
+///
+/// Every method takes the state for a moment and never while it waits. A driver must run beside it:
+/// [`Producer::run_clock`] and, for each connection slot, [`Producer::run_connection`].
+pub struct Producer<P: Platform> {
+    lock: P::Lock,
+    clock: P::Clock,
+}
+
+impl<P: Platform> Producer<P> {
+    /// A producer over storage that is locked in `lock`. It takes nothing before it is started.
+    pub const fn new(lock: P::Lock, clock: P::Clock) -> Self {
+        Producer { lock, clock }
+    }
+
+    /// Hands the batch buffers over. Before the start, once.
+    pub fn lend(&self, buffers: impl Iterator<Item = P::Buffer>) {
+        let mut buffers = buffers;
+        self.with(|view| view.lend(&mut buffers));
+    }
+
+    /// Checks settings and capacities against each other and begins. `bootstrap` are the hosts and ports to start
+    /// from; `random` must differ from start to start, so that retries of many clients do not coincide.
+    pub fn start(
+        &self,
+        config: &Config,
+        bootstrap: &[(&str, u16)],
+        scratch: (usize, usize),
+        random: u32,
+    ) -> Result<(), StartError> {
+        self.with(|view| view.start(config, bootstrap, scratch, random))
+    }
+
+    /// The topic of this name, for [`Producer::send`]. It takes a place in the table, for good; metadata is asked for
+    /// it from now on. Asking again for the same topic costs only the search.
+    ///
+    /// # Errors
+    /// The name is illegal or too long, or all places are taken. Whether the topic exists shows later.
+    pub fn topic(&self, name: &str) -> Result<Topic, TopicError> {
+        self.with(|view| view.topic(name))
+    }
+
+    /// How many partitions the topic has; `None` while that is not known.
+    pub fn partitions(&self, topic: Topic) -> Option<u32> {
+        self.with(|view| view.partition_count(topic))
+    }
+
+    /// Runs `f` on the topic's name.
+    pub fn with_name<R>(&self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
+        self.with(|view| f(view.topic_name(topic)))
+    }
+
+    /// Takes a record if there is room, else refuses at once.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] and [`SendError::TopicPending`] are for now; all others stay. Whatever the error, the record
+    /// was not taken.
+    #[inline]
+    pub fn try_send(&self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, SendError> {
+        let to = to.into();
+        self.with(|view| {
+            view.append(to, record, &self.clock)
+                .map_err(|refused| view.refusal(refused, to, record_bytes(record) as u32))
+        })
+    }
+
+    /// Takes a record, waiting for room and for news of the topic, `max.block.ms` at most.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`] when it has waited in vain; others at once. Whatever the error, the record was not taken.
+    ///
+    /// # Cancellation
+    /// Dropped before it is ready, the record was not taken. Records of one task keep their order; a task that waits
+    /// may be overtaken by others.
+    pub async fn send(&self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, SendError> {
+        let to = to.into();
+        let bytes = || record_bytes(record);
+        self.when_room(to, bytes, |view, clock| view.append(to, record, clock)).await
+    }
+
+    /// Takes many records for one partition under one taking of the state: all of them or none. They are one delivery.
+    ///
+    /// # Errors
+    /// As [`Producer::try_send`]; [`SendError::KeysInSlice`] if the partitioner would spread the records by their keys.
+    pub fn try_send_slice(&self, to: impl Into<Destination>, records: &[Record<'_>]) -> Result<Delivery, SendError> {
+        let to = to.into();
+        self.with(|view| {
+            view.append_slice(to, records, &self.clock)
+                .map_err(|refused| view.refusal(refused, to, slice_bytes(records) as u32))
+        })
+    }
+
+    /// As [`Producer::try_send_slice`], waiting as [`Producer::send`] does.
+    ///
+    /// # Cancellation
+    /// Dropped before it is ready, none of the records was taken.
+    pub async fn send_slice(&self, to: impl Into<Destination>, records: &[Record<'_>]) -> Result<Delivery, SendError> {
+        let to = to.into();
+        self.when_room(to, || slice_bytes(records), |view, clock| view.append_slice(to, records, clock)).await
+    }
+
+    /// Takes records for any partitions of a topic, as many under one taking of the state as there is room for, and
+    /// calls `taken` with the delivery of each. It waits for room as [`Producer::send`] does; `taken` is called with
+    /// the state locked and must not call the producer.
+    ///
+    /// # Errors
+    /// Those of [`Producer::send`], for the first record for which `taken` was not called; none after it was taken.
+    ///
+    /// # Cancellation
+    /// Dropped before it is ready, those records were taken for which `taken` was called, and no others.
+    pub async fn send_each(
+        &self,
+        to: impl Into<Destination>,
+        records: &[Record<'_>],
+        mut taken: impl FnMut(Delivery),
+    ) -> Result<(), SendError> {
+        let to = to.into();
+        let mut rest = records;
+        let first = |rest: &[Record<'_>]| rest.first().map_or(0, record_bytes);
+        while !rest.is_empty() {
+            let (done, error) = self.with(|view| {
+                for (done, record) in rest.iter().enumerate() {
+                    match view.append(to, record, &self.clock) {
+                        Ok(delivery) => taken(delivery),
+                        Err(Refused::Never(error)) => return (done, Some(error)),
+                        Err(_) => return (done, None),
+                    }
+                }
+                (rest.len(), None)
+            });
+            rest = rest.get(done..).unwrap_or(&[]);
+            if let Some(error) = error {
+                return Err(error);
+            }
+            if let Some((record, others)) = rest.split_first() {
+                let bytes = || first(rest);
+                taken(self.when_room(to, bytes, |view, clock| view.append(to, record, clock)).await?);
+                rest = others;
+            }
+        }
+        Ok(())
+    }
+
+    async fn when_room(
+        &self,
+        to: Destination,
+        bytes: impl Fn() -> usize,
+        mut append: impl FnMut(&mut View<'_, P::Buffer>, &P::Clock) -> Result<Delivery, Refused>,
+    ) -> Result<Delivery, SendError> {
+        let mut seat = RoomSeat::new(self);
+        let mut deadline = None;
+        poll_fn(|cx| {
+            let mut replaced = None;
+            let result = self.with(|view| {
+                let refused = match append(view, &self.clock) {
+                    Ok(delivery) => return Ok(Ok(delivery)),
+                    Err(Refused::Never(error)) => return Ok(Err(error)),
+                    Err(refused) => refused,
+                };
+                let now = self.clock.now();
+                let deadline = *deadline.get_or_insert_with(|| now.after_millis(view.max_block()));
+                if deadline <= now {
+                    return Ok(Err(view.timeout(refused, to, bytes() as u32)));
+                }
+                Err(view.wait_for_room(&mut seat.seat, cx.waker(), &mut replaced, deadline))
+            });
+            drop(replaced);
+            match result {
+                Ok(result) => Poll::Ready(result),
+                Err(wait) => wait::pending(wait, cx, || self.too_many_waiters()),
+            }
+        })
+        .await
+    }
+
+    fn too_many_waiters<T>(&self) -> Result<T, SendError> {
+        Err(SendError::TooManyWaiters { capacity: self.with(|view| view.seats_in_all()) })
+    }
+
+    /// The outcome of a delivery, if it is known.
+    pub fn outcome(&self, delivery: &Delivery) -> Option<Result<Receipt, DeliveryError>> {
+        self.with(|view| view.outcome(delivery))
+    }
+
+    /// Waits for the outcome of a delivery: `delivery.timeout.ms` at most, counted from when its batch was opened.
+    ///
+    /// # Errors
+    /// Records were refused, or nobody can tell whether they were written: see the counts.
+    ///
+    /// # Cancellation
+    /// Dropping it changes nothing for the records; it may be waited for again.
+    pub async fn wait(&self, delivery: Delivery) -> Result<Receipt, DeliveryError> {
+        let mut seat = DeliverySeat::new(self);
+        poll_fn(|cx| {
+            let mut replaced = None;
+            let DeliverySeat { seat, waits_on, .. } = &mut seat;
+            let wait = self.with(|view| view.poll_delivery(&delivery, seat, waits_on, cx.waker(), &mut replaced));
+            drop(replaced);
+            wait::pending(wait, cx, || Err(DeliveryError::too_many_waiters(&delivery)))
+        })
+        .await
+    }
+
+    /// Sends without lingering what was taken before this call, and waits until the outcome of all of it is known, good
+    /// or bad.
+    ///
+    /// # Errors
+    /// Only that every seat is taken, if the settings say to refuse then.
+    ///
+    /// # Cancellation
+    /// Dropping it changes nothing for the records.
+    pub async fn flush(&self) -> Result<(), SendError> {
+        let serial = self.with(|view| view.flush());
+        self.settled(serial).await
+    }
+
+    async fn settled(&self, serial: u32) -> Result<(), SendError> {
+        let mut seat = DeliverySeat::new(self);
+        poll_fn(|cx| {
+            let mut replaced = None;
+            let DeliverySeat { seat, waits_on, .. } = &mut seat;
+            let wait = self.with(|view| view.poll_flush(serial, seat, waits_on, cx.waker(), &mut replaced));
+            drop(replaced);
+            wait::pending(wait, cx, || self.too_many_waiters())
+        })
+        .await
+    }
+
+    /// Takes no more records, sends what was taken, waits for the outcomes, and lets the driver's futures end. What has
+    /// none after `patience` gets one: failed if it was never sent, else unknown.
+    ///
+    /// # Cancellation
+    /// The producer closes all the same.
+    pub async fn close(&self, patience: Duration) {
+        let serial = self.close_in_background(patience);
+        // With all seats taken there is nobody to refuse: who closes asks again.
+        while self.settled(serial).await.is_err() {}
+    }
+
+    /// As [`Producer::close`], but nobody waits for it.
+    pub fn close_in_background(&self, patience: Duration) -> u32 {
+        let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        let deadline = self.clock.now().after_millis(millis);
+        self.with(|view| view.close(deadline))
+    }
+
+    /// All memory, pool by pool.
+    pub fn memory(&self) -> MemoryPlan {
+        self.with(|view| view.memory())
+    }
+
+    /// Counters since the start.
+    pub fn counters(&self) -> Counters {
+        self.with(|view| view.counters())
+    }
+
+    /// The platform's clock.
+    pub fn clock(&self) -> &P::Clock {
+        &self.clock
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The only way to the state. Wakers leave it here, and are called when it is free again.
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut View<'_, P::Buffer>) -> R) -> R {
+        let (result, wakes) = self.lock.with(|state: &mut State<P>| {
+            let mut view = state.view();
+            let result = f(&mut view);
+            (result, view.take_wakes())
+        });
+        if let Some(wakes) = wakes {
+            self.wake(wakes);
+        }
+        result
+    }
+
+    #[cold]
+    fn wake(&self, wakes: crate::pool::Wakes) {
+        let mut next = Some(wakes);
+        while let Some(wakes) = next {
+            let more = wakes.more;
+            wakes.wake();
+            next = if more { self.lock.with(|state| state.view().take_wakes()) } else { None };
+        }
+    }
+}
+
+fn slice_bytes(records: &[Record<'_>]) -> usize {
+    records.iter().map(record_bytes).sum()
+}

@@ -1,0 +1,182 @@
+//! The brokers: those of the bootstrap list, which stay, and those that metadata told of.
+
+use super::Cluster;
+use crate::pool::Link;
+use crate::time::Instant;
+
+/// One place in the table of brokers.
+#[derive(Debug)]
+pub struct BrokerEntry {
+    used: bool,
+    /// From the bootstrap list: never given up, since it is where one starts again when all others are gone (KIP-899).
+    bootstrap: bool,
+    /// The node id plus one; zero while only the address is known.
+    node: u32,
+    host_length: u8,
+    pub(crate) port: u16,
+    /// The metadata response that named it last.
+    seen: u32,
+    /// Connections in a row that failed; the backoff grows with it.
+    pub(crate) failures: u8,
+    /// Not to be connected to before this.
+    pub(crate) retry_at: Instant,
+    /// The connection slot that serves it.
+    pub(crate) connection: Link,
+}
+
+impl BrokerEntry {
+    /// A free place.
+    pub const EMPTY: BrokerEntry = BrokerEntry {
+        used: false,
+        bootstrap: false,
+        node: 0,
+        host_length: 0,
+        port: 0,
+        seen: 0,
+        failures: 0,
+        retry_at: Instant::ZERO,
+        connection: Link::NONE,
+    };
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// The broker's node id, or -1 while it is only an address of the bootstrap list.
+    pub(crate) fn node_id(&self) -> i32 {
+        self.node as i32 - 1
+    }
+}
+
+impl Cluster<'_> {
+    /// Adds an address of the bootstrap list. `None`: no place, or the host is longer than a cell.
+    pub(crate) fn bootstrap(&mut self, host: &str, port: u16) -> Option<usize> {
+        let index = self.brokers.iter().position(|b| !b.used)?;
+        let host_length = self.hosts.set(index, host)?;
+        self.brokers[index] = BrokerEntry { used: true, bootstrap: true, host_length, port, ..BrokerEntry::EMPTY };
+        Some(index)
+    }
+
+    pub(crate) fn host(&self, broker: usize) -> &str {
+        self.hosts.get(broker, self.brokers[broker].host_length)
+    }
+
+    /// The broker with this node id.
+    pub(crate) fn node(&self, node_id: i32) -> Option<usize> {
+        if node_id < 0 {
+            return None;
+        }
+        let node = node_id as u32 + 1;
+        self.brokers.iter().position(|b| b.used && b.node == node)
+    }
+
+    /// One broker of a Metadata response, or of a leader hint (KIP-951). What it returns changed its address, and with
+    /// it makes a connection to the old address useless.
+    ///
+    /// When there are more brokers than places, those that lead a partition of ours are kept: the leaders are known
+    /// from the response before, and if one is missing the response after this one brings it.
+    pub(crate) fn broker(&mut self, node_id: i32, host: &str, port: i32) -> Option<usize> {
+        let Ok(port) = u16::try_from(port) else { return None };
+        if node_id < 0 || host.is_empty() || host.len() > self.hosts.cell_bytes() {
+            warning!("broker {} has an address that cannot be kept: {} bytes of host", node_id, host.len());
+            return None;
+        }
+        let seen = self.metadata.responses;
+        let known = self.node(node_id);
+        if let Some(index) = known {
+            self.brokers[index].seen = seen;
+            if self.brokers[index].port == port && self.host(index) == host {
+                return None;
+            }
+            // The address of a bootstrap entry is the user's: the node moves to a place of its own.
+            if !self.brokers[index].bootstrap {
+                let host_length = self.hosts.set(index, host)?;
+                let broker = &mut self.brokers[index];
+                (broker.host_length, broker.port, broker.failures, broker.retry_at) =
+                    (host_length, port, 0, Instant::ZERO);
+                return Some(index);
+            }
+            self.brokers[index].node = 0;
+        }
+        let place = self.place_for(node_id, host, port)?;
+        let adopted = self.brokers[place].used && self.brokers[place].bootstrap;
+        if adopted {
+            (self.brokers[place].node, self.brokers[place].seen) = (node_id as u32 + 1, seen);
+        } else {
+            let host_length = self.hosts.set(place, host)?;
+            self.brokers[place] =
+                BrokerEntry { used: true, node: node_id as u32 + 1, host_length, port, seen, ..BrokerEntry::EMPTY };
+        }
+        known
+    }
+
+    fn place_for(&self, node_id: i32, host: &str, port: u16) -> Option<usize> {
+        // The bootstrap address is often a broker's own: then its connection serves that broker from now on.
+        let same = |(i, b): &(usize, &super::BrokerEntry)| {
+            b.used && b.bootstrap && b.node == 0 && b.port == port && self.host(*i) == host
+        };
+        let brokers = || self.brokers.iter().enumerate();
+        if let Some((index, _)) = brokers().find(same) {
+            return Some(index);
+        }
+        if let Some(index) = self.brokers.iter().position(|b| !b.used) {
+            return Some(index);
+        }
+        if !self.is_leader(node_id) {
+            return None;
+        }
+        let idle = |b: &super::BrokerEntry| !b.bootstrap && b.connection.is_none() && !self.is_leader(b.node_id());
+        self.brokers.iter().position(idle)
+    }
+
+    pub(crate) fn is_leader(&self, node_id: i32) -> bool {
+        self.partitions.iter().any(|p| p.is_used() && p.leader == node_id)
+    }
+
+    /// After a whole response: forgets the brokers that it did not name.
+    pub(super) fn forget_unseen_brokers(&mut self) {
+        let seen = self.metadata.responses;
+        for broker in self.brokers.iter_mut().filter(|b| b.used && b.seen != seen && b.connection.is_none()) {
+            if broker.bootstrap {
+                broker.node = 0;
+            } else {
+                broker.used = false;
+            }
+        }
+    }
+
+    /// Everything that metadata told of brokers and leaders is forgotten; the bootstrap list stays.
+    pub(crate) fn forget_learnt(&mut self) {
+        for broker in self.brokers.iter_mut().filter(|b| b.used) {
+            (broker.node, broker.seen) = (0, 0);
+            broker.used = broker.bootstrap || !broker.connection.is_none();
+        }
+        for partition in self.partitions.iter_mut() {
+            partition.leader = -1;
+        }
+    }
+
+    /// The broker to try next for news of the cluster: one that has not failed before one that has, one that metadata
+    /// told of before an address of the bootstrap list, in turn.
+    pub(crate) fn candidate(&self, now: Instant, rotation: usize) -> Option<usize> {
+        let total = self.brokers.len().max(1);
+        let rank = |&i: &usize| {
+            let b = &self.brokers[i];
+            (b.failures > 0, b.node == 0, (i + total - rotation % total) % total)
+        };
+        let free = |&i: &usize| {
+            self.brokers[i].used && self.brokers[i].connection.is_none() && self.brokers[i].retry_at <= now
+        };
+        (0..self.brokers.len()).filter(free).min_by_key(rank)
+    }
+
+    /// When the first broker may be connected to again.
+    pub(crate) fn next_retry(&self) -> Instant {
+        let waiting = self.brokers.iter().filter(|b| b.used && b.connection.is_none());
+        waiting.map(|b| b.retry_at).min().unwrap_or(Instant::NEVER)
+    }
+
+    pub(crate) fn used_brokers(&self) -> usize {
+        self.brokers.iter().filter(|b| b.used).count()
+    }
+}

@@ -1,0 +1,98 @@
+//! When metadata is asked for, and what one response says as it streams by.
+
+use super::{Cluster, TopicState};
+use crate::pool::Link;
+use crate::protocol::{ErrorCode, metadata::Item};
+use crate::time::Instant;
+
+/// The state of asking.
+pub(crate) struct Metadata {
+    /// Responses read so far, this one included.
+    pub(crate) responses: u32,
+    /// Ask at this time.
+    pub(crate) refresh_at: Instant,
+    /// But not before this one, lest a broker that is behind be asked in a circle.
+    pub(crate) not_before: Instant,
+    /// A question is out until then; whether it is lost shows in time, while another broker may be asked.
+    pub(crate) asked_until: Instant,
+    /// The broker that was asked last, so that the next question goes to another.
+    pub(crate) asked: Link,
+    /// Answers in a row that left something open; the backoff grows with it.
+    pub(crate) failures: u8,
+    /// The topic at which the next request goes on when not all fit into one.
+    pub(crate) cursor: u16,
+}
+
+impl Metadata {
+    pub(crate) const NEW: Metadata = Metadata {
+        responses: 0,
+        refresh_at: Instant::ZERO,
+        not_before: Instant::ZERO,
+        asked_until: Instant::ZERO,
+        asked: Link::NONE,
+        failures: 0,
+        cursor: 0,
+    };
+
+    pub(crate) fn want(&mut self, at: Instant) {
+        self.refresh_at = self.refresh_at.min(at);
+    }
+
+    /// When to ask next.
+    pub(crate) fn due_at(&self) -> Instant {
+        self.refresh_at.max(self.not_before).max(self.asked_until)
+    }
+}
+
+/// Where in a response the reading is.
+#[derive(Clone, Copy)]
+pub(crate) struct MetadataReading {
+    begun: bool,
+    topic: Link,
+    error: ErrorCode,
+}
+
+impl MetadataReading {
+    pub(crate) const START: MetadataReading =
+        MetadataReading { begun: false, topic: Link::NONE, error: ErrorCode::NONE };
+
+    /// The cluster wants its clients to start again from the bootstrap list (KIP-1102).
+    pub(crate) fn rebootstrap_required(&self) -> bool {
+        self.error == ErrorCode::REBOOTSTRAP_REQUIRED
+    }
+}
+
+impl Cluster<'_> {
+    /// Takes in one item; returns a broker whose address changed.
+    pub(crate) fn metadata_item(&mut self, reading: &mut MetadataReading, item: &Item<'_>) -> Option<usize> {
+        if !core::mem::replace(&mut reading.begun, true) {
+            self.metadata.responses = self.metadata.responses.wrapping_add(1).max(1);
+        }
+        match *item {
+            Item::Broker { node_id, host, port } => return self.broker(node_id, host, port),
+            Item::Topic { error, name, partitions, .. } => {
+                reading.topic = self.topic(name, error, partitions).map_or(Link::NONE, Link::to);
+            }
+            Item::Partition { index, leader, leader_epoch, .. } => {
+                if let Some(topic) = reading.topic.get()
+                    && let Some(place) = self.add_partition(topic, index, false)
+                {
+                    self.partition(place, leader, leader_epoch);
+                }
+            }
+            Item::Error(error) => reading.error = error,
+            Item::Throttle(_) | Item::Controller(_) => {}
+        }
+        None
+    }
+
+    /// The response is over. True: everything that was asked for is known now.
+    pub(crate) fn metadata_ends(&mut self) -> bool {
+        self.forget_unseen_brokers();
+        self.metadata.asked_until = Instant::ZERO;
+        let waits = |t: &super::TopicEntry| t.is_used() && matches!(t.state(), TopicState::Pending(_));
+        let leaderless =
+            |p: &super::PartitionEntry| p.is_used() && p.pinned && (p.leader < 0 || self.node(p.leader).is_none());
+        !self.topics.iter().any(|t| waits(t) || (t.is_used() && t.wanted)) && !self.partitions.iter().any(leaderless)
+    }
+}

@@ -1,0 +1,27 @@
+//! What is known of the cluster: brokers, topics, partitions, their leaders and epochs, and when to ask again.
+//!
+//! Nothing here knows connections or records. Metadata responses are applied item by item as they stream by
+//! ([`Cluster::broker`], [`Cluster::topic`], [`Cluster::partition`]), so a response may be larger than all memory.
+
+mod brokers;
+mod metadata;
+mod partitions;
+mod topics;
+
+pub use brokers::BrokerEntry;
+pub(crate) use metadata::{Metadata, MetadataReading};
+pub use partitions::PartitionEntry;
+pub use topics::TopicEntry;
+pub(crate) use topics::TopicState;
+
+use crate::pool::Text;
+
+/// All tables of the cluster, borrowed from the state.
+pub(crate) struct Cluster<'a> {
+    pub(crate) brokers: &'a mut [BrokerEntry],
+    pub(crate) hosts: Text<'a>,
+    pub(crate) topics: &'a mut [TopicEntry],
+    pub(crate) names: Text<'a>,
+    pub(crate) partitions: &'a mut [PartitionEntry],
+    pub(crate) metadata: &'a mut Metadata,
+}

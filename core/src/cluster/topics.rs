@@ -1,0 +1,117 @@
+//! The topics that somebody asked for. They stay as long as the client does.
+
+use super::Cluster;
+use crate::pool::{Link, hash};
+use crate::protocol::ErrorCode;
+
+/// Where a topic stands with the cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TopicState {
+    /// No answer yet, or only ones that may change by themselves (the topic is being made, say).
+    Pending(ErrorCode),
+    Known,
+    /// The broker's last word: an invalid name, or no permission.
+    Refused(ErrorCode),
+}
+
+/// One place in the table of topics.
+#[derive(Debug)]
+pub struct TopicEntry {
+    used: bool,
+    name_length: u8,
+    hash: u32,
+    /// Metadata must be asked for it.
+    pub(crate) wanted: bool,
+    /// Zero until known.
+    pub(crate) partition_count: u32,
+    error: ErrorCode,
+    /// The partition that records without a key go to now (KIP-480), and how many bytes have gone there (KIP-794).
+    pub(crate) sticky: Link,
+    pub(crate) sticky_bytes: u32,
+    /// Scratch while a request is put together: its last batch of this topic.
+    pub(crate) last_in_request: Link,
+}
+
+impl TopicEntry {
+    /// A free place.
+    pub const EMPTY: TopicEntry = TopicEntry {
+        used: false,
+        name_length: 0,
+        hash: 0,
+        wanted: false,
+        partition_count: 0,
+        error: ErrorCode::NONE,
+        sticky: Link::NONE,
+        sticky_bytes: 0,
+        last_in_request: Link::NONE,
+    };
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    pub(crate) fn name_length(&self) -> u8 {
+        self.name_length
+    }
+
+    /// What the last answer about it said.
+    pub(crate) fn error(&self) -> ErrorCode {
+        self.error
+    }
+
+    pub(crate) fn state(&self) -> TopicState {
+        match self.error {
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::INVALID_TOPIC_EXCEPTION => {
+                TopicState::Refused(self.error)
+            }
+            _ if self.partition_count > 0 => TopicState::Known,
+            error => TopicState::Pending(error),
+        }
+    }
+}
+
+impl Cluster<'_> {
+    pub(crate) fn name(&self, topic: usize) -> &str {
+        self.topics.get(topic).map_or("", |t| self.names.get(topic, t.name_length))
+    }
+
+    pub(crate) fn find_topic(&self, name: &str) -> Option<usize> {
+        let hash = hash(name);
+        let is = |(i, t): &(usize, &TopicEntry)| t.used && t.hash == hash && self.names.get(*i, t.name_length) == name;
+        self.topics.iter().enumerate().find(is).map(|(i, _)| i)
+    }
+
+    /// The topic's place, taken if need be. `None`: every place is taken; the name fits, its length was checked.
+    pub(crate) fn add_topic(&mut self, name: &str) -> Option<usize> {
+        if let Some(index) = self.find_topic(name) {
+            return Some(index);
+        }
+        let index = self.topics.iter().position(|t| !t.used)?;
+        let name_length = self.names.set(index, name)?;
+        self.topics[index] =
+            TopicEntry { used: true, name_length, hash: hash(name), wanted: true, ..TopicEntry::EMPTY };
+        Some(index)
+    }
+
+    /// One topic of a Metadata response; its place if it is one of ours.
+    pub(crate) fn topic(&mut self, name: &str, error: ErrorCode, partitions: u32) -> Option<usize> {
+        let index = self.find_topic(name)?;
+        let topic = &mut self.topics[index];
+        topic.error = error;
+        if error == ErrorCode::NONE {
+            topic.partition_count = partitions.min(i32::MAX as u32);
+        } else {
+            // What was known of it stays: a broker may be behind, and sequences outlive metadata.
+            debug!("metadata: a topic has error {}", error.0);
+        }
+        topic.wanted = topic.state() != TopicState::Known || error != ErrorCode::NONE;
+        if let TopicState::Refused(_) = topic.state() {
+            topic.wanted = false;
+        }
+        Some(index)
+    }
+
+    pub(crate) fn used_topics(&self) -> usize {
+        self.topics.iter().filter(|t| t.used).count()
+    }
+}

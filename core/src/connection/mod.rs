@@ -1,0 +1,231 @@
+//! Connections: a fixed array of slots, what is outstanding on each, and the bytes that come back.
+//!
+//! A slot is told what to do (open to a broker, write, drain, close) and tells what happened; who does the IO is not
+//! its concern. A slot with requests outstanding is never given to another broker.
+
+mod backoff;
+mod receive;
+mod ring;
+
+pub(crate) use backoff::backoff_millis;
+pub(crate) use receive::{Receive, Received};
+pub use ring::Request;
+pub(crate) use ring::Ring;
+
+use crate::pool::{Link, List};
+use crate::protocol::{self, ApiKey};
+use crate::time::Instant;
+use core::task::Waker;
+
+/// Requests beside Produce that may be outstanding at once on a connection: ApiVersions, Metadata, InitProducerId.
+pub const CONTROL_REQUESTS: usize = 3;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    Closed,
+    /// Connecting; the driver has been told or will be.
+    Opening,
+    /// Connected, the broker's versions are asked for.
+    Negotiating,
+    Active,
+    /// No new request; closes when nothing is outstanding.
+    Draining,
+    /// The driver is to let go of the stream, or is about to say that it has.
+    Closing,
+}
+
+/// Why a connection ended or could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The host's name could not be resolved. Ours to correct: `bootstrap.servers`, or the name service.
+    Resolve,
+    /// Nobody listens there: a wrong port, or the broker is down.
+    Refused,
+    /// There is no way to the host.
+    Unreachable,
+    /// No connection within `socket.connection.setup.timeout.ms`.
+    ConnectTimeout,
+    /// The peer closed before it had answered anything: most often a TLS or SASL port spoken to in plain text.
+    ClosedUnanswered,
+    /// The peer closed, or the network did.
+    Closed,
+    /// What came back is not Kafka's protocol but looks like HTTP.
+    Http,
+    /// What came back is not Kafka's protocol but looks like a TLS alert: this is a TLS port.
+    Tls,
+    /// What came back breaks Kafka's protocol: another service listens there, or the broker is broken.
+    Protocol,
+    /// An answer to another request than the one that was due.
+    OutOfStep,
+    /// The broker does not offer a version of this API that we speak: it is too old or too new.
+    UnsupportedVersion {
+        /// Kafka's API key.
+        api_key: i16,
+    },
+    /// No answer within `request.timeout.ms`.
+    RequestTimeout,
+    /// Another failure of the network stack.
+    Io(embedded_io_async::ErrorKind),
+    /// A request does not fit into the frame buffer: our capacities are wrong.
+    FrameTooSmall {
+        /// Bytes needed.
+        needed: u32,
+        /// Bytes there are.
+        capacity: u32,
+    },
+    /// Nobody needed it for `connections.max.idle.ms`, or its slot was needed for another broker.
+    Idle,
+    /// The client was closed.
+    Shutdown,
+}
+
+impl ConnectionError {
+    /// True if the connection was let go on purpose.
+    pub(crate) fn is_intended(self) -> bool {
+        matches!(self, ConnectionError::Idle | ConnectionError::Shutdown)
+    }
+}
+
+impl core::fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let text = match self {
+            ConnectionError::Resolve => "the host name could not be resolved; check bootstrap.servers",
+            ConnectionError::Refused => "connection refused; check the port, and that the broker runs",
+            ConnectionError::Unreachable => "the host cannot be reached; check the address and the network",
+            ConnectionError::ConnectTimeout => "no connection within socket.connection.setup.timeout.ms",
+            ConnectionError::ClosedUnanswered => {
+                "the peer closed without a word; usual causes: a TLS port, a SASL port, or no Kafka broker"
+            }
+            ConnectionError::Closed => "the connection was closed by the broker or the network",
+            ConnectionError::Http => "an HTTP server answered, not a Kafka broker; check the port",
+            ConnectionError::Tls => "a TLS server answered; use the broker's PLAINTEXT port",
+            ConnectionError::Protocol => "the answer is not Kafka's protocol; check the port",
+            ConnectionError::OutOfStep => "the broker answered another request than the one that was due",
+            ConnectionError::UnsupportedVersion { api_key } => {
+                return write!(f, "the broker offers no version of API {api_key} that this client speaks");
+            }
+            ConnectionError::RequestTimeout => "the broker did not answer within request.timeout.ms",
+            ConnectionError::Io(kind) => return write!(f, "the network failed: {kind}"),
+            ConnectionError::FrameTooSmall { needed, capacity } => {
+                return write!(f, "a request needs {needed} bytes of frame buffer, there are {capacity}");
+            }
+            ConnectionError::Idle => "closed because it was not needed",
+            ConnectionError::Shutdown => "the client was closed",
+        };
+        f.write_str(text)
+    }
+}
+
+impl core::error::Error for ConnectionError {}
+
+/// The versions that were agreed on with one broker; -1 is "not offered".
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Versions([i8; 3]);
+
+impl Versions {
+    const APIS: [ApiKey; 3] = [ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId];
+    pub(crate) const NONE: Versions = Versions([-1; 3]);
+
+    /// Takes in one range of an ApiVersions response.
+    pub(crate) fn offer(&mut self, key: i16, min: i16, max: i16) {
+        for (place, api) in self.0.iter_mut().zip(Self::APIS) {
+            if api as i16 == key {
+                let (ours_min, ours_max) = protocol::versions(api);
+                let best = max.min(ours_max);
+                *place = if best >= min.max(ours_min) { best as i8 } else { -1 };
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, api: ApiKey) -> Option<i16> {
+        let place = Self::APIS.iter().position(|&a| a as i16 == api as i16)?;
+        self.0.get(place).filter(|&&v| v >= 0).map(|&v| v as i16)
+    }
+}
+
+/// One connection slot.
+pub struct Connection {
+    pub(crate) phase: Phase,
+    pub(crate) broker: Link,
+    pub(crate) ring: Ring,
+    /// Produce requests among those outstanding.
+    pub(crate) produce_in_flight: u8,
+    pub(crate) versions: Versions,
+    /// The version of ApiVersions to ask with: a broker that is too old for it says so, and is asked again.
+    pub(crate) api_versions_version: i8,
+    pub(crate) api_versions_sent: bool,
+    /// Whether a byte of a valid answer has come since it was opened.
+    pub(crate) answered: bool,
+    /// End of the phases Opening and Negotiating.
+    pub(crate) deadline: Instant,
+    /// No request before this (KIP-219).
+    pub(crate) throttled_until: Instant,
+    pub(crate) active_since: Instant,
+    pub(crate) used_at: Instant,
+    pub(crate) error: Option<ConnectionError>,
+    pub(crate) receive: Receive,
+    /// Partitions with something to send over this connection, see `producer::ready`.
+    pub(crate) ready: List,
+    /// Of the task that serves the slot.
+    pub(crate) waker: Option<Waker>,
+    pub(crate) wake: bool,
+    /// A Produce request is being written; nothing else may be until it is whole.
+    pub(crate) writing: bool,
+    /// The next of its batches to be written, and the topic of the one before.
+    pub(crate) write_at: (Link, Link),
+}
+
+impl Connection {
+    /// A closed slot.
+    pub const EMPTY: Connection = Connection {
+        phase: Phase::Closed,
+        broker: Link::NONE,
+        ring: Ring::EMPTY,
+        produce_in_flight: 0,
+        versions: Versions([0; 3]),
+        api_versions_version: 0,
+        api_versions_sent: false,
+        answered: false,
+        deadline: Instant::ZERO,
+        throttled_until: Instant::ZERO,
+        active_since: Instant::ZERO,
+        used_at: Instant::ZERO,
+        error: None,
+        receive: Receive::START,
+        ready: List::EMPTY,
+        waker: None,
+        wake: false,
+        writing: false,
+        write_at: (Link::NONE, Link::NONE),
+    };
+
+    /// Takes the slot for a broker; the driver is to open it.
+    pub(crate) fn open(&mut self, broker: usize, deadline: Instant) {
+        debug_assert!(self.phase == Phase::Closed && self.ring.is_empty());
+        self.phase = Phase::Opening;
+        self.broker = Link::to(broker);
+        self.versions = Versions::NONE;
+        self.api_versions_version = protocol::versions(ApiKey::ApiVersions).1 as i8;
+        self.api_versions_sent = false;
+        self.answered = false;
+        self.deadline = deadline;
+        self.error = None;
+        self.receive = Receive::START;
+        self.writing = false;
+        self.produce_in_flight = 0;
+    }
+
+    /// The driver is to close the stream. The first reason counts.
+    pub(crate) fn close(&mut self, reason: ConnectionError) {
+        if self.phase != Phase::Closed {
+            self.phase = Phase::Closing;
+            self.error.get_or_insert(reason);
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Negotiating | Phase::Active | Phase::Draining)
+    }
+}

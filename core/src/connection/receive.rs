@@ -1,0 +1,179 @@
+//! Bytes that come back, as frames and as items of responses.
+//!
+//! Whatever part of a response has arrived is read at once; what is not complete stays in the receive buffer for the
+//! next call. So a response may be far larger than the buffer, only one item of it may not.
+
+use super::{ConnectionError, Request};
+use crate::cluster::MetadataReading;
+use crate::pool::Link;
+use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
+use crate::wire::{ReadError, Skip};
+
+/// No response is larger: it is Kafka's own limit for requests, and far above any that we ask for. What claims to be
+/// larger is another protocol.
+const MAX_FRAME_BYTES: u32 = 100 * 1024 * 1024;
+
+/// The response that is being read.
+#[derive(Clone, Copy)]
+pub(crate) enum Body {
+    ApiVersions(api_versions::ResponseReader),
+    Metadata(metadata::ResponseReader),
+    InitProducerId(init_producer_id::ResponseReader),
+    Produce(produce::ResponseReader),
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Length,
+    CorrelationId,
+    HeaderTags(Skip),
+    Body,
+    Rest,
+}
+
+/// Where in the stream of responses a connection is.
+#[derive(Clone, Copy)]
+pub(crate) struct Receive {
+    stage: Stage,
+    /// Bytes of the frame that have not been consumed.
+    left: u32,
+    body: Body,
+    /// What the items read so far say about those to come.
+    pub(crate) metadata: MetadataReading,
+    pub(crate) topic: Link,
+    pub(crate) partition: Link,
+}
+
+/// What was read.
+pub(crate) enum Received<'a> {
+    ApiVersions(api_versions::Item),
+    Metadata(metadata::Item<'a>),
+    InitProducerId(init_producer_id::Item),
+    Produce(produce::Item<'a>),
+    /// The response to the front request is complete.
+    Done,
+}
+
+impl Receive {
+    pub(crate) const START: Receive = Receive {
+        stage: Stage::Length,
+        left: 0,
+        body: Body::ApiVersions(api_versions::ResponseReader::new(0)),
+        metadata: MetadataReading::START,
+        topic: Link::NONE,
+        partition: Link::NONE,
+    };
+
+    /// Reads on in `window`, which is advanced; `front` is the request that is to be answered next.
+    /// `None`: more bytes are needed.
+    pub(crate) fn next<'a>(
+        &mut self,
+        window: &mut &'a [u8],
+        front: Option<&Request>,
+    ) -> Result<Option<Received<'a>>, ConnectionError> {
+        loop {
+            match self.stage {
+                Stage::Length => {
+                    let Some((length, rest)) = window.split_first_chunk() else { return Ok(None) };
+                    self.left = frame_length(*length)?;
+                    *window = rest;
+                    self.stage = Stage::CorrelationId;
+                }
+                Stage::CorrelationId => {
+                    let Some((id, rest)) = window.split_first_chunk() else { return Ok(None) };
+                    let request = front.ok_or(ConnectionError::OutOfStep)?;
+                    if i32::from_be_bytes(*id) != request.correlation_id {
+                        return Err(ConnectionError::OutOfStep);
+                    }
+                    *window = rest;
+                    self.left -= 4;
+                    self.begin(request);
+                }
+                Stage::HeaderTags(mut skip) => {
+                    let done = self.within(window, |part| skip.feed(part))?;
+                    self.stage = if done.is_some() { Stage::Body } else { Stage::HeaderTags(skip) };
+                    if done.is_none() {
+                        return Ok(None);
+                    }
+                }
+                Stage::Body => {
+                    let mut body = self.body;
+                    let item = self.within(window, |part| body.next(part))?;
+                    self.body = body;
+                    match item {
+                        None => return Ok(None),
+                        Some(Some(item)) => return Ok(Some(item)),
+                        // What a newer broker may have added behind the end is skipped.
+                        Some(None) => self.stage = Stage::Rest,
+                    }
+                }
+                Stage::Rest => {
+                    let skipped = window.len().min(self.left as usize);
+                    *window = window.get(skipped..).unwrap_or(&[]);
+                    self.left -= skipped as u32;
+                    if self.left > 0 {
+                        return Ok(None);
+                    }
+                    self.stage = Stage::Length;
+                    return Ok(Some(Received::Done));
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, request: &Request) {
+        let Request { api, version, .. } = *request;
+        self.body = match api {
+            ApiKey::Metadata => Body::Metadata(metadata::ResponseReader::new(version)),
+            ApiKey::InitProducerId => Body::InitProducerId(init_producer_id::ResponseReader::new(version)),
+            ApiKey::Produce => Body::Produce(produce::ResponseReader::new(version)),
+            _ => Body::ApiVersions(api_versions::ResponseReader::new(version)),
+        };
+        (self.metadata, self.topic, self.partition) = (MetadataReading::START, Link::NONE, Link::NONE);
+        let tags = protocol::response_header_tags(api, version);
+        self.stage = if tags { Stage::HeaderTags(Skip::tags()) } else { Stage::Body };
+    }
+
+    /// Runs `read` on what the window holds of this frame. `None`: incomplete, more bytes are needed.
+    fn within<'a, T>(
+        &mut self,
+        window: &mut &'a [u8],
+        read: impl FnOnce(&mut &'a [u8]) -> Result<T, ReadError>,
+    ) -> Result<Option<T>, ConnectionError> {
+        let (mut part, beyond) = window.split_at(window.len().min(self.left as usize));
+        let before = part.len();
+        let whole = before == self.left as usize;
+        let result = read(&mut part);
+        let consumed = before - part.len();
+        debug_assert!(beyond.len() + before == window.len());
+        *window = window.get(consumed..).unwrap_or(&[]);
+        self.left -= consumed as u32;
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(ReadError::Incomplete) if !whole => Ok(None),
+            // The frame is over and the response is not.
+            Err(ReadError::Incomplete | ReadError::Malformed) => Err(ConnectionError::Protocol),
+        }
+    }
+}
+
+impl Body {
+    fn next<'a>(&mut self, part: &mut &'a [u8]) -> Result<Option<Received<'a>>, ReadError> {
+        Ok(match self {
+            Body::ApiVersions(reader) => reader.next(part)?.map(Received::ApiVersions),
+            Body::Metadata(reader) => reader.next(part)?.map(Received::Metadata),
+            Body::InitProducerId(reader) => reader.next(part)?.map(Received::InitProducerId),
+            Body::Produce(reader) => reader.next(part)?.map(Received::Produce),
+        })
+    }
+}
+
+fn frame_length(bytes: [u8; 4]) -> Result<u32, ConnectionError> {
+    match (bytes, u32::from_be_bytes(bytes)) {
+        (_, 4..=MAX_FRAME_BYTES) => Ok(u32::from_be_bytes(bytes)),
+        ([b'H', b'T', b'T', b'P'], _) => Err(ConnectionError::Http),
+        // A TLS record (alert or handshake) of any version.
+        ([0x15 | 0x16, 3, _, _], _) => Err(ConnectionError::Tls),
+        _ => Err(ConnectionError::Protocol),
+    }
+}

@@ -1,0 +1,45 @@
+//! Names of topics and hosts: one stretch of bytes, cut into equal cells, one for each entry of a table.
+
+pub(crate) struct Text<'a> {
+    bytes: &'a mut [u8],
+    cell: usize,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(bytes: &'a mut [u8], entries: usize) -> Self {
+        let cell = bytes.len().checked_div(entries).unwrap_or(0).min(u8::MAX as usize);
+        Text { bytes, cell }
+    }
+
+    /// The longest text that a cell holds, in bytes; at most 255.
+    pub(crate) fn cell_bytes(&self) -> usize {
+        self.cell
+    }
+
+    pub(crate) fn get(&self, index: usize, length: u8) -> &str {
+        text(self.bytes, index * self.cell, length)
+    }
+
+    /// As [`Text::get`], for as long as the bytes are borrowed.
+    pub(crate) fn into_str(self, index: usize, length: u8) -> &'a str {
+        text(self.bytes, index * self.cell, length)
+    }
+
+    /// The length to remember, or `None`: the text is longer than a cell.
+    pub(crate) fn set(&mut self, index: usize, text: &str) -> Option<u8> {
+        let start = index * self.cell;
+        let length = u8::try_from(text.len()).ok().filter(|&l| l as usize <= self.cell)?;
+        self.bytes.get_mut(start..start + text.len())?.copy_from_slice(text.as_bytes());
+        Some(length)
+    }
+}
+
+fn text(bytes: &[u8], start: usize, length: u8) -> &str {
+    let bytes = bytes.get(start..start + length as usize).unwrap_or(&[]);
+    core::str::from_utf8(bytes).unwrap_or("")
+}
+
+/// FNV-1a. Good enough to tell names apart before they are compared.
+pub(crate) fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |h, b| (h ^ b as u32).wrapping_mul(0x0100_0193))
+}

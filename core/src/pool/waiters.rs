@@ -1,0 +1,214 @@
+//! Who waits, and how they are woken.
+//!
+//! Without an allocator the tasks that can wait are a fixed table of seats. A seat is in one list: of a batch, of
+//! those who want room, or of those to be woken. Wakers are never called nor dropped while the state is locked:
+//! either may run code that locks it again.
+
+use super::{Hooks, Level, Link, List};
+use crate::producer::Outcome;
+use crate::time::Instant;
+use core::task::Waker;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Free,
+    Waiting,
+    Told,
+}
+
+/// One seat of the table: a task that waits.
+pub struct Waiter {
+    waker: Option<Waker>,
+    hooks: Hooks,
+    phase: Phase,
+    /// What the batch came to; a copy, because the batch's slot may be used again before the task runs.
+    outcome: Outcome,
+    /// When the task is to be woken whatever happens.
+    deadline: Instant,
+}
+
+impl Waiter {
+    /// A free seat.
+    pub const EMPTY: Waiter = Waiter {
+        waker: None,
+        hooks: Hooks::NONE,
+        phase: Phase::Free,
+        outcome: Outcome::Pending,
+        deadline: Instant::ZERO,
+    };
+}
+
+/// A future's own seat. It must be given back by [`Seats::leave`]: the future's `Drop` does.
+#[derive(Default)]
+pub(crate) struct Seat(Link);
+
+impl Seat {
+    pub(crate) const NONE: Seat = Seat(Link::NONE);
+
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+pub(crate) struct SeatsState {
+    free: List,
+    woken: List,
+    pub(crate) level: Level,
+    pub(crate) overflows: u32,
+}
+
+impl SeatsState {
+    pub(crate) const EMPTY: SeatsState =
+        SeatsState { free: List::EMPTY, woken: List::EMPTY, level: Level::EMPTY, overflows: 0 };
+}
+
+pub(crate) struct Seats<'a> {
+    pub(crate) table: &'a mut [Waiter],
+    pub(crate) state: &'a mut SeatsState,
+}
+
+fn hooks(waiter: &mut Waiter) -> &mut Hooks {
+    &mut waiter.hooks
+}
+
+impl Seats<'_> {
+    pub(crate) fn start(&mut self) {
+        for index in 0..self.table.len() {
+            self.state.free.push_back(self.table, index, hooks);
+        }
+    }
+
+    /// Waits in `list`. False: every seat is taken, and nothing was registered.
+    ///
+    /// A seat that waits already keeps its place and takes the new waker; the old one goes to `replaced`.
+    pub(crate) fn wait(
+        &mut self,
+        seat: &mut Seat,
+        list: &mut List,
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+        deadline: Instant,
+    ) -> bool {
+        if let Some(index) = seat.0.get() {
+            let waiter = &mut self.table[index];
+            if waiter.phase == Phase::Told {
+                self.state.woken_remove(self.table, index);
+                self.table[index].phase = Phase::Waiting;
+                list.push_back(self.table, index, hooks);
+            }
+            let waiter = &mut self.table[index];
+            match &waiter.waker {
+                Some(current) if current.will_wake(waker) => {}
+                _ => *replaced = waiter.waker.replace(waker.clone()),
+            }
+            return true;
+        }
+        let Some(index) = self.state.free.pop_front(self.table, hooks) else {
+            self.state.overflows = self.state.overflows.wrapping_add(1);
+            return false;
+        };
+        self.state.level.take();
+        let waiter = &mut self.table[index];
+        waiter.waker = Some(waker.clone());
+        waiter.phase = Phase::Waiting;
+        (waiter.outcome, waiter.deadline) = (Outcome::Pending, deadline);
+        list.push_back(self.table, index, hooks);
+        seat.0 = Link::to(index);
+        true
+    }
+
+    /// Everybody in `list` is told `outcome` and will be woken.
+    pub(crate) fn tell(&mut self, list: &mut List, outcome: Outcome) {
+        while let Some(index) = list.pop_front(self.table, hooks) {
+            self.table[index].phase = Phase::Told;
+            self.table[index].outcome = outcome;
+            self.state.woken.push_back(self.table, index, hooks);
+        }
+    }
+
+    /// Tells those at the head of `list` whose deadline has come; the deadline of the first of the others. In a list
+    /// with deadlines everybody waits equally long, so they are in order.
+    pub(crate) fn tell_due(&mut self, list: &mut List, now: Instant) -> Instant {
+        while let Some(index) = list.first() {
+            if self.table[index].deadline > now {
+                return self.table[index].deadline;
+            }
+            list.remove(self.table, index, hooks);
+            self.table[index].phase = Phase::Told;
+            self.state.woken.push_back(self.table, index, hooks);
+        }
+        Instant::NEVER
+    }
+
+    /// What a seat was told, if it was.
+    pub(crate) fn told(&self, seat: &Seat) -> Option<Outcome> {
+        let waiter = self.table.get(seat.0.get()?)?;
+        (waiter.phase == Phase::Told).then_some(waiter.outcome)
+    }
+
+    /// Gives the seat back. `list` is the one that it may still wait in. The waker must be dropped unlocked.
+    pub(crate) fn leave(&mut self, seat: &mut Seat, list: Option<&mut List>) -> Option<Waker> {
+        let index = core::mem::take(&mut seat.0).get()?;
+        match (self.table[index].phase, list) {
+            (Phase::Waiting, Some(list)) => list.remove(self.table, index, hooks),
+            (Phase::Told, _) => self.state.woken_remove(self.table, index),
+            _ => debug_assert!(false, "a seat waits in a list that its owner does not know"),
+        }
+        let waiter = &mut self.table[index];
+        waiter.phase = Phase::Free;
+        let waker = waiter.waker.take();
+        self.state.free.push_back(self.table, index, hooks);
+        self.state.level.give();
+        waker
+    }
+
+    pub(crate) fn has_woken(&self) -> bool {
+        !self.state.woken.is_empty()
+    }
+
+    /// The only way a told task's waker leaves its seat.
+    pub(crate) fn collect(&mut self, wakes: &mut Wakes) {
+        while wakes.has_place() {
+            let Some(index) = self.state.woken.pop_front(self.table, hooks) else { return };
+            wakes.push(self.table[index].waker.take());
+        }
+    }
+}
+
+impl SeatsState {
+    /// A told seat is in the list of those to be woken until its waker has left.
+    fn woken_remove(&mut self, table: &mut [Waiter], index: usize) {
+        if table[index].waker.is_some() {
+            self.woken.remove(table, index, hooks);
+        }
+    }
+}
+
+/// Wakers on their way out of the lock.
+#[must_use = "somebody waits"]
+#[derive(Default)]
+pub(crate) struct Wakes {
+    wakers: [Option<Waker>; 4],
+    length: usize,
+    /// There are more than fit in here: ask again.
+    pub(crate) more: bool,
+}
+
+impl Wakes {
+    pub(crate) fn has_place(&self) -> bool {
+        self.length < self.wakers.len()
+    }
+
+    pub(crate) fn push(&mut self, waker: Option<Waker>) {
+        if let (Some(_), Some(place)) = (&waker, self.wakers.get_mut(self.length)) {
+            *place = waker;
+            self.length += 1;
+        }
+    }
+
+    pub(crate) fn wake(self) {
+        for waker in self.wakers.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! What a connection received, and what follows from it.
+
+use super::batch::Phase;
+use super::batch::sequence_after;
+use super::{Failure, Identity, Outcome, Reason, View};
+use crate::connection::{ConnectionError, Phase as Link_, Received, Request};
+use crate::pool::Link;
+use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
+use crate::time::Instant;
+use core::ops::DerefMut;
+
+/// What an answer says about a batch.
+enum Verdict {
+    /// Not written, and will not be.
+    Refused,
+    /// Not written this time; it may be tried again.
+    Again,
+    /// As before, and somebody else may lead the partition.
+    AgainElsewhere,
+    /// Perhaps written; to be tried again, since the broker knows what it has.
+    Unclear,
+    /// As before, and somebody else may lead the partition.
+    UnclearElsewhere,
+    /// Written before.
+    Duplicate,
+    /// Not written because something before it is missing.
+    OutOfSequence,
+}
+
+/// With acks=all a leader that loses its office answers so for what it may have replicated already; hence "unclear".
+fn verdict(code: ErrorCode) -> Verdict {
+    use ErrorCode as E;
+    match code {
+        E::DUPLICATE_SEQUENCE_NUMBER => Verdict::Duplicate,
+        E::OUT_OF_ORDER_SEQUENCE_NUMBER | E::UNKNOWN_PRODUCER_ID | E::INVALID_PRODUCER_EPOCH => Verdict::OutOfSequence,
+        E::NOT_LEADER_OR_FOLLOWER
+        | E::UNKNOWN_TOPIC_OR_PARTITION
+        | E::LEADER_NOT_AVAILABLE
+        | E::KAFKA_STORAGE_ERROR => Verdict::UnclearElsewhere,
+        E::FENCED_LEADER_EPOCH | E::UNKNOWN_LEADER_EPOCH | E::UNKNOWN_TOPIC_ID | E::REPLICA_NOT_AVAILABLE => {
+            Verdict::AgainElsewhere
+        }
+        E::NOT_ENOUGH_REPLICAS
+        | E::THROTTLING_QUOTA_EXCEEDED
+        | E::COORDINATOR_LOAD_IN_PROGRESS
+        | E::COORDINATOR_NOT_AVAILABLE
+        | E::NOT_COORDINATOR
+        | E::CONCURRENT_TRANSACTIONS => Verdict::Again,
+        E::REQUEST_TIMED_OUT | E::NOT_ENOUGH_REPLICAS_AFTER_APPEND | E::NETWORK_EXCEPTION | E::UNKNOWN_SERVER_ERROR => {
+            Verdict::Unclear
+        }
+        // CORRUPT_MESSAGE too: bytes that were damaged on the way arrive whole the next time.
+        E::CORRUPT_MESSAGE => Verdict::Again,
+        _ => Verdict::Refused,
+    }
+}
+
+impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+    /// Reads what has arrived and acts on it; how many bytes were used up. The rest is an incomplete item: it must be
+    /// there again, with more behind it, at the next call. `delivered` is told the age in microseconds and the records
+    /// of each batch that was acknowledged.
+    pub(crate) fn receive(
+        &mut self,
+        slot: usize,
+        bytes: &[u8],
+        now: Instant,
+        delivered: &mut dyn FnMut(u64, u32),
+    ) -> Result<usize, ConnectionError> {
+        let mut window = bytes;
+        loop {
+            let ring = self.connections[slot].ring;
+            // What is not written yet cannot be answered: a peer that does is not to be believed.
+            let unwritten = self.connections[slot].writing && ring.len() == 1;
+            let front = if unwritten { None } else { ring.front(self.places(slot)) };
+            let connection = &mut self.connections[slot];
+            if !connection.is_open() {
+                return Err(connection.error.unwrap_or(ConnectionError::Closed));
+            }
+            match connection.receive.next(&mut window, front.as_ref())? {
+                None => return Ok(bytes.len() - window.len()),
+                Some(Received::Done) => self.answered(slot, now),
+                Some(Received::ApiVersions(item)) => self.api_versions_item(slot, item, now)?,
+                Some(Received::Metadata(item)) => {
+                    if let crate::protocol::metadata::Item::Throttle(millis) = item {
+                        self.throttle(slot, millis, now);
+                    }
+                    self.metadata_item(slot, &item);
+                }
+                Some(Received::InitProducerId(item)) => self.identity_item(slot, item, now),
+                Some(Received::Produce(item)) => self.produce_item(slot, item, now, delivered),
+            }
+        }
+    }
+
+    /// The response to the front request is complete.
+    fn answered(&mut self, slot: usize, now: Instant) {
+        let Some(request) = self.pop(slot) else { return };
+        let connection = &mut self.connections[slot];
+        connection.answered = true;
+        connection.used_at = now;
+        match request.api {
+            ApiKey::ApiVersions => {
+                // Without an answer that activated the connection, it asks again or closes, see the items.
+                self.negotiated(slot, now);
+            }
+            ApiKey::Metadata => self.metadata_answered(slot, now),
+            ApiKey::Produce => self.produce_answered(&request, now),
+            _ => {}
+        }
+        self.wake_connection(slot);
+        if self.connections[slot].phase == Link_::Draining {
+            self.wake_clock();
+        }
+    }
+
+    fn throttle(&mut self, slot: usize, millis: i32, now: Instant) {
+        if millis > 0 {
+            self.s.counters.throttles += 1;
+            let until = now.after_millis(millis as u32);
+            let connection = &mut self.connections[slot];
+            connection.throttled_until = connection.throttled_until.max(until);
+            self.wake_clock_by(until);
+        }
+    }
+
+    fn api_versions_item(
+        &mut self,
+        slot: usize,
+        item: api_versions::Item,
+        now: Instant,
+    ) -> Result<(), ConnectionError> {
+        let connection = &mut self.connections[slot];
+        match item {
+            api_versions::Item::Error(ErrorCode::NONE) => {}
+            api_versions::Item::Error(ErrorCode::UNSUPPORTED_VERSION) if connection.api_versions_version > 0 => {
+                // Too new for this broker; version 0 is known to all.
+                connection.api_versions_version = 0;
+                connection.api_versions_sent = false;
+            }
+            api_versions::Item::Error(code) => {
+                debug!("ApiVersions: error {}", code.0);
+                return Err(ConnectionError::UnsupportedVersion { api_key: ApiKey::ApiVersions as i16 });
+            }
+            api_versions::Item::Range { key, min, max } => connection.versions.offer(key, min, max),
+            api_versions::Item::Throttle(millis) => self.throttle(slot, millis, now),
+        }
+        Ok(())
+    }
+
+    fn negotiated(&mut self, slot: usize, now: Instant) {
+        let connection = &self.connections[slot];
+        if !connection.api_versions_sent {
+            return; // It is asked again, with an older version.
+        }
+        for api in [ApiKey::Produce, ApiKey::Metadata] {
+            if connection.versions.get(api).is_none() {
+                let error = ConnectionError::UnsupportedVersion { api_key: api as i16 };
+                return self.close_connection(slot, error);
+            }
+        }
+        self.activate(slot, now);
+    }
+
+    fn metadata_item(&mut self, slot: usize, item: &crate::protocol::metadata::Item<'_>) {
+        let mut reading = self.connections[slot].receive.metadata;
+        let moved = self.cluster().metadata_item(&mut reading, item);
+        self.connections[slot].receive.metadata = reading;
+        if let Some(connection) = moved.and_then(|broker| self.brokers[broker].connection.get()) {
+            // The node has another address now; what is connected under the old one is somebody else or nobody.
+            self.close_connection(connection, ConnectionError::Closed);
+        }
+    }
+
+    fn metadata_answered(&mut self, slot: usize, now: Instant) {
+        self.s.counters.metadata_responses += 1;
+        let reading = self.connections[slot].receive.metadata;
+        let complete = self.cluster().metadata_ends();
+        if complete {
+            self.s.metadata.failures = 0;
+        } else {
+            let random = self.random();
+            let settings = &self.s.settings;
+            let metadata = &mut self.s.metadata;
+            metadata.failures = metadata.failures.saturating_add(1);
+            let (base, max) = (settings.retry_backoff, settings.retry_backoff_max);
+            let again = now.after_millis(crate::connection::backoff_millis(base, max, metadata.failures, random));
+            self.want_metadata(again);
+        }
+        if reading.rebootstrap_required() {
+            self.rebootstrap();
+        }
+        self.fail_refused_topics();
+        self.reconsider_all();
+        self.tell_room();
+        self.wake_clock();
+    }
+
+    /// The cluster wants its clients to begin anew (KIP-1102): every address but the user's is forgotten.
+    fn rebootstrap(&mut self) {
+        self.s.counters.rebootstraps += 1;
+        for slot in 0..self.connections.len() {
+            self.close_connection(slot, ConnectionError::Closed);
+        }
+        self.cluster().forget_learnt();
+    }
+
+    fn fail_refused_topics(&mut self) {
+        for topic in 0..self.topics.len() {
+            if let crate::cluster::TopicState::Refused(code) = self.topics[topic].state() {
+                for partition in 0..self.partitions.len() {
+                    if self.partitions[partition].is_used() && self.partitions[partition].topic() == topic {
+                        self.fail_unsent(partition, Failure::rejected(code));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends every batch of the partition that is not in flight.
+    pub(super) fn fail_unsent(&mut self, partition: usize, failure: Failure) {
+        while let Some(index) = self.unsent(partition) {
+            let outcome =
+                if self.batches[index].maybe_written { Outcome::Unknown(failure) } else { Outcome::Failed(failure) };
+            self.conclude(index, outcome);
+        }
+    }
+
+    fn identity_item(&mut self, slot: usize, item: init_producer_id::Item, now: Instant) {
+        let init_producer_id::Item::Done { throttle_ms, error, producer_id, producer_epoch } = item;
+        self.throttle(slot, throttle_ms, now);
+        if self.s.identity != Identity::Asked {
+            return;
+        }
+        if error != ErrorCode::NONE || producer_id < 0 || producer_epoch < 0 {
+            return self.no_identity(error, now);
+        }
+        self.s.identity = Identity::Known;
+        self.s.identity_failures = 0;
+        (self.s.producer_id, self.s.producer_epoch) = (producer_id, producer_epoch);
+        self.reconsider_all();
+    }
+
+    /// The broker gave no producer id: it is asked again later, unless it never will.
+    pub(super) fn no_identity(&mut self, code: ErrorCode, now: Instant) {
+        let random = self.random();
+        self.s.identity = Identity::Wanted;
+        self.s.identity_slot = Link::NONE;
+        self.s.identity_failures = self.s.identity_failures.saturating_add(1);
+        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let wait = crate::connection::backoff_millis(base, max, self.s.identity_failures, random);
+        self.s.identity_at = now.after_millis(wait);
+        let hopeless = [
+            ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+            ErrorCode::UNSUPPORTED_VERSION,
+            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        ];
+        if hopeless.contains(&code) {
+            warning!("no producer id: broker error {}", code.0);
+            for partition in 0..self.queues.len() {
+                if !self.queues[partition].identified {
+                    self.fail_unsent(partition, Failure { reason: Reason::NoProducerId, code, connection: None });
+                }
+            }
+        }
+        self.wake_clock();
+    }
+
+    fn produce_item(
+        &mut self,
+        slot: usize,
+        item: produce::Item<'_>,
+        now: Instant,
+        delivered: &mut dyn FnMut(u64, u32),
+    ) {
+        match item {
+            produce::Item::Throttle(millis) => self.throttle(slot, millis, now),
+            produce::Item::Topic { name, .. } => {
+                let topic = self.cluster().find_topic(name).map_or(Link::NONE, Link::to);
+                self.connections[slot].receive.topic = topic;
+            }
+            produce::Item::Partition { index, error, base_offset, log_append_time, .. } => {
+                let topic = self.connections[slot].receive.topic.get();
+                let partition = topic.and_then(|topic| self.cluster().find_partition(topic, index));
+                self.connections[slot].receive.partition = partition.map_or(Link::NONE, Link::to);
+                match partition.and_then(|partition| self.answered_batch(slot, partition)) {
+                    Some(batch) => self.judge(batch, error, base_offset, log_append_time, now, delivered),
+                    None => self.s.counters.protocol_violations += 1,
+                }
+            }
+            produce::Item::RecordError { batch_index } => debug!("record {} of a batch is invalid", batch_index),
+            produce::Item::CurrentLeader { leader_id, leader_epoch } => {
+                if let Some(partition) = self.connections[slot].receive.partition.get()
+                    && leader_id >= 0
+                    && self.cluster().partition(partition, leader_id, leader_epoch)
+                {
+                    self.s.counters.leader_hints += 1;
+                    // Whom to ask is known: no reason to wait (KIP-951).
+                    self.queues[partition].retry_at = Instant::ZERO;
+                    self.reconsider(partition);
+                }
+            }
+            produce::Item::NodeEndpoint { node_id, host, port } => {
+                self.cluster().broker(node_id, host, port);
+                self.s.connections_wanted = true;
+                self.wake_clock();
+            }
+        }
+    }
+
+    /// Takes the batch of the partition that the front request carries out of that request. It is the oldest in
+    /// flight, since answers come in order.
+    fn answered_batch(&mut self, slot: usize, partition: usize) -> Option<usize> {
+        let ring = self.connections[slot].ring;
+        let request = ring.front(self.places(slot))?;
+        let mut at = self.queues[partition].batches.first();
+        while let Some(index) = at {
+            let batch = &self.batches[index];
+            if batch.phase == Phase::InFlight {
+                let ours = batch.correlation_id == request.correlation_id
+                    && self.queues[partition].connection == Link::to(slot);
+                return ours.then(|| self.unlink(slot, index)).flatten();
+            }
+            at = batch.queue.next().get();
+        }
+        None
+    }
+
+    /// Takes a batch out of the front request. Answers usually come in the order of the request: then it is the first.
+    fn unlink(&mut self, slot: usize, index: usize) -> Option<usize> {
+        let ring = self.connections[slot].ring;
+        let next = self.batches[index].request_next;
+        let request = ring.front_mut(self.places(slot))?;
+        if request.batches == Link::to(index) {
+            request.batches = next;
+            return Some(index);
+        }
+        let mut at = request.batches;
+        while let Some(other) = at.get() {
+            at = self.batches[other].request_next;
+            if at == Link::to(index) {
+                self.batches[other].request_next = next;
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    fn judge(
+        &mut self,
+        index: usize,
+        code: ErrorCode,
+        base_offset: i64,
+        log_append_time: i64,
+        now: Instant,
+        delivered: &mut dyn FnMut(u64, u32),
+    ) {
+        let batch = &self.batches[index];
+        let partition = batch.partition as usize;
+        if batch.outcome != Outcome::Pending {
+            self.s.counters.late_answers += 1;
+        }
+        let failure = Failure::rejected(code);
+        let verdict = if code == ErrorCode::NONE { None } else { Some(verdict(code)) };
+        match verdict {
+            None => {
+                if batch.outcome == Outcome::Pending {
+                    delivered(now.micros_since(batch.opened_at), batch.count);
+                }
+                self.acknowledge(index, base_offset, log_append_time);
+            }
+            Some(Verdict::Duplicate) => {
+                self.s.counters.duplicates += 1;
+                self.acknowledge(index, -1, -1);
+            }
+            Some(Verdict::Refused) => {
+                let outcome = if batch.maybe_written { Outcome::Unknown(failure) } else { Outcome::Failed(failure) };
+                self.leave_flight(index);
+                if self.batches[index].outcome == Outcome::Pending {
+                    self.conclude(index, outcome);
+                } else {
+                    self.release(index);
+                }
+            }
+            Some(verdict @ (Verdict::Again | Verdict::AgainElsewhere)) => {
+                self.send_again(index, failure);
+                self.retry(partition, matches!(verdict, Verdict::AgainElsewhere), now);
+            }
+            Some(verdict @ (Verdict::Unclear | Verdict::UnclearElsewhere)) => {
+                self.return_unanswered(index, failure);
+                self.retry(partition, matches!(verdict, Verdict::UnclearElsewhere), now);
+            }
+            Some(Verdict::OutOfSequence) => self.out_of_sequence(index, failure, now),
+        }
+        self.reconsider(partition);
+    }
+
+    fn retry(&mut self, partition: usize, elsewhere: bool, now: Instant) {
+        self.back_off(partition, now);
+        if elsewhere {
+            self.topics[self.partitions[partition].topic()].wanted = true;
+            self.want_metadata(now);
+        }
+    }
+
+    /// A batch is no longer in flight, and takes no part in the counting of its partition's.
+    fn leave_flight(&mut self, index: usize) {
+        let batch = &mut self.batches[index];
+        self.queues[batch.partition as usize].in_flight -= 1;
+        if batch.outcome == Outcome::Pending {
+            batch.phase = Phase::Queued;
+            self.s.in_flight -= 1;
+            self.s.queued += 1;
+        }
+    }
+
+    fn acknowledge(&mut self, index: usize, base_offset: i64, log_append_time: i64) {
+        let batch = &self.batches[index];
+        let queue = &mut self.queues[batch.partition as usize];
+        if batch.sequenced {
+            queue.expected_sequence = sequence_after(batch.sequence, batch.count);
+        }
+        queue.failures = 0;
+        self.leave_flight(index);
+        if self.batches[index].outcome == Outcome::Pending {
+            self.conclude(index, Outcome::Written { base_offset, log_append_time });
+        } else {
+            self.release(index);
+        }
+    }
+
+    /// The broker misses something before this batch, or does not know us.
+    ///
+    /// While an earlier batch is to be sent again that is no wonder, and this one just follows it. Otherwise what the
+    /// broker had acknowledged is gone there, or what we gave up never arrived: the partition is renumbered when the
+    /// batch goes out again, see `sequence`.
+    fn out_of_sequence(&mut self, index: usize, failure: Failure, now: Instant) {
+        let batch = &self.batches[index];
+        let partition = batch.partition as usize;
+        if batch.maybe_written && failure.code != ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER {
+            // The broker has forgotten us: whether an earlier attempt was written, nobody knows any more.
+            self.queues[partition].expected_sequence = -1;
+            self.leave_flight(index);
+            return match self.batches[index].outcome {
+                Outcome::Pending => self.conclude(index, Outcome::Unknown(failure)),
+                _ => self.release(index),
+            };
+        }
+        let first = batch.queue.previous().is_none();
+        if first && batch.sequence == self.queues[partition].expected_sequence {
+            self.s.counters.sequence_gaps += 1;
+            warning!("partition {}: the broker misses what it had acknowledged", self.partitions[partition].index);
+            self.queues[partition].expected_sequence = -1;
+        }
+        self.batches[index].maybe_written = false;
+        self.send_again(index, failure);
+        self.back_off(partition, now);
+    }
+
+    /// After a Produce response: what it left out is treated as not answered.
+    fn produce_answered(&mut self, request: &Request, now: Instant) {
+        let mut at = request.batches;
+        while let Some(index) = at.get() {
+            at = self.batches[index].request_next;
+            self.s.counters.protocol_violations += 1;
+            let partition = self.batches[index].partition as usize;
+            let failure = Failure { connection: Some(ConnectionError::Protocol), ..Failure::NONE };
+            self.return_unanswered(index, failure);
+            self.retry(partition, true, now);
+        }
+    }
+
+    /// acks=0: what was written to the network is all that will ever be known.
+    pub(super) fn unacknowledged(&mut self, slot: usize) {
+        // Control requests before it are still to be answered; with acks=0 the ring holds only those and this one.
+        let mut ring = self.connections[slot].ring;
+        let request = ring.pop_back(self.places(slot));
+        let connection = &mut self.connections[slot];
+        connection.ring = ring;
+        connection.produce_in_flight -= 1;
+        let Some(request) = request else { return };
+        let mut at = request.batches;
+        while let Some(index) = at.get() {
+            at = self.batches[index].request_next;
+            let partition = self.batches[index].partition as usize;
+            self.acknowledge(index, -1, -1);
+            self.reconsider(partition);
+        }
+    }
+}

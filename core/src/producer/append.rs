@@ -1,0 +1,396 @@
+//! A record into a batch: the one copy that it ever gets.
+
+use super::batch::Phase;
+use super::batch::{age_hooks, linger_hooks, queue_hooks};
+use super::deliver::{Delivery, Wait};
+use super::record::{Destination, Record, Topic};
+use super::{Partitioner, SendError, TopicError, Usage, View};
+use crate::cluster::TopicState;
+use crate::pool::{Link, Seat, Text};
+use crate::protocol::ErrorCode;
+use crate::records::{self, Fields, HEADER_BYTES, partitioning};
+use crate::time::{Clock, Instant};
+use core::ops::DerefMut;
+use core::task::Waker;
+
+/// What a record takes at most beyond its size as the first of a batch with the batch's own timestamp: larger varints
+/// for its index (4 more) and its timestamp (9 more), and for its length in consequence (1 more).
+const INDEX_AND_TIME_BYTES: usize = 14;
+
+/// Why a record could not be appended now or at all.
+pub(crate) enum Refused {
+    /// No buffer or slot is free.
+    Full,
+    TopicPending,
+    Never(SendError),
+}
+
+impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+    /// Takes a topic into the table, so that metadata is asked for it.
+    pub(crate) fn topic(&mut self, name: &str) -> Result<Topic, TopicError> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if !(1..=249).contains(&name.len()) || matches!(name, "." | "..") || !name.bytes().all(legal) {
+            return Err(TopicError::InvalidName);
+        }
+        let capacities = self.s.capacities;
+        if name.len() > capacities.topic_name_bytes as usize {
+            let (length, capacity) = (name.len() as u16, capacities.topic_name_bytes);
+            return Err(TopicError::NameTooLong { length, capacity });
+        }
+        let known = self.cluster().find_topic(name);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let added = self.cluster().add_topic(name);
+                let index = added.ok_or(TopicError::TooManyTopics { capacity: capacities.topics })?;
+                self.s.metadata.want(Instant::ZERO);
+                self.wake_clock();
+                index
+            }
+        };
+        Ok(Topic(index as u16))
+    }
+
+    /// Appends one record; `clock` is read only if a batch must be opened.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
+        to: Destination,
+        record: &Record<'_>,
+        clock: &impl Clock,
+    ) -> Result<Delivery, Refused> {
+        let (place, sticky) = self.place(to, record.key)?;
+        self.append_at(place, sticky, record, clock)
+    }
+
+    /// Appends to the partition at `place`. If it is the sticky one, a full batch makes another the sticky one (KIP-480).
+    #[inline]
+    pub(crate) fn append_at(
+        &mut self,
+        place: usize,
+        sticky: bool,
+        record: &Record<'_>,
+        clock: &impl Clock,
+    ) -> Result<Delivery, Refused> {
+        let mut place = place;
+        loop {
+            let index = match self.queues[place].batches.last() {
+                Some(last) if self.batches[last].phase == Phase::Open => last,
+                _ => self.open(place, record, clock)?,
+            };
+            let batch = &mut self.batches[index];
+            let timestamp = record.timestamp.unwrap_or(batch.base_timestamp);
+            if batch.count == 0 {
+                (batch.base_timestamp, batch.max_timestamp) = (timestamp, timestamp);
+            }
+            let fields = Fields {
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
+                timestamp_delta: timestamp.wrapping_sub(batch.base_timestamp),
+            };
+            let at = batch.length as usize;
+            let end = batch.buffer.as_mut().and_then(|b| records::append(b, at, batch.count, &fields));
+            if let Some(end) = end {
+                batch.length = end as u32;
+                batch.max_timestamp = batch.max_timestamp.max(timestamp);
+                let first = batch.first_ordinal.wrapping_add(batch.count);
+                batch.count += 1;
+                let generation = batch.generation;
+                let queue = &mut self.queues[place];
+                queue.appended = queue.appended.wrapping_add(1);
+                self.s.counters.records += 1;
+                if sticky {
+                    self.count_sticky(place, end - at);
+                }
+                return Ok(Delivery {
+                    slot: index as u16,
+                    place: place as u16,
+                    generation,
+                    first,
+                    count: 1,
+                    timestamp,
+                });
+            }
+            if batch.count == 0 {
+                return Err(Refused::Never(self.too_large(record)));
+            }
+            self.seal(index);
+            self.reconsider(place);
+            if sticky {
+                let topic = self.partitions[place].topic();
+                self.topics[topic].sticky = Link::NONE;
+                place = self.sticky(topic)?;
+            }
+        }
+    }
+
+    fn too_large(&self, record: &Record<'_>) -> SendError {
+        let needed = (HEADER_BYTES + record_bytes(record)).min(u32::MAX as usize) as u32;
+        SendError::RecordTooLarge { needed, capacity: self.s.capacities.batch_bytes }
+    }
+
+    /// Takes a buffer and a slot for a new batch of the partition at `place`.
+    fn open(&mut self, place: usize, record: &Record<'_>, clock: &impl Clock) -> Result<usize, Refused> {
+        if HEADER_BYTES + record_bytes(record) > self.s.capacities.batch_bytes as usize {
+            return Err(Refused::Never(self.too_large(record)));
+        }
+        if self.pool().free() == 0 || (self.s.free_batches.is_empty() && self.s.free_unread.is_empty()) {
+            self.s.counters.full += 1;
+            return Err(Refused::Full);
+        }
+        let (Some(index), Some(buffer)) = (self.take_slot(), self.pool().take()) else { return Err(Refused::Full) };
+        let (now, wall) = (clock.now(), clock.wall_millis().unwrap_or(-1));
+        let serial = self.s.next_serial;
+        self.s.next_serial = serial.wrapping_add(1);
+        let first_ordinal = self.queues[place].appended;
+        self.batches[index].open(buffer, place, first_ordinal, serial, now, wall);
+        self.queues[place].batches.push_back(self.batches, index, queue_hooks);
+        self.s.age.push_back(self.batches, index, age_hooks);
+        self.s.batches_level.take();
+        self.s.open += 1;
+        if self.s.settings.linger == 0 {
+            self.reconsider(place);
+        } else {
+            self.s.lingering.push_back(self.batches, index, linger_hooks);
+            self.batches[index].lingers = true;
+            self.wake_clock_by(now.after_millis(self.s.settings.linger));
+        }
+        self.wake_clock_by(now.after_millis(self.s.settings.delivery_timeout));
+        Ok(index)
+    }
+
+    /// No more records: it waits to be sent.
+    pub(super) fn seal(&mut self, index: usize) {
+        debug_assert!(self.batches[index].phase == Phase::Open);
+        self.end_linger(index);
+        self.batches[index].phase = Phase::Queued;
+        self.s.open -= 1;
+        self.s.queued += 1;
+    }
+
+    /// The batch is due, whether it is full or not.
+    pub(super) fn end_linger(&mut self, index: usize) {
+        if core::mem::take(&mut self.batches[index].lingers) {
+            self.s.lingering.remove(self.batches, index, linger_hooks);
+        }
+    }
+
+    /// The place of the partition that the record goes to, and whether that is the sticky one.
+    #[inline]
+    fn place(&mut self, to: Destination, key: Option<&[u8]>) -> Result<(usize, bool), Refused> {
+        if self.s.closing || !self.s.started {
+            return Err(Refused::Never(SendError::Closed));
+        }
+        let topic = to.topic.0 as usize;
+        let Some(entry) = self.topics.get(topic) else { return Err(Refused::TopicPending) };
+        let (state, count) = (entry.state(), entry.partition_count);
+        if let TopicState::Refused(code) = state {
+            return Err(Refused::Never(SendError::TopicRefused { code }));
+        }
+        if let Some(partition) = to.partition {
+            // Before the count is known the caller is believed: records wait in the batch for the first metadata.
+            if partition < 0 || (count > 0 && partition as u32 >= count) {
+                self.want_metadata(Instant::ZERO);
+                return Err(Refused::Never(SendError::NoSuchPartition { partition, partitions: count }));
+            }
+            return Ok((self.pinned(topic, partition)?, false));
+        }
+        if count == 0 {
+            return Err(Refused::TopicPending);
+        }
+        let partition = match (key, self.s.settings.partitioner) {
+            (Some(key), Partitioner::Murmur2) => partitioning::java_partition(key, count),
+            (Some(key), Partitioner::Crc32) if !key.is_empty() => partitioning::librdkafka_partition(key, count),
+            _ => return Ok((self.sticky(topic)?, true)),
+        };
+        Ok((self.pinned(topic, partition as i32)?, false))
+    }
+
+    /// The place of a partition from now on: its sequences must not be forgotten.
+    fn pinned(&mut self, topic: usize, partition: i32) -> Result<usize, Refused> {
+        let found = self.cluster().find_partition(topic, partition);
+        if let Some(place) = found
+            && self.partitions[place].pinned
+        {
+            return Ok(place);
+        }
+        let added = self.cluster().add_partition(topic, partition, true);
+        let place =
+            added.ok_or(Refused::Never(SendError::TooManyPartitions { capacity: self.s.capacities.partitions }))?;
+        if self.partitions[place].leader < 0 {
+            self.topics[topic].wanted = true;
+            self.want_metadata(Instant::ZERO);
+        }
+        Ok(place)
+    }
+
+    /// The partition that records without a key go to now.
+    fn sticky(&mut self, topic: usize) -> Result<usize, Refused> {
+        let entry = &self.topics[topic];
+        if let Some(place) = entry.sticky.get()
+            && entry.sticky_bytes < self.s.capacities.batch_bytes
+        {
+            return Ok(place);
+        }
+        let (count, before) = (entry.partition_count, entry.sticky);
+        let start = self.random() % count.max(1);
+        let mut choice = None;
+        // A partition that has a leader and is not the one before; failing that, whatever there is.
+        for step in 0..count {
+            let Some(place) = self.cluster().find_partition(topic, ((start + step) % count) as i32) else { continue };
+            choice = Some(place);
+            if self.partitions[place].leader >= 0 && (Link::to(place) != before || count == 1) {
+                break;
+            }
+        }
+        let index = choice.map_or(start as i32, |place| self.partitions[place].index);
+        let place = self.pinned(topic, index)?;
+        let entry = &mut self.topics[topic];
+        (entry.sticky, entry.sticky_bytes) = (Link::to(place), 0);
+        Ok(place)
+    }
+
+    fn count_sticky(&mut self, place: usize, bytes: usize) {
+        let topic = self.partitions[place].topic();
+        let entry = &mut self.topics[topic];
+        entry.sticky_bytes = entry.sticky_bytes.saturating_add(bytes as u32);
+    }
+
+    /// Appends many records to one partition: all of them or none.
+    pub(crate) fn append_slice(
+        &mut self,
+        to: Destination,
+        records: &[Record<'_>],
+        clock: &impl Clock,
+    ) -> Result<Delivery, Refused> {
+        let keyed = to.partition.is_none() && self.s.settings.partitioner != Partitioner::Sticky;
+        if keyed && records.iter().any(|r| r.key.is_some()) {
+            return Err(Refused::Never(SendError::KeysInSlice));
+        }
+        let (place, sticky) = self.place(to, None)?;
+        self.fits(place, records)?;
+        let mut whole: Option<Delivery> = None;
+        for record in records {
+            let delivery = self.append_at(place, false, record, clock)?;
+            match &mut whole {
+                Some(whole) => whole.count += 1,
+                None => whole = Some(delivery),
+            }
+        }
+        if sticky {
+            let bytes = records.iter().map(record_bytes).sum();
+            self.count_sticky(place, bytes);
+        }
+        whole.ok_or(Refused::Never(SendError::EmptySlice))
+    }
+
+    /// Whether all records fit behind each other into the partition's open batch and the free buffers.
+    fn fits(&mut self, place: usize, records: &[Record<'_>]) -> Result<(), Refused> {
+        let capacity = self.s.capacities.batch_bytes as usize;
+        let open = self.queues[place].batches.last().map(|last| &self.batches[last]);
+        let mut left =
+            open.filter(|b| b.phase == Phase::Open).map_or(0, |b| capacity.saturating_sub(b.length as usize));
+        let slots = self.batches.len().saturating_sub(self.s.batches_level.used as usize);
+        let mut free = self.pool().free().min(slots);
+        let mut full = false;
+        for record in records {
+            // As it would stand at the end of the largest batch, with any timestamp: never less than it will need.
+            let bytes = record_bytes(record) + INDEX_AND_TIME_BYTES;
+            if HEADER_BYTES + record_bytes(record) > capacity {
+                return Err(Refused::Never(self.too_large(record)));
+            }
+            if bytes > left {
+                full |= free == 0;
+                free = free.saturating_sub(1);
+                left = capacity - HEADER_BYTES;
+            }
+            left = left.saturating_sub(bytes);
+        }
+        if full {
+            self.s.counters.full += 1;
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn partition_count(&self, topic: Topic) -> Option<u32> {
+        self.topics.get(topic.0 as usize).map(|t| t.partition_count).filter(|&count| count > 0)
+    }
+
+    pub(crate) fn topic_name(&mut self, topic: Topic) -> &str {
+        let entries = self.topics.len();
+        let length = self.topics.get(topic.0 as usize).map_or(0, |t| t.name_length());
+        Text::new(self.names, entries).into_str(topic.0 as usize, length)
+    }
+
+    /// Waits for room, or for news of a topic, until `deadline`.
+    pub(crate) fn wait_for_room<T>(
+        &mut self,
+        seat: &mut Seat,
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+        deadline: Instant,
+    ) -> Wait<T> {
+        let mut room = self.s.room;
+        let seated = self.seats().wait(seat, &mut room, waker, replaced, deadline);
+        self.s.room = room;
+        self.wake_clock_by(deadline);
+        if seated { Wait::Seated } else { self.no_seat() }
+    }
+
+    /// Gives up a seat of those who wait for room.
+    pub(crate) fn leave_room(&mut self, seat: &mut Seat) -> Option<Waker> {
+        let mut room = self.s.room;
+        let waker = self.seats().leave(seat, Some(&mut room));
+        self.s.room = room;
+        waker
+    }
+
+    /// How long `send` may wait.
+    pub(crate) fn max_block(&self) -> u32 {
+        self.s.settings.max_block
+    }
+
+    /// The error of a `try_send`.
+    pub(crate) fn refusal(&self, refused: Refused, to: Destination, requested: u32) -> SendError {
+        match refused {
+            Refused::Full => SendError::Full(self.usage(requested)),
+            Refused::TopicPending => SendError::TopicPending { code: self.topic_code(to) },
+            Refused::Never(error) => error,
+        }
+    }
+
+    /// The error of a `send` that has waited in vain.
+    pub(crate) fn timeout(&self, refused: Refused, to: Destination, requested: u32) -> SendError {
+        let topic = match refused {
+            Refused::Full => None,
+            Refused::TopicPending => Some(self.topic_code(to)),
+            Refused::Never(error) => return error,
+        };
+        let usage = self.usage(requested);
+        SendError::Timeout { waited: self.s.settings.max_block, usage, topic, connection: self.s.trouble }
+    }
+
+    fn topic_code(&self, to: Destination) -> ErrorCode {
+        self.topics.get(to.topic.0 as usize).map_or(ErrorCode::NONE, |t| t.error())
+    }
+
+    fn usage(&self, requested: u32) -> Usage {
+        let batch_bytes = u64::from(self.s.capacities.batch_bytes);
+        Usage {
+            requested,
+            in_use: batch_bytes * u64::from(self.s.buffers_level.used),
+            capacity: batch_bytes * self.buffers.len() as u64,
+            open: self.s.open,
+            queued: self.s.queued,
+            in_flight: self.s.in_flight,
+        }
+    }
+}
+
+/// Bytes of the record as the first of a batch.
+pub(crate) fn record_bytes(record: &Record<'_>) -> usize {
+    let fields = Fields { key: record.key, value: record.value, headers: record.headers, timestamp_delta: 0 };
+    records::encoded_length(0, &fields)
+}

@@ -1,0 +1,268 @@
+//! What a user can set. Names are Kafka's, without the unit: `linger.ms` is [`Config::linger`].
+
+use core::time::Duration;
+
+/// When a record counts as written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Acks {
+    /// When it was given to the network. Nothing is known of its fate.
+    None,
+    /// When the partition's leader has it. Lost if that broker dies before others have it.
+    Leader,
+    /// When all in-sync replicas have it, `min.insync.replicas` of them at least.
+    All,
+}
+
+impl Acks {
+    pub(crate) const fn wire(self) -> i16 {
+        match self {
+            Acks::None => 0,
+            Acks::Leader => 1,
+            Acks::All => -1,
+        }
+    }
+}
+
+/// Which partition a record with a key goes to, if it does not name one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Partitioner {
+    /// As Java's client: murmur2 of the key. Without a key: one partition until a batch is full (KIP-480, KIP-794).
+    Murmur2,
+    /// As librdkafka's `consistent_random`: CRC-32 of the key. Without a key: as above.
+    Crc32,
+    /// Keys do not matter: one partition until a batch is full.
+    Sticky,
+}
+
+/// What happens when more tasks wait than there are seats for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum WaitersFull {
+    /// The task asks again at once, over and over: always right, and costs CPU. Counted.
+    Spin,
+    /// The call ends in an error that says so.
+    Refuse,
+}
+
+/// The settings of a producer. Every duration is at most [`Config::DURATION_MAX`].
+///
+/// `Config::new()` has the defaults of Kafka's Java client 4.x; each that differs says why.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// `client.id`: what the broker's logs and quotas know us by. At most 64 bytes.
+    pub client_id: heapless::String<64>,
+    /// `acks`. Default all.
+    pub acks: Acks,
+    /// `enable.idempotence`: the broker tells duplicates and gaps apart, so that retries neither double nor reorder.
+    /// Needs `acks` all and at most 5 requests in flight. Default true.
+    pub idempotence: bool,
+    /// `linger.ms`: how long a batch waits for more records before it is sent. Default 5 ms.
+    pub linger: Duration,
+    /// `delivery.timeout.ms`: from `send` to the outcome, at most. Default 2 minutes.
+    pub delivery_timeout: Duration,
+    /// `request.timeout.ms`: a connection that has not answered for so long is closed. Default 30 s.
+    pub request_timeout: Duration,
+    /// `max.block.ms`: how long `send` waits for room or for the topic to become known. Default 1 minute.
+    pub max_block: Duration,
+    /// `max.in.flight.requests.per.connection`: Produce requests that may be unanswered at once. Default and, with
+    /// idempotence, most: 5.
+    pub max_in_flight: u8,
+    /// `max.request.size`: bytes of batches in one request, but one batch always goes. Default 1 MiB.
+    pub max_request_size: u32,
+    /// `retry.backoff.ms`: wait before the first retry of a partition; doubled each time. Default 100 ms.
+    pub retry_backoff: Duration,
+    /// `retry.backoff.max.ms`: the most that it grows to. Default 1 s.
+    pub retry_backoff_max: Duration,
+    /// `reconnect.backoff.ms`: wait before connecting to a broker again; doubled each time. Default 50 ms.
+    pub reconnect_backoff: Duration,
+    /// `reconnect.backoff.max.ms`: the most that it grows to. Default 1 s.
+    pub reconnect_backoff_max: Duration,
+    /// `socket.connection.setup.timeout.ms`: from the attempt to connect until the broker has told its versions.
+    /// Default 10 s.
+    pub connection_setup_timeout: Duration,
+    /// `connections.max.idle.ms`: unused connections are closed after it. Default 9 minutes.
+    pub connections_max_idle: Duration,
+    /// `metadata.max.age.ms`: metadata is asked for again after it, without cause. Default 5 minutes.
+    pub metadata_max_age: Duration,
+    /// `allow.auto.create.topics`: the broker may make a topic that it does not know, if it is set to. Default true.
+    pub allow_auto_create_topics: bool,
+    /// `partitioner.class`. Default murmur2.
+    pub partitioner: Partitioner,
+    /// What to do when every seat for a waiting task is taken. Default: spin.
+    pub waiters_full: WaitersFull,
+}
+
+impl Config {
+    /// The longest duration that can be set: about 24 days, what Kafka's `int` of milliseconds holds.
+    pub const DURATION_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+
+    /// The defaults.
+    pub const fn new() -> Self {
+        Config {
+            client_id: heapless::String::new(),
+            acks: Acks::All,
+            idempotence: true,
+            linger: Duration::from_millis(5),
+            delivery_timeout: Duration::from_millis(120_000),
+            request_timeout: Duration::from_millis(30_000),
+            max_block: Duration::from_millis(60_000),
+            max_in_flight: 5,
+            max_request_size: 1024 * 1024,
+            retry_backoff: Duration::from_millis(100),
+            retry_backoff_max: Duration::from_millis(1000),
+            reconnect_backoff: Duration::from_millis(50),
+            reconnect_backoff_max: Duration::from_millis(1000),
+            connection_setup_timeout: Duration::from_millis(10_000),
+            connections_max_idle: Duration::from_millis(540_000),
+            metadata_max_age: Duration::from_millis(300_000),
+            allow_auto_create_topics: true,
+            partitioner: Partitioner::Murmur2,
+            waiters_full: WaitersFull::Spin,
+        }
+    }
+
+    /// Refuses settings that contradict each other, by their Kafka names.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |name, reason| Err(ConfigError { name, reason });
+        if self.idempotence && self.acks != Acks::All {
+            return wrong("acks", "enable.idempotence needs acks=all; turn idempotence off to use less");
+        }
+        if self.max_in_flight == 0 {
+            return wrong("max.in.flight.requests.per.connection", "must be at least 1");
+        }
+        if self.idempotence && self.max_in_flight > 5 {
+            return wrong("max.in.flight.requests.per.connection", "enable.idempotence allows at most 5");
+        }
+        if self.max_request_size == 0 {
+            return wrong("max.request.size", "must be at least 1");
+        }
+        if self.request_timeout.is_zero() {
+            return wrong("request.timeout.ms", "must be at least 1");
+        }
+        if self.delivery_timeout <= self.linger {
+            return wrong("delivery.timeout.ms", "must be longer than linger.ms, or nothing is ever sent");
+        }
+        let durations = [
+            ("linger.ms", self.linger),
+            ("delivery.timeout.ms", self.delivery_timeout),
+            ("request.timeout.ms", self.request_timeout),
+            ("max.block.ms", self.max_block),
+            ("retry.backoff.ms", self.retry_backoff),
+            ("retry.backoff.max.ms", self.retry_backoff_max),
+            ("reconnect.backoff.ms", self.reconnect_backoff),
+            ("reconnect.backoff.max.ms", self.reconnect_backoff_max),
+            ("socket.connection.setup.timeout.ms", self.connection_setup_timeout),
+            ("connections.max.idle.ms", self.connections_max_idle),
+            ("metadata.max.age.ms", self.metadata_max_age),
+        ];
+        match durations.iter().find(|(_, duration)| *duration > Self::DURATION_MAX) {
+            Some((name, _)) => wrong(name, "must be at most 2147483647 ms"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ConfigError {
+    /// Kafka's name of the setting.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason)
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// The settings as the state uses them: durations in milliseconds, checked once.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) client_id: heapless::String<64>,
+    pub(crate) acks: Acks,
+    pub(crate) idempotence: bool,
+    pub(crate) max_in_flight: u8,
+    pub(crate) allow_auto_create_topics: bool,
+    pub(crate) partitioner: Partitioner,
+    pub(crate) waiters_full: WaitersFull,
+    pub(crate) max_request_size: u32,
+    pub(crate) linger: u32,
+    pub(crate) delivery_timeout: u32,
+    pub(crate) request_timeout: u32,
+    pub(crate) max_block: u32,
+    pub(crate) retry_backoff: u32,
+    pub(crate) retry_backoff_max: u32,
+    pub(crate) reconnect_backoff: u32,
+    pub(crate) reconnect_backoff_max: u32,
+    pub(crate) connection_setup_timeout: u32,
+    pub(crate) connections_max_idle: u32,
+    pub(crate) metadata_max_age: u32,
+}
+
+const fn millis(duration: Duration) -> u32 {
+    let millis = duration.as_millis();
+    if millis > u32::MAX as u128 { u32::MAX } else { millis as u32 }
+}
+
+impl Settings {
+    pub(crate) const UNSET: Settings = Settings {
+        client_id: heapless::String::new(),
+        acks: Acks::None,
+        idempotence: false,
+        max_in_flight: 0,
+        allow_auto_create_topics: false,
+        partitioner: Partitioner::Murmur2,
+        waiters_full: WaitersFull::Spin,
+        max_request_size: 0,
+        linger: 0,
+        delivery_timeout: 0,
+        request_timeout: 0,
+        max_block: 0,
+        retry_backoff: 0,
+        retry_backoff_max: 0,
+        reconnect_backoff: 0,
+        reconnect_backoff_max: 0,
+        connection_setup_timeout: 0,
+        connections_max_idle: 0,
+        metadata_max_age: 0,
+    };
+
+    pub(crate) fn from(config: &Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Settings {
+            client_id: config.client_id.clone(),
+            acks: config.acks,
+            idempotence: config.idempotence,
+            max_in_flight: config.max_in_flight,
+            allow_auto_create_topics: config.allow_auto_create_topics,
+            partitioner: config.partitioner,
+            waiters_full: config.waiters_full,
+            max_request_size: config.max_request_size,
+            linger: millis(config.linger),
+            delivery_timeout: millis(config.delivery_timeout),
+            request_timeout: millis(config.request_timeout),
+            max_block: millis(config.max_block),
+            retry_backoff: millis(config.retry_backoff),
+            retry_backoff_max: millis(config.retry_backoff_max),
+            reconnect_backoff: millis(config.reconnect_backoff),
+            reconnect_backoff_max: millis(config.reconnect_backoff_max),
+            connection_setup_timeout: millis(config.connection_setup_timeout),
+            connections_max_idle: millis(config.connections_max_idle),
+            metadata_max_age: millis(config.metadata_max_age),
+        })
+    }
+}

@@ -1,0 +1,236 @@
+//! Partitions and connections: who has something to send and over which slot, and what follows when a connection is
+//! made, ends or is lost.
+
+use super::batch::Phase;
+use super::queue::ready_hooks;
+use super::{Failure, Identity, Outcome, View};
+use crate::connection::{Connection, ConnectionError, Phase as Link_, Request, Ring, backoff_millis};
+use crate::pool::{Link, List};
+use crate::time::Instant;
+use core::ops::DerefMut;
+
+impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+    /// Looks at a partition and sees to it that whoever must act on it will: called after anything about it changed.
+    /// May be called too often, never too rarely.
+    pub(super) fn reconsider(&mut self, partition: usize) {
+        let Some(_) = self.unsent(partition) else { return };
+        let queue = &self.queues[partition];
+        if queue.retry_at > Instant::ZERO {
+            // Its time is looked at by the clock, which then calls this again.
+            self.s.retry_scan_at = self.s.retry_scan_at.min(queue.retry_at);
+            self.wake_clock_by(queue.retry_at);
+            return;
+        }
+        if queue.in_flight >= self.s.settings.max_in_flight || (queue.retrying && queue.in_flight > 0) {
+            return; // An answer will come, or the connection's end.
+        }
+        let (connection, in_flight, ready_on) = (queue.connection, queue.in_flight, queue.ready_on);
+        match self.leader_connection(partition) {
+            Some(slot) if in_flight > 0 && connection != Link::to(slot) => {}
+            Some(slot) if ready_on == Link::to(slot) => self.wake_connection(slot),
+            Some(slot) => self.make_ready(partition, slot),
+            None => {
+                self.s.connections_wanted = true;
+                self.wake_clock();
+            }
+        }
+    }
+
+    pub(super) fn reconsider_all(&mut self) {
+        for partition in 0..self.queues.len() {
+            if !self.queues[partition].batches.is_empty() {
+                self.reconsider(partition);
+            }
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, partition: usize, slot: usize) {
+        self.unready(partition);
+        let mut ready = self.connections[slot].ready;
+        ready.push_back(self.queues, partition, ready_hooks);
+        self.connections[slot].ready = ready;
+        self.queues[partition].ready_on = Link::to(slot);
+        self.wake_connection(slot);
+    }
+
+    fn unready(&mut self, partition: usize) {
+        if let Some(slot) = core::mem::take(&mut self.queues[partition].ready_on).get() {
+            let mut ready = self.connections[slot].ready;
+            ready.remove(self.queues, partition, ready_hooks);
+            self.connections[slot].ready = ready;
+        }
+    }
+
+    /// The connection over which the partition's leader takes requests now.
+    pub(super) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
+        let leader = self.partitions[partition].leader;
+        let broker = self.cluster().node(leader)?;
+        let slot = self.brokers[broker].connection.get()?;
+        (self.connections[slot].phase == Link_::Active).then_some(slot)
+    }
+
+    /// Metadata is to be asked for, once the backoff is over.
+    pub(super) fn want_metadata(&mut self, at: Instant) {
+        self.s.metadata.want(at);
+        self.wake_clock_by(at);
+    }
+
+    pub(super) fn close_connection(&mut self, slot: usize, reason: ConnectionError) {
+        self.connections[slot].close(reason);
+        self.wake_connection(slot);
+    }
+
+    /// The driver has a stream for the slot.
+    pub(crate) fn opened(&mut self, slot: usize) {
+        let connection = &mut self.connections[slot];
+        if connection.phase == Link_::Opening {
+            connection.phase = Link_::Negotiating;
+            self.s.counters.connections_opened += 1;
+            let open = self.connections.iter().filter(|c| c.phase != Link_::Closed).count() as u16;
+            self.s.connections_high = self.s.connections_high.max(open);
+        }
+    }
+
+    /// The broker's versions are known: the connection can be used.
+    pub(super) fn activate(&mut self, slot: usize, now: Instant) {
+        let connection = &mut self.connections[slot];
+        if connection.phase != Link_::Negotiating {
+            return;
+        }
+        connection.phase = Link_::Active;
+        (connection.active_since, connection.used_at) = (now, now);
+        if let Some(broker) = connection.broker.get() {
+            self.brokers[broker].failures = 0;
+            info!("connected to node {}", self.brokers[broker].node_id());
+        }
+        self.s.trouble = None;
+        self.reconsider_all();
+        self.wake_clock();
+    }
+
+    /// The slot's stream is gone, or could not be had. Whatever was outstanding on it is to be sent again; nobody
+    /// knows what the broker made of it.
+    pub(crate) fn closed(&mut self, slot: usize, error: ConnectionError, now: Instant) {
+        let connection = &self.connections[slot];
+        if connection.phase == Link_::Closed {
+            return;
+        }
+        let mut error = connection.error.unwrap_or(error);
+        if error == ConnectionError::Closed && !connection.answered {
+            error = ConnectionError::ClosedUnanswered;
+        }
+        let (broker, was_active) = (connection.broker, connection.active_since > Instant::ZERO);
+        while let Some(request) = self.pop(slot) {
+            self.lost(&request, error);
+        }
+        let ready = self.connections[slot].ready;
+        self.abandon_ready(ready);
+        let connection = &mut self.connections[slot];
+        let (waker, wake) = (connection.waker.take(), connection.wake);
+        *connection = Connection { waker, wake, ring: Ring::EMPTY, ..Connection::EMPTY };
+        if let Some(index) = broker.get() {
+            self.broker_lost(index, error, was_active, now);
+        }
+        if !error.is_intended() {
+            self.s.counters.connections_lost += 1;
+            self.s.trouble = Some(error);
+            let backoff = self.s.settings.retry_backoff;
+            self.want_metadata(now.after_millis(backoff));
+        }
+        if self.s.identity_slot == Link::to(slot) && self.s.identity == Identity::Asked {
+            self.s.identity = Identity::Wanted;
+        }
+        if self.s.metadata_slot == Link::to(slot) {
+            self.s.metadata_slot = Link::NONE;
+            self.s.metadata.asked_until = Instant::ZERO;
+        }
+        self.reconsider_all();
+        self.wake_clock();
+    }
+
+    fn broker_lost(&mut self, index: usize, error: ConnectionError, was_active: bool, now: Instant) {
+        let random = self.random();
+        let settings = &self.s.settings;
+        let (base, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
+        let broker = &mut self.brokers[index];
+        broker.connection = Link::NONE;
+        if error.is_intended() {
+            return;
+        }
+        broker.failures = if was_active { 1 } else { broker.failures.saturating_add(1) };
+        broker.retry_at = now.after_millis(backoff_millis(base, max, broker.failures, random));
+        let node = broker.node_id();
+        log_lost(node, error);
+    }
+
+    fn abandon_ready(&mut self, mut ready: List) {
+        while let Some(partition) = ready.pop_front(self.queues, ready_hooks) {
+            self.queues[partition].ready_on = Link::NONE;
+        }
+    }
+
+    /// The front request of a connection, which is answered or lost.
+    pub(super) fn pop(&mut self, slot: usize) -> Option<Request> {
+        let mut ring = self.connections[slot].ring;
+        let request = ring.pop(self.places(slot));
+        let connection = &mut self.connections[slot];
+        connection.ring = ring;
+        if request.is_some_and(|r| r.api == crate::protocol::ApiKey::Produce) {
+            connection.produce_in_flight -= 1;
+        }
+        request
+    }
+
+    /// A request whose answer will not come.
+    fn lost(&mut self, request: &Request, error: ConnectionError) {
+        let mut at = request.batches;
+        while let Some(index) = at.get() {
+            at = self.batches[index].request_next;
+            let failure = Failure { connection: Some(error), ..self.batches[index].last_failure };
+            self.return_unanswered(index, failure);
+        }
+    }
+
+    /// A batch was sent and not answered: it may be in the log. It is to be sent again as it is, unless its time is
+    /// over and its outcome told.
+    pub(super) fn return_unanswered(&mut self, index: usize, failure: Failure) {
+        self.batches[index].maybe_written = true;
+        self.send_again(index, failure);
+    }
+
+    /// A batch comes back from a request to be sent again.
+    pub(super) fn send_again(&mut self, index: usize, failure: Failure) {
+        let batch = &mut self.batches[index];
+        debug_assert!(batch.phase == Phase::InFlight);
+        batch.last_failure = failure;
+        let queue = &mut self.queues[batch.partition as usize];
+        queue.in_flight -= 1;
+        if batch.outcome != Outcome::Pending {
+            self.release(index);
+            return;
+        }
+        batch.phase = Phase::Queued;
+        queue.retrying = true;
+        self.s.in_flight -= 1;
+        self.s.queued += 1;
+    }
+
+    /// The partition waits before it tries again (KIP-580).
+    pub(super) fn back_off(&mut self, partition: usize, now: Instant) {
+        let random = self.random();
+        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let queue = &mut self.queues[partition];
+        queue.failures = queue.failures.saturating_add(1);
+        queue.retry_at = now.after_millis(backoff_millis(base, max, queue.failures, random));
+        self.s.retry_scan_at = self.s.retry_scan_at.min(self.queues[partition].retry_at);
+        self.wake_clock_by(self.queues[partition].retry_at);
+    }
+}
+
+#[allow(unused_variables, reason = "without a logger")]
+fn log_lost(node: i32, error: ConnectionError) {
+    #[cfg(feature = "log")]
+    warning!("connection to node {} lost: {}", node, error);
+    #[cfg(feature = "defmt")]
+    warning!("connection to node {} lost: {}", node, error);
+}

@@ -1,0 +1,522 @@
+//! The producer: accumulate, sequence, send, retry, deliver.
+//!
+//! All of it is plain functions of (state, bytes, now) on a [`View`] of slices, generic over the buffer type alone, so
+//! that two capacities on one device share their machine code. What calls them is in `client`.
+//!
+//! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
+//! - `send`: what a connection is to write next. `sequence`: numbering batches, and the epoch.
+//! - `answer`: what a connection received. `links`: connections opened, closed, lost.
+//! - `tick`: everything that time does, in one poll.
+
+mod answer;
+mod append;
+mod batch;
+mod capacity;
+mod config;
+mod deliver;
+mod error;
+mod links;
+mod properties;
+mod queue;
+mod record;
+mod send;
+mod sequence;
+mod tick;
+
+pub(crate) use append::{Refused, record_bytes};
+pub use batch::{Batch, Outcome};
+pub use capacity::{Capacities, CapacityError, MemoryPlan, Pool, Sizing};
+pub use config::{Acks, Config, ConfigError, Partitioner, WaitersFull};
+pub(crate) use deliver::Wait;
+pub use deliver::{Delivery, Receipt};
+pub use error::{DeliveryError, DeliveryFailure, Failure, Fault, Reason, SendError, TopicError, Usage};
+pub use properties::{PropertyError, Setting};
+pub use queue::PartitionQueue;
+pub use record::{Destination, Record, Topic};
+pub(crate) use send::{GATHER, Next, Order, Outgoing};
+
+use crate::cluster::{BrokerEntry, Cluster, Metadata, PartitionEntry, TopicEntry};
+use crate::connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
+use crate::pool::{Buffers, Level, Link, List, Seats, SeatsState, Text, Waiter, Wakes};
+use crate::time::{Clock, Instant};
+use config::Settings;
+use core::ops::DerefMut;
+use core::task::Waker;
+
+/// What a side brings: where storage lives, the lock around it, and the clock. No methods: the types say it all.
+///
+/// On a device the tables are arrays in a `static` and a buffer is `&'static mut [u8]`; on a server they are boxed
+/// slices that are allocated once. How many entries each has is in [`Capacities`].
+pub trait Platform: Sized {
+    /// A batch buffer: owned by one party at a time, moved and never shared.
+    type Buffer: DerefMut<Target = [u8]>;
+    /// The buffers that are not in use.
+    type Buffers: AsMut<[Option<Self::Buffer>]>;
+    /// The slots of batches; more than buffers.
+    type Batches: AsMut<[Batch<Self::Buffer>]>;
+    /// Partitions as the cluster knows them.
+    type Partitions: AsMut<[PartitionEntry]>;
+    /// Partitions as the producer knows them; as many.
+    type Queues: AsMut<[PartitionQueue]>;
+    /// Topics.
+    type Topics: AsMut<[TopicEntry]>;
+    /// The bytes of their names, in equal cells.
+    type Names: AsMut<[u8]>;
+    /// Brokers, those of the bootstrap list included.
+    type Brokers: AsMut<[BrokerEntry]>;
+    /// The bytes of their hosts, in equal cells.
+    type Hosts: AsMut<[u8]>;
+    /// Connection slots.
+    type Connections: AsMut<[Connection]>;
+    /// Outstanding requests: the rings of all connections, one after the other.
+    type Requests: AsMut<[Request]>;
+    /// Seats for waiting tasks.
+    type Waiters: AsMut<[Waiter]>;
+    /// The one lock.
+    type Lock: Lock<State<Self>>;
+    /// The clock.
+    type Clock: Clock;
+}
+
+/// One short lock. It is never taken twice, and never held across an await, IO, or the call of a waker.
+pub trait Lock<T> {
+    /// Runs `f` on what is locked.
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R;
+}
+
+/// The tables, as a side gives them.
+#[allow(missing_docs, reason = "each is described at the associated type of the same name")]
+pub struct Tables<P: Platform> {
+    pub buffers: P::Buffers,
+    pub batches: P::Batches,
+    pub partitions: P::Partitions,
+    pub queues: P::Queues,
+    pub topics: P::Topics,
+    pub names: P::Names,
+    pub brokers: P::Brokers,
+    pub hosts: P::Hosts,
+    pub connections: P::Connections,
+    pub requests: P::Requests,
+    pub waiters: P::Waiters,
+}
+
+/// Everything behind the lock.
+pub struct State<P: Platform> {
+    tables: Tables<P>,
+    scalars: Scalars,
+}
+
+/// Counters since the start; they wrap.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Counters {
+    /// Records taken by `send` and its kin.
+    pub records: u64,
+    /// Records acknowledged.
+    pub acknowledged: u64,
+    /// Records that definitely were not written.
+    pub failed: u64,
+    /// Records of which nobody can tell.
+    pub unknown: u64,
+    /// Bytes of batches acknowledged.
+    pub bytes: u64,
+    /// Batches acknowledged.
+    pub batches: u64,
+    /// Produce requests written.
+    pub requests: u64,
+    /// Batches sent once more.
+    pub retries: u64,
+    /// Answers that told that a batch had been written before.
+    pub duplicates: u64,
+    /// Partitions renumbered under a new epoch.
+    pub epoch_bumps: u64,
+    /// Renumberings because the broker lacked batches that it had acknowledged: data was lost there.
+    pub sequence_gaps: u64,
+    /// Times that no buffer was free for a record.
+    pub full: u64,
+    /// Times that every seat for a waiting task was taken.
+    pub waiter_overflows: u64,
+    /// Outcomes of unsuccessful batches that were forgotten before anybody had asked.
+    pub forgotten_failures: u64,
+    /// Answers for batches whose time was over.
+    pub late_answers: u64,
+    /// Connections opened.
+    pub connections_opened: u64,
+    /// Connections that failed or were lost.
+    pub connections_lost: u64,
+    /// Metadata responses read.
+    pub metadata_responses: u64,
+    /// Leaders learnt from Produce responses (KIP-951).
+    pub leader_hints: u64,
+    /// Times that all known brokers were gone and a bootstrap address was tried again.
+    pub rebootstraps: u64,
+    /// Responses that asked for silence (KIP-219).
+    pub throttles: u64,
+    /// Responses that left out or doubled something, or came for nothing.
+    pub protocol_violations: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    /// Not asked for, or to be asked for again.
+    Wanted,
+    Asked,
+    Known,
+}
+
+/// What is neither a table nor a setting.
+struct Scalars {
+    settings: Settings,
+    capacities: Capacities,
+    counters: Counters,
+    metadata: Metadata,
+    seats: SeatsState,
+    buffers_level: Level,
+    batches_level: Level,
+    /// Slots whose outcome may be overwritten: nothing in them, a success, or a failure that was read.
+    free_batches: List,
+    /// Slots that remember a failure which somebody may still ask for.
+    free_unread: List,
+    /// Batches without an outcome, oldest first.
+    age: List,
+    /// Open batches that wait for more records, oldest first.
+    lingering: List,
+    open: u16,
+    queued: u16,
+    in_flight: u16,
+    /// Of the batch that is opened next.
+    next_serial: u32,
+    /// Batches up to this serial are sent without lingering.
+    flush_serial: u32,
+    flushing: bool,
+    /// Who waits for room or for a topic; all for the same longest time, so the first one's ends first.
+    room: List,
+    identity: Identity,
+    identity_at: Instant,
+    identity_failures: u8,
+    producer_id: i64,
+    producer_epoch: i16,
+    /// The earliest time at which a partition may try again.
+    retry_scan_at: Instant,
+    /// Partitions wait for a connection to their leader.
+    connections_wanted: bool,
+    /// The slots that are to ask for metadata and for a producer id.
+    metadata_slot: Link,
+    identity_slot: Link,
+    broker_rotation: u16,
+    /// The most connections that were open at once.
+    connections_high: u16,
+    /// The last connection that failed, and whether any has worked since.
+    trouble: Option<ConnectionError>,
+    random: u32,
+    started: bool,
+    closing: bool,
+    /// When a close gives up.
+    close_at: Instant,
+    closed: bool,
+    /// The clock task: its waker, until when it sleeps, and whether it is to be woken.
+    clock_waker: Option<Waker>,
+    clock_until: Instant,
+    clock_wake: bool,
+    /// Not zero: there are connections whose task is to be woken.
+    connection_wakes: u8,
+}
+
+impl Scalars {
+    const NEW: Scalars = Scalars {
+        settings: Settings::UNSET,
+        capacities: Capacities::NONE,
+        counters: Counters {
+            records: 0,
+            acknowledged: 0,
+            failed: 0,
+            unknown: 0,
+            bytes: 0,
+            batches: 0,
+            requests: 0,
+            retries: 0,
+            duplicates: 0,
+            epoch_bumps: 0,
+            sequence_gaps: 0,
+            full: 0,
+            waiter_overflows: 0,
+            forgotten_failures: 0,
+            late_answers: 0,
+            connections_opened: 0,
+            connections_lost: 0,
+            metadata_responses: 0,
+            leader_hints: 0,
+            rebootstraps: 0,
+            throttles: 0,
+            protocol_violations: 0,
+        },
+        metadata: Metadata::NEW,
+        seats: SeatsState::EMPTY,
+        buffers_level: Level::EMPTY,
+        batches_level: Level::EMPTY,
+        free_batches: List::EMPTY,
+        free_unread: List::EMPTY,
+        age: List::EMPTY,
+        lingering: List::EMPTY,
+        open: 0,
+        queued: 0,
+        in_flight: 0,
+        next_serial: 0,
+        flush_serial: 0,
+        flushing: false,
+        room: List::EMPTY,
+        identity: Identity::Wanted,
+        identity_at: Instant::ZERO,
+        identity_failures: 0,
+        producer_id: 0,
+        producer_epoch: 0,
+        retry_scan_at: Instant::ZERO,
+        connections_wanted: false,
+        metadata_slot: Link::NONE,
+        identity_slot: Link::NONE,
+        broker_rotation: 0,
+        connections_high: 0,
+        trouble: None,
+        random: 0,
+        started: false,
+        closing: false,
+        close_at: Instant::ZERO,
+        closed: false,
+        clock_waker: None,
+        clock_until: Instant::ZERO,
+        clock_wake: false,
+        connection_wakes: 0,
+    };
+}
+
+impl<P: Platform> State<P> {
+    /// The state over `tables`, which hold only empty entries. It does nothing until it is started.
+    pub const fn new(tables: Tables<P>) -> Self {
+        State { tables, scalars: Scalars::NEW }
+    }
+
+    #[inline]
+    pub(crate) fn view(&mut self) -> View<'_, P::Buffer> {
+        let Tables {
+            buffers,
+            batches,
+            partitions,
+            queues,
+            topics,
+            names,
+            brokers,
+            hosts,
+            connections,
+            requests,
+            waiters,
+        } = &mut self.tables;
+        View {
+            buffers: buffers.as_mut(),
+            batches: batches.as_mut(),
+            partitions: partitions.as_mut(),
+            queues: queues.as_mut(),
+            topics: topics.as_mut(),
+            names: names.as_mut(),
+            brokers: brokers.as_mut(),
+            hosts: hosts.as_mut(),
+            connections: connections.as_mut(),
+            requests: requests.as_mut(),
+            waiters: waiters.as_mut(),
+            s: &mut self.scalars,
+        }
+    }
+}
+
+/// The state as slices: all logic is here.
+pub(crate) struct View<'a, B> {
+    buffers: &'a mut [Option<B>],
+    batches: &'a mut [Batch<B>],
+    partitions: &'a mut [PartitionEntry],
+    queues: &'a mut [PartitionQueue],
+    topics: &'a mut [TopicEntry],
+    names: &'a mut [u8],
+    brokers: &'a mut [BrokerEntry],
+    hosts: &'a mut [u8],
+    connections: &'a mut [Connection],
+    requests: &'a mut [Request],
+    waiters: &'a mut [Waiter],
+    s: &'a mut Scalars,
+}
+
+impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+    fn cluster(&mut self) -> Cluster<'_> {
+        Cluster {
+            hosts: Text::new(self.hosts, self.brokers.len()),
+            brokers: self.brokers,
+            names: Text::new(self.names, self.topics.len()),
+            topics: self.topics,
+            partitions: self.partitions,
+            metadata: &mut self.s.metadata,
+        }
+    }
+
+    fn pool(&mut self) -> Buffers<'_, B> {
+        Buffers { stack: self.buffers, level: &mut self.s.buffers_level }
+    }
+
+    fn seats(&mut self) -> Seats<'_> {
+        Seats { table: self.waiters, state: &mut self.s.seats }
+    }
+
+    /// The ring of a connection: its stretch of the table of requests.
+    fn places(&mut self, slot: usize) -> &mut [Request] {
+        let depth = self.s.capacities.requests as usize;
+        self.requests.get_mut(slot * depth..(slot + 1) * depth).unwrap_or(&mut [])
+    }
+
+    /// A number nobody can foresee well enough to make retries collide (xorshift).
+    fn random(&mut self) -> u32 {
+        let mut x = self.s.random.max(1);
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.s.random = x;
+        x
+    }
+
+    /// Takes the settings, checks that they fit the tables, and begins.
+    /// `scratch` is the size of each connection's frame buffer and receive buffer.
+    pub(crate) fn start(
+        &mut self,
+        config: &Config,
+        bootstrap: &[(&str, u16)],
+        scratch: (usize, usize),
+        random: u32,
+    ) -> Result<(), StartError> {
+        let settings = Settings::from(config).map_err(StartError::Config)?;
+        let depth = self.requests.len().checked_div(self.connections.len()).unwrap_or(0);
+        self.s.capacities = Capacities {
+            batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
+            buffers: self.buffers.len() as u16,
+            batches: self.batches.len() as u16,
+            topics: self.topics.len() as u16,
+            topic_name_bytes: Text::new(self.names, self.topics.len()).cell_bytes() as u16,
+            partitions: self.partitions.len().min(self.queues.len()) as u16,
+            brokers: self.brokers.len() as u16,
+            host_bytes: Text::new(self.hosts, self.brokers.len()).cell_bytes() as u16,
+            connections: self.connections.len() as u16,
+            requests: depth as u16,
+            waiters: self.waiters.len() as u16,
+            frame_bytes: scratch.0 as u32,
+            receive_bytes: scratch.1 as u32,
+        };
+        let capacities = self.s.capacities;
+        capacities.check().map_err(StartError::Capacity)?;
+        let needed = settings.max_in_flight as usize + CONTROL_REQUESTS;
+        if depth < needed {
+            return Err(StartError::Capacity(CapacityError::new("requests", depth as u64, needed as u64)));
+        }
+        for &(host, port) in bootstrap {
+            if self.cluster().bootstrap(host, port).is_none() {
+                return Err(StartError::Capacity(if host.len() > capacities.host_bytes as usize {
+                    CapacityError::new("host_bytes", capacities.host_bytes.into(), host.len() as u64)
+                } else {
+                    CapacityError::new("brokers", capacities.brokers.into(), bootstrap.len() as u64)
+                }));
+            }
+        }
+        if bootstrap.is_empty() {
+            return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
+        }
+        self.seats().start();
+        for index in 0..self.batches.len() {
+            self.s.free_batches.push_back(self.batches, index, batch::queue_hooks);
+        }
+        self.s.settings = settings;
+        self.s.random = random;
+        self.s.broker_rotation = (self.random() % bootstrap.len() as u32) as u16;
+        self.s.metadata.refresh_at = Instant::ZERO;
+        self.s.retry_scan_at = Instant::NEVER;
+        self.s.close_at = Instant::NEVER;
+        self.s.clock_until = Instant::NEVER;
+        self.s.started = true;
+        Ok(())
+    }
+
+    /// The clock's task is to look at the state again.
+    fn wake_clock(&mut self) {
+        self.s.clock_wake = true;
+    }
+
+    /// The clock's task is to look again if it would sleep beyond `deadline`.
+    fn wake_clock_by(&mut self, deadline: Instant) {
+        if deadline < self.s.clock_until {
+            self.s.clock_wake = true;
+        }
+    }
+
+    fn wake_connection(&mut self, slot: usize) {
+        let connection = &mut self.connections[slot];
+        connection.wake = true;
+        self.s.connection_wakes |= 1;
+    }
+
+    /// The one way in which wakers leave the state. They must be called unlocked, and then asked for again if there
+    /// were `more`.
+    pub(crate) fn take_wakes(&mut self) -> Option<Wakes> {
+        if !self.s.clock_wake && self.s.connection_wakes == 0 && !self.seats().has_woken() {
+            return None;
+        }
+        let mut wakes = Wakes::default();
+        if self.s.clock_wake {
+            self.s.clock_wake = false;
+            wakes.push(self.s.clock_waker.take());
+        }
+        if self.s.connection_wakes > 0 {
+            self.s.connection_wakes = 0;
+            for connection in self.connections.iter_mut().filter(|c| c.wake) {
+                if wakes.has_place() {
+                    connection.wake = false;
+                    wakes.push(connection.waker.take());
+                } else {
+                    self.s.connection_wakes = 1;
+                }
+            }
+        }
+        self.seats().collect(&mut wakes);
+        wakes.more = self.s.connection_wakes > 0 || self.seats().has_woken();
+        Some(wakes)
+    }
+
+    /// Puts buffers into the pool, as many as it has places for.
+    pub(crate) fn lend(&mut self, buffers: &mut dyn Iterator<Item = B>) {
+        for (place, buffer) in self.buffers.iter_mut().zip(buffers) {
+            *place = Some(buffer);
+        }
+    }
+
+    pub(crate) fn seats_in_all(&self) -> u16 {
+        self.s.capacities.waiters
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        Counters { waiter_overflows: self.s.seats.overflows.into(), ..self.s.counters }
+    }
+}
+
+/// Why a producer cannot start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum StartError {
+    /// A setting cannot be.
+    Config(ConfigError),
+    /// A capacity is too small for the others or for the settings.
+    Capacity(CapacityError),
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            StartError::Config(error) => error.fmt(f),
+            StartError::Capacity(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}

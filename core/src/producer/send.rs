@@ -1,0 +1,524 @@
+//! What a connection is to do next: open, write a request, close, or nothing.
+//!
+//! A Produce request carries every partition of its broker that has something to send. Its batches stay linked through
+//! their slots until it is answered. They are handed to the writer a few at a time, each buffer moved out of the state
+//! and owned by the writer until it is put back.
+
+use super::batch::Phase;
+use super::queue::ready_hooks;
+use super::{Acks, Identity, View};
+use crate::connection::{ConnectionError, Phase as Link_, Request};
+use crate::pool::Link;
+use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
+use crate::records::Sealing;
+use crate::time::Instant;
+use crate::wire::Writer;
+use core::ops::DerefMut;
+use core::task::Waker;
+
+/// Batches that go to the network in one gathered write.
+pub(crate) const GATHER: usize = 8;
+
+/// Bytes that end a Produce request behind its last batch, at most.
+const TAIL_BYTES: usize = 3;
+
+/// What the task of a connection slot is to do.
+pub(crate) enum Order {
+    /// Connect to the host that was copied into the buffer: its length, and the port.
+    Open { host: usize, port: u16 },
+    /// Nothing, until woken.
+    Wait,
+    /// The client is closed.
+    End,
+}
+
+/// What an open connection is to write.
+pub(crate) enum Next<B> {
+    Write(Outgoing<B>),
+    /// Nothing, until woken.
+    Wait,
+}
+
+/// A batch on its way out: the buffer itself, moved.
+pub(crate) struct Taken<B> {
+    pub(crate) buffer: B,
+    pub(crate) slot: u16,
+    pub(crate) generation: u32,
+    pub(crate) length: u32,
+    /// How to fill in its header, if that has not been done.
+    pub(crate) seal: Option<Sealing>,
+    /// Bytes of the frame that go before it, from the frame's beginning.
+    pub(crate) frame_before: u16,
+}
+
+/// A request, or a part of one: bytes of the frame buffer with batches between them.
+pub(crate) struct Outgoing<B> {
+    pub(crate) frame_bytes: usize,
+    pub(crate) batches: [Option<Taken<B>>; GATHER],
+}
+
+impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+    /// What the task of a slot is to do while it has no stream.
+    pub(crate) fn order(&mut self, slot: usize, host: &mut [u8], waker: &Waker, replaced: &mut Option<Waker>) -> Order {
+        if self.s.closed {
+            return Order::End;
+        }
+        let connection = &self.connections[slot];
+        if connection.phase == Link_::Opening
+            && let Some(broker) = connection.broker.get()
+        {
+            let port = self.brokers[broker].port;
+            let name = self.cluster().host(broker).len();
+            if let Some(place) = host.get_mut(..name) {
+                place.copy_from_slice(self.cluster().host(broker).as_bytes());
+                return Order::Open { host: name, port };
+            }
+        }
+        self.register_connection(slot, waker, replaced);
+        Order::Wait
+    }
+
+    /// Whether the slot's stream is to be let go of; else its task is woken when it is.
+    pub(crate) fn closing(
+        &mut self,
+        slot: usize,
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+    ) -> Option<ConnectionError> {
+        let connection = &self.connections[slot];
+        if connection.phase == Link_::Closing {
+            return Some(connection.error.unwrap_or(ConnectionError::Closed));
+        }
+        self.register_connection(slot, waker, replaced);
+        None
+    }
+
+    fn register_connection(&mut self, slot: usize, waker: &Waker, replaced: &mut Option<Waker>) {
+        let connection = &mut self.connections[slot];
+        match &connection.waker {
+            Some(current) if current.will_wake(waker) => {}
+            _ => *replaced = connection.waker.replace(waker.clone()),
+        }
+    }
+
+    /// What the connection is to write now. Part of a request is always followed by its rest.
+    pub(crate) fn next(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+        let connection = &self.connections[slot];
+        if connection.writing {
+            return self.gather(slot, frame, None);
+        }
+        if !matches!(connection.phase, Link_::Negotiating | Link_::Active) || connection.throttled_until > now {
+            return Next::Wait;
+        }
+        let ring = connection.ring;
+        if ring.is_full(self.places(slot)) {
+            return Next::Wait;
+        }
+        let connection = &self.connections[slot];
+        if connection.phase == Link_::Negotiating {
+            if connection.api_versions_sent {
+                return Next::Wait;
+            }
+            return self.ask_versions(slot, now, frame);
+        }
+        if self.s.metadata_slot == Link::to(slot) && self.s.metadata.due_at() <= now {
+            return self.ask_metadata(slot, now, frame);
+        }
+        if self.s.identity_slot == Link::to(slot) && self.s.identity == Identity::Wanted {
+            return self.ask_identity(slot, now, frame);
+        }
+        self.produce(slot, now, frame)
+    }
+
+    fn ask_versions(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+        let version = i16::from(self.connections[slot].api_versions_version);
+        self.connections[slot].api_versions_sent = true;
+        self.ask(slot, now, frame, ApiKey::ApiVersions, version, |_, w| api_versions::request(w, version))
+    }
+
+    fn ask_identity(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+        let Some(version) = self.connections[slot].versions.get(ApiKey::InitProducerId) else {
+            self.no_identity(protocol::ErrorCode::UNSUPPORTED_VERSION, now);
+            return Next::Wait;
+        };
+        self.s.identity = Identity::Asked;
+        self.ask(slot, now, frame, ApiKey::InitProducerId, version, |_, w| init_producer_id::request(w, version))
+    }
+
+    fn ask_metadata(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+        let Some(version) = self.connections[slot].versions.get(ApiKey::Metadata) else { return Next::Wait };
+        let request_timeout = self.s.settings.request_timeout;
+        let alone = self.connections.iter().filter(|c| c.is_open()).count() < 2;
+        // With another broker at hand a silent one is not waited for as long.
+        let patience = if alone { request_timeout } else { request_timeout.min(2000) };
+        self.s.metadata.asked_until = now.after_millis(patience);
+        self.s.metadata.asked = self.connections[slot].broker;
+        self.s.metadata.refresh_at = now.after_millis(self.s.settings.metadata_max_age);
+        self.s.metadata.not_before = now.after_millis(self.s.settings.retry_backoff);
+        let room = frame.len();
+        self.ask(slot, now, frame, ApiKey::Metadata, version, |view, w| {
+            let allow = view.s.settings.allow_auto_create_topics;
+            let header = w.position();
+            let (first, count) = view.metadata_topics(room.saturating_sub(header + 16));
+            let total = view.topics.len().max(1);
+            let cluster = view.cluster();
+            let names =
+                (0..total).map(|i| (first + i) % total).filter(|&i| cluster.topics.get(i).is_some_and(|t| t.is_used()));
+            metadata::request(w, version, count, names.map(|i| cluster.name(i)), allow);
+        })
+    }
+
+    /// The topics to ask for now: where to begin in the table and how many names fit into `room` bytes.
+    fn metadata_topics(&mut self, room: usize) -> (usize, usize) {
+        let total = self.topics.len();
+        let first = self.s.metadata.cursor as usize % total.max(1);
+        let (mut count, mut bytes, mut next) = (0, 0, first);
+        for step in 0..total {
+            let index = (first + step) % total;
+            if self.topics[index].is_used() {
+                bytes += self.cluster().name(index).len() + 20;
+                if bytes > room && count > 0 {
+                    break;
+                }
+                count += 1;
+            }
+            next = (index + 1) % total;
+        }
+        self.s.metadata.cursor = next as u16;
+        (first, count)
+    }
+
+    /// A request that is all in the frame buffer.
+    fn ask(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        frame: &mut [u8],
+        api: ApiKey,
+        version: i16,
+        body: impl FnOnce(&mut Self, &mut Writer<'_>),
+    ) -> Next<B> {
+        let correlation_id = self.connections[slot].ring.next_correlation_id();
+        let capacity = frame.len() as u32;
+        let mut writer = Writer::new(frame);
+        self.header(&mut writer, api, version, correlation_id);
+        body(self, &mut writer);
+        match protocol::finish_frame(writer) {
+            Ok(frame_bytes) => {
+                let deadline = now.after_millis(self.s.settings.request_timeout);
+                self.push(slot, Request { correlation_id, api, version, deadline, sent_at: now, batches: Link::NONE });
+                self.wake_clock_by(deadline);
+                Next::Write(Outgoing { frame_bytes, batches: [const { None }; GATHER] })
+            }
+            Err(overflow) => {
+                let error = ConnectionError::FrameTooSmall { needed: overflow.needed as u32, capacity };
+                self.close_connection(slot, error);
+                Next::Wait
+            }
+        }
+    }
+
+    fn header(&self, writer: &mut Writer<'_>, api: ApiKey, version: i16, correlation_id: i32) {
+        let client_id = self.s.settings.client_id.as_str();
+        let client_id = if client_id.is_empty() { "demitasse" } else { client_id };
+        protocol::request_header(writer, api, version, correlation_id, Some(client_id));
+    }
+
+    fn push(&mut self, slot: usize, request: Request) {
+        let mut ring = self.connections[slot].ring;
+        ring.push(self.places(slot), request);
+        self.connections[slot].ring = ring;
+        self.connections[slot].used_at = request.sent_at;
+    }
+
+    /// A Produce request with all that is ready for this connection.
+    fn produce(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+        let connection = &self.connections[slot];
+        if connection.ready.is_empty() || connection.produce_in_flight >= self.s.settings.max_in_flight {
+            return Next::Wait;
+        }
+        let Some(version) = connection.versions.get(ApiKey::Produce) else {
+            self.close_connection(slot, ConnectionError::UnsupportedVersion { api_key: ApiKey::Produce as i16 });
+            return Next::Wait;
+        };
+        let correlation_id = connection.ring.next_correlation_id();
+        let first = self.collect(slot, now, correlation_id);
+        if first.is_none() {
+            return Next::Wait;
+        }
+        let deadline = now.after_millis(self.s.settings.request_timeout);
+        let request = Request { correlation_id, api: ApiKey::Produce, version, deadline, sent_at: now, batches: first };
+        self.push(slot, request);
+        self.wake_clock_by(deadline);
+        let connection = &mut self.connections[slot];
+        (connection.produce_in_flight, connection.writing) = (connection.produce_in_flight + 1, true);
+        self.s.counters.requests += 1;
+        self.gather(slot, frame, Some(request))
+    }
+
+    /// Takes the ready batches that fit into one request and links them, those of a topic together; the first.
+    fn collect(&mut self, slot: usize, now: Instant, correlation_id: i32) -> Link {
+        let (mut first, mut bytes, mut refused) = (Link::NONE, 0u32, Link::NONE);
+        let limit = self.s.settings.max_request_size;
+        loop {
+            let mut ready = self.connections[slot].ready;
+            if ready.first().map(Link::to) == Some(refused) {
+                break;
+            }
+            let popped = ready.pop_front(self.queues, ready_hooks);
+            self.connections[slot].ready = ready;
+            let Some(partition) = popped else { break };
+            self.queues[partition].ready_on = Link::NONE;
+            let Some(index) = self.sendable(partition, slot, now) else { continue };
+            let length = self.batches[index].length;
+            if !first.is_none() && bytes.saturating_add(length) > limit {
+                // It goes with the next request, and first.
+                self.make_ready(partition, slot);
+                if refused.is_none() {
+                    refused = Link::to(partition);
+                }
+                continue;
+            }
+            if !self.number(index, now) {
+                continue;
+            }
+            bytes = bytes.saturating_add(length);
+            self.move_to(partition, slot);
+            self.depart(index, correlation_id);
+            let topic = self.partitions[partition].topic();
+            let entry = &mut self.topics[topic];
+            let after = core::mem::replace(&mut entry.last_in_request, Link::to(index));
+            match after.get() {
+                Some(after) => {
+                    let next = core::mem::replace(&mut self.batches[after].request_next, Link::to(index));
+                    self.batches[index].request_next = next;
+                }
+                None => self.batches[index].request_next = core::mem::replace(&mut first, Link::to(index)),
+            }
+        }
+        let mut at = first;
+        while let Some(index) = at.get() {
+            let partition = self.batches[index].partition as usize;
+            let topic = self.partitions[partition].topic();
+            self.topics[topic].last_in_request = Link::NONE;
+            // More of the same partition waits for the next request: Kafka takes one batch a partition in each.
+            self.reconsider(partition);
+            at = self.batches[index].request_next;
+        }
+        first
+    }
+
+    /// The batch of the partition that may go out over this connection now.
+    fn sendable(&mut self, partition: usize, slot: usize, now: Instant) -> Option<usize> {
+        let index = self.unsent(partition)?;
+        let leads = self.leader_connection(partition) == Some(slot);
+        let queue = &self.queues[partition];
+        let here = queue.connection == Link::to(slot) || queue.in_flight == 0;
+        let free = queue.in_flight < self.s.settings.max_in_flight && !(queue.retrying && queue.in_flight > 0);
+        if !here || !leads || !free || queue.retry_at > now {
+            return None;
+        }
+        if self.batches[index].phase == Phase::Open {
+            if !self.is_due(index, now) {
+                return None;
+            }
+            self.seal(index);
+        }
+        Some(index)
+    }
+
+    /// The first batch of the partition that is not in flight.
+    pub(super) fn unsent(&self, partition: usize) -> Option<usize> {
+        let mut at = self.queues[partition].batches.first();
+        while let Some(index) = at {
+            if self.batches[index].phase != Phase::InFlight {
+                return Some(index);
+            }
+            at = self.batches[index].queue.next().get();
+        }
+        None
+    }
+
+    /// From now on the partition's requests go over this connection. The one place where that changes, and it may only
+    /// while nothing is in flight: so no two connections ever carry the same partition.
+    fn move_to(&mut self, partition: usize, slot: usize) {
+        let queue = &mut self.queues[partition];
+        if queue.connection != Link::to(slot) {
+            debug_assert!(queue.in_flight == 0, "a partition moved with requests in flight");
+            queue.connection = Link::to(slot);
+        }
+        queue.retrying = false;
+    }
+
+    fn depart(&mut self, index: usize, correlation_id: i32) {
+        let batch = &mut self.batches[index];
+        debug_assert!(batch.phase == Phase::Queued);
+        batch.phase = Phase::InFlight;
+        batch.correlation_id = correlation_id;
+        if batch.attempts > 0 {
+            self.s.counters.retries += 1;
+        }
+        batch.attempts = batch.attempts.saturating_add(1);
+        self.s.queued -= 1;
+        self.s.in_flight += 1;
+        self.queues[batch.partition as usize].in_flight += 1;
+    }
+
+    /// The next part of the Produce request that was pushed last: what of it has not been written. With `begin` its
+    /// beginning.
+    fn gather(&mut self, slot: usize, frame: &mut [u8], begin: Option<Request>) -> Next<B> {
+        let ring = self.connections[slot].ring;
+        let Some(request) = ring.back_mut(self.places(slot)).copied() else { return Next::Wait };
+        let version = request.version;
+        let capacity = frame.len();
+        let mut outgoing = Outgoing { frame_bytes: 0, batches: [const { None }; GATHER] };
+        let mut writer = Writer::new(frame);
+        let (mut at, mut topic) = match begin {
+            Some(_) => {
+                let total = self.begin_produce(&mut writer, &request, true);
+                protocol::patch_frame_length(&mut writer, total);
+                (request.batches, Link::NONE)
+            }
+            None => self.connections[slot].write_at,
+        };
+        let mut taken = 0;
+        while let Some(index) = at.get() {
+            if taken == GATHER {
+                break;
+            }
+            let next_topic = self.before_batch(&mut writer, version, topic, index);
+            if writer.position() + TAIL_BYTES > capacity {
+                break;
+            }
+            let batch = &mut self.batches[index];
+            outgoing.frame_bytes = writer.position();
+            topic = next_topic;
+            at = batch.request_next;
+            // A batch that was settled while its request was being written left a hole that cannot be filled.
+            let Some(buffer) = batch.buffer.take() else {
+                self.close_connection(slot, ConnectionError::Closed);
+                return Next::Wait;
+            };
+            let seal = (!batch.sealed).then(|| Sealing {
+                base_timestamp: batch.base_timestamp,
+                max_timestamp: batch.max_timestamp,
+                producer_id: -1,
+                producer_epoch: -1,
+                base_sequence: -1,
+                records: batch.count,
+            });
+            batch.sealed = true;
+            let queue = &self.queues[batch.partition as usize];
+            let seal = seal.map(|seal| {
+                if !batch.sequenced {
+                    return seal;
+                }
+                Sealing {
+                    producer_id: queue.producer_id,
+                    producer_epoch: queue.epoch,
+                    base_sequence: batch.sequence,
+                    ..seal
+                }
+            });
+            outgoing.batches[taken] = Some(Taken {
+                buffer,
+                slot: index as u16,
+                generation: batch.generation,
+                length: batch.length,
+                seal,
+                frame_before: outgoing.frame_bytes as u16,
+            });
+            taken += 1;
+        }
+        if taken == 0 && !at.is_none() {
+            let needed = (writer.position() + TAIL_BYTES) as u32;
+            self.close_connection(slot, ConnectionError::FrameTooSmall { needed, capacity: capacity as u32 });
+            return Next::Wait;
+        }
+        if at.is_none() {
+            end_produce(&mut writer, version);
+            outgoing.frame_bytes = writer.position();
+        }
+        self.connections[slot].write_at = (at, topic);
+        Next::Write(outgoing)
+    }
+
+    /// Writes the beginning of a Produce request; with `measure` returns the length of the whole frame.
+    fn begin_produce(&mut self, writer: &mut Writer<'_>, request: &Request, measure: bool) -> usize {
+        let (mut topics, mut topic, mut at) = (0, Link::NONE, request.batches);
+        while let Some(index) = at.get() {
+            let own = Link::to(self.partitions[self.batches[index].partition as usize].topic());
+            if own != topic {
+                (topics, topic) = (topics + 1, own);
+            }
+            at = self.batches[index].request_next;
+        }
+        let version = request.version;
+        self.header(writer, ApiKey::Produce, version, request.correlation_id);
+        let settings = &self.s.settings;
+        let timeout = settings.request_timeout.min(i32::MAX as u32) as i32;
+        produce::request_start(writer, version, settings.acks.wire(), timeout, topics);
+        if !measure {
+            return 0;
+        }
+        let mut counter = Writer::counting();
+        self.begin_produce(&mut counter, request, false);
+        let (mut batches, mut topic, mut at) = (0, Link::NONE, request.batches);
+        while let Some(index) = at.get() {
+            topic = self.before_batch(&mut counter, version, topic, index);
+            batches += self.batches[index].length as usize;
+            at = self.batches[index].request_next;
+        }
+        end_produce(&mut counter, version);
+        counter.position() + batches
+    }
+
+    /// Writes what stands between the batch before, which was of `topic`, and this one; its topic.
+    fn before_batch(&mut self, writer: &mut Writer<'_>, version: i16, topic: Link, index: usize) -> Link {
+        let partition = self.batches[index].partition as usize;
+        let own = self.partitions[partition].topic();
+        if !topic.is_none() {
+            produce::partition_end(writer, version);
+        }
+        if topic != Link::to(own) {
+            if !topic.is_none() {
+                produce::topic_end(writer, version);
+            }
+            let (mut count, mut at) = (0, Link::to(index));
+            while let Some(other) = at.get() {
+                if self.partitions[self.batches[other].partition as usize].topic() != own {
+                    break;
+                }
+                count += 1;
+                at = self.batches[other].request_next;
+            }
+            produce::topic_start(writer, version, self.cluster().name(own), count);
+        }
+        let (number, length) = (self.partitions[partition].index, self.batches[index].length as usize);
+        produce::partition_start(writer, version, number, length);
+        Link::to(own)
+    }
+
+    /// What was handed out has been written. Unless a rest of the request must follow, its time runs from now.
+    pub(crate) fn written(&mut self, slot: usize, now: Instant) {
+        let connection = &mut self.connections[slot];
+        if !connection.writing || !connection.write_at.0.is_none() {
+            return;
+        }
+        connection.writing = false;
+        let deadline = now.after_millis(self.s.settings.request_timeout);
+        let ring = connection.ring;
+        if let Some(request) = ring.back_mut(self.places(slot)) {
+            (request.deadline, request.sent_at) = (deadline, now);
+        }
+        if self.s.settings.acks == Acks::None {
+            self.unacknowledged(slot);
+        }
+    }
+}
+
+fn end_produce(writer: &mut Writer<'_>, version: i16) {
+    produce::partition_end(writer, version);
+    produce::topic_end(writer, version);
+    produce::request_end(writer, version);
+}

@@ -1,0 +1,296 @@
+//! Everything that time does, in one poll: it looks at what is true now, acts, and says when to look again.
+
+use super::batch::Phase;
+use super::{Failure, Identity, Outcome, Reason, View};
+use crate::connection::{Connection, ConnectionError, Phase as Link_};
+use crate::pool::Link;
+use crate::protocol::ErrorCode;
+use crate::time::Instant;
+use core::ops::DerefMut;
+use core::task::Waker;
+
+/// A connection is not taken from a broker that uses it before it has had it for so long.
+const HOLD_MILLIS: u32 = 500;
+
+impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+    /// Does what is due. When to call again at the latest, or `None` when the client is closed.
+    pub(crate) fn tick(&mut self, now: Instant, waker: &Waker, replaced: &mut Option<Waker>) -> Option<Instant> {
+        // Looking may make more look necessary; a second look always finds the rest.
+        self.s.clock_until = Instant::NEVER;
+        let mut next = Instant::NEVER;
+        for deadline in [
+            self.expire(now),
+            self.end_lingers(now),
+            self.end_backoffs(now),
+            self.end_waits(now),
+            self.watch_connections(now),
+            self.open_connections(now),
+            self.find_whom_to_ask(now),
+        ] {
+            next = next.min(deadline);
+        }
+        if self.s.closing && self.s.age.is_empty() {
+            self.shut_down();
+            return None;
+        }
+        self.s.clock_until = next;
+        match &self.s.clock_waker {
+            Some(current) if current.will_wake(waker) => {}
+            _ => *replaced = self.s.clock_waker.replace(waker.clone()),
+        }
+        Some(next)
+    }
+
+    /// Batches whose time is over, and at the end of a close all of them.
+    fn expire(&mut self, now: Instant) -> Instant {
+        let closing = self.s.close_at <= now;
+        while let Some(index) = self.s.age.first() {
+            let batch = &self.batches[index];
+            let deadline = batch.opened_at.after_millis(self.s.settings.delivery_timeout);
+            if deadline > now && !closing {
+                return deadline.min(self.s.close_at);
+            }
+            let reason = if deadline <= now { Reason::Expired } else { Reason::Closed };
+            let connection = batch.last_failure.connection.or(self.s.trouble);
+            let code = match batch.last_failure.code {
+                ErrorCode::NONE => self.topic_error(batch.partition as usize),
+                code => code,
+            };
+            let connection = if code == ErrorCode::NONE { connection } else { None };
+            let failure = Failure { reason, code, connection };
+            let sent = batch.phase == Phase::InFlight || batch.maybe_written;
+            self.conclude(index, if sent { Outcome::Unknown(failure) } else { Outcome::Failed(failure) });
+        }
+        self.s.close_at
+    }
+
+    fn topic_error(&self, partition: usize) -> ErrorCode {
+        self.topics.get(self.partitions[partition].topic()).map_or(ErrorCode::NONE, |t| t.error())
+    }
+
+    fn end_lingers(&mut self, now: Instant) -> Instant {
+        while let Some(index) = self.s.lingering.first() {
+            let due = self.batches[index].opened_at.after_millis(self.s.settings.linger);
+            if due > now {
+                return due;
+            }
+            self.end_linger(index);
+            self.reconsider(self.batches[index].partition as usize);
+        }
+        Instant::NEVER
+    }
+
+    fn end_backoffs(&mut self, now: Instant) -> Instant {
+        if self.s.retry_scan_at > now {
+            return self.s.retry_scan_at;
+        }
+        self.s.retry_scan_at = Instant::NEVER;
+        for partition in 0..self.queues.len() {
+            let retry_at = self.queues[partition].retry_at;
+            if retry_at == Instant::ZERO {
+                continue;
+            }
+            if retry_at <= now {
+                self.queues[partition].retry_at = Instant::ZERO;
+                self.reconsider(partition);
+            } else {
+                self.s.retry_scan_at = self.s.retry_scan_at.min(retry_at);
+            }
+        }
+        self.s.retry_scan_at
+    }
+
+    /// Those who have waited for room as long as they may are told; they see for themselves that it is too late.
+    fn end_waits(&mut self, now: Instant) -> Instant {
+        let mut room = self.s.room;
+        let deadline = self.seats().tell_due(&mut room, now);
+        self.s.room = room;
+        deadline
+    }
+
+    fn watch_connections(&mut self, now: Instant) -> Instant {
+        let mut next = Instant::NEVER;
+        for slot in 0..self.connections.len() {
+            let ring = self.connections[slot].ring;
+            let request = ring.front(self.places(slot)).map_or(Instant::NEVER, |r| r.deadline);
+            let idle_time = self.s.settings.connections_max_idle;
+            let connection = &mut self.connections[slot];
+            let (deadline, reason) = match connection.phase {
+                Link_::Closed | Link_::Closing => continue,
+                Link_::Opening => (connection.deadline, ConnectionError::ConnectTimeout),
+                Link_::Negotiating => (connection.deadline, ConnectionError::RequestTimeout),
+                Link_::Draining if ring.is_empty() => (Instant::ZERO, ConnectionError::Idle),
+                Link_::Active if ring.is_empty() && connection.ready.is_empty() => {
+                    (connection.used_at.after_millis(idle_time), ConnectionError::Idle)
+                }
+                Link_::Active | Link_::Draining => (request, ConnectionError::RequestTimeout),
+            };
+            if connection.throttled_until > Instant::ZERO {
+                if connection.throttled_until <= now {
+                    connection.throttled_until = Instant::ZERO;
+                    self.wake_connection(slot);
+                } else {
+                    next = next.min(connection.throttled_until);
+                }
+            }
+            if deadline <= now {
+                self.close_connection(slot, reason);
+            } else {
+                next = next.min(deadline);
+            }
+        }
+        next
+    }
+
+    /// Connections to the leaders of partitions that have something to send.
+    fn open_connections(&mut self, now: Instant) -> Instant {
+        if !self.s.connections_wanted {
+            return Instant::NEVER;
+        }
+        self.s.connections_wanted = false;
+        let mut next = Instant::NEVER;
+        for partition in 0..self.queues.len() {
+            if self.queues[partition].batches.is_empty() || self.unsent(partition).is_none() {
+                continue;
+            }
+            let leader = self.partitions[partition].leader;
+            let Some(broker) = self.cluster().node(leader) else {
+                self.topics[self.partitions[partition].topic()].wanted = true;
+                // While answers leave something open, the next question is due by its backoff already.
+                if self.s.metadata.failures == 0 {
+                    self.want_metadata(now);
+                }
+                continue;
+            };
+            if !self.brokers[broker].connection.is_none() {
+                continue;
+            }
+            self.s.connections_wanted = true;
+            let retry_at = self.brokers[broker].retry_at;
+            if retry_at > now {
+                next = next.min(retry_at);
+                continue;
+            }
+            match self.free_slot(now) {
+                Ok(slot) => self.connect(slot, broker, now),
+                Err(later) => next = next.min(later),
+            }
+        }
+        next
+    }
+
+    /// A closed slot; or, when all are taken, one is seen to becoming free.
+    fn free_slot(&mut self, now: Instant) -> Result<usize, Instant> {
+        if let Some(slot) = self.connections.iter().position(|c| c.phase == Link_::Closed) {
+            return Ok(slot);
+        }
+        if self.connections.iter().any(|c| matches!(c.phase, Link_::Draining | Link_::Closing)) {
+            return Err(Instant::NEVER);
+        }
+        let idle = |c: &Connection| c.phase == Link_::Active && c.ring.is_empty() && c.ready.is_empty();
+        if let Some(slot) = self.connections.iter().position(idle) {
+            self.close_connection(slot, ConnectionError::Idle);
+            return Err(Instant::NEVER);
+        }
+        let active = self.connections.iter_mut().filter(|c| c.phase == Link_::Active);
+        let Some(oldest) = active.min_by_key(|c| c.active_since) else { return Err(Instant::NEVER) };
+        let held_until = oldest.active_since.after_millis(HOLD_MILLIS);
+        if held_until > now {
+            return Err(held_until);
+        }
+        // Everybody has a turn: no new request on it, and it closes when what is outstanding is answered.
+        oldest.phase = Link_::Draining;
+        Err(if oldest.ring.is_empty() { now } else { Instant::NEVER })
+    }
+
+    fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
+        let deadline = now.after_millis(self.s.settings.connection_setup_timeout);
+        self.connections[slot].open(broker, deadline);
+        self.brokers[broker].connection = Link::to(slot);
+        self.wake_connection(slot);
+        self.wake_clock_by(deadline);
+    }
+
+    /// Who is to ask for metadata and for a producer id.
+    fn find_whom_to_ask(&mut self, now: Instant) -> Instant {
+        let metadata_at = self.s.metadata.due_at();
+        let identity_wanted = self.s.settings.idempotence && self.s.identity == Identity::Wanted;
+        let identity_at = if identity_wanted { self.s.identity_at } else { Instant::NEVER };
+        let mut next = Instant::NEVER;
+        for due in [metadata_at, identity_at] {
+            if due > now {
+                next = next.min(due);
+            }
+        }
+        if metadata_at > now && identity_at > now {
+            return next;
+        }
+        let Some(slot) = self.best_connection(now) else {
+            return next.min(self.seek(now));
+        };
+        if metadata_at <= now {
+            self.s.metadata_slot = Link::to(slot);
+        }
+        if identity_at <= now {
+            self.s.identity_slot = Link::to(slot);
+        }
+        self.wake_connection(slot);
+        next
+    }
+
+    /// The connection to ask: not the one that was asked last if there is another, and one with little outstanding.
+    fn best_connection(&self, now: Instant) -> Option<usize> {
+        let depth = self.s.capacities.requests as usize;
+        let usable = |slot: &usize| {
+            let c = &self.connections[*slot];
+            c.phase == Link_::Active && c.throttled_until <= now && c.ring.len() < depth
+        };
+        let rank = |slot: &usize| {
+            let c = &self.connections[*slot];
+            (c.broker == self.s.metadata.asked, c.ring.len())
+        };
+        (0..self.connections.len()).filter(usable).min_by_key(rank)
+    }
+
+    /// Nobody can be asked: a connection to somebody is needed.
+    fn seek(&mut self, now: Instant) -> Instant {
+        let alive = |c: &Connection| {
+            matches!(c.phase, Link_::Opening | Link_::Negotiating | Link_::Closing) || c.throttled_until > now
+        };
+        if self.connections.iter().any(alive) {
+            return Instant::NEVER;
+        }
+        let Some(slot) = self.connections.iter().position(|c| c.phase == Link_::Closed) else {
+            return Instant::NEVER;
+        };
+        let rotation = self.s.broker_rotation as usize;
+        let Some(broker) = self.cluster().candidate(now, rotation) else {
+            return self.cluster().next_retry();
+        };
+        self.s.broker_rotation = self.s.broker_rotation.wrapping_add(1);
+        let learnt = self.brokers.iter().any(|b| b.is_used() && b.node_id() >= 0);
+        if self.brokers[broker].node_id() < 0 && learnt {
+            self.s.counters.rebootstraps += 1;
+        }
+        self.connect(slot, broker, now);
+        Instant::NEVER
+    }
+
+    /// Begins to close: nothing more is taken, what was taken is sent, until `deadline` at most.
+    /// The serial of the last batch, for [`View::poll_flush`].
+    pub(crate) fn close(&mut self, deadline: Instant) -> u32 {
+        self.s.closing = true;
+        self.s.close_at = self.s.close_at.min(deadline);
+        self.tell_room();
+        self.wake_clock();
+        self.flush()
+    }
+
+    /// Every outcome is known: connections are let go of, and all tasks end.
+    fn shut_down(&mut self) {
+        self.s.closed = true;
+        for slot in 0..self.connections.len() {
+            self.close_connection(slot, ConnectionError::Shutdown);
+        }
+    }
+}

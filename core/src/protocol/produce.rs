@@ -1,0 +1,314 @@
+//! Produce, key 0, versions 7 to 12: appends record batches (KIP-98, KIP-467, KIP-951).
+//!
+//! The request is written in pieces, because the batches are not copied into it: they stay in their buffers
+//! and are gathered into the stream by the write itself.
+//!
+//! ```text
+//! request_header, request_start
+//!     topic_start                      for each topic
+//!         partition_start              for each of its partitions
+//!             <the batch, elsewhere>
+//!         partition_end
+//!     topic_end
+//! request_end, patch_frame_length
+//! ```
+
+use super::{ApiKey, ErrorCode, count, flexible};
+use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
+
+/// Starts the body of `ProduceRequest`, of `topics` topics, outside of any transaction.
+///
+/// `acks` is -1 (all replicas in sync), 1 (the leader) or 0: then the broker sends no response at all.
+/// `timeout_ms` is how long the leader may wait for the others.
+pub fn request_start(writer: &mut Writer<'_>, version: i16, acks: i16, timeout_ms: i32, topics: usize) {
+    let flexible = flexible(ApiKey::Produce, version);
+    // No transactional id.
+    writer.nullable_string(flexible, None);
+    writer.i16(acks);
+    writer.i32(timeout_ms);
+    writer.array_length(flexible, topics);
+}
+
+/// Starts a topic of `partitions` partitions.
+pub fn topic_start(writer: &mut Writer<'_>, version: i16, name: &str, partitions: usize) {
+    let flexible = flexible(ApiKey::Produce, version);
+    writer.string(flexible, name);
+    writer.array_length(flexible, partitions);
+}
+
+/// Starts a partition: `batch_length` bytes of record batches come next.
+pub fn partition_start(writer: &mut Writer<'_>, version: i16, index: i32, batch_length: usize) {
+    writer.i32(index);
+    writer.array_length(flexible(ApiKey::Produce, version), batch_length);
+}
+
+/// Ends a partition, behind its batches.
+pub fn partition_end(writer: &mut Writer<'_>, version: i16) {
+    writer.no_tags(flexible(ApiKey::Produce, version));
+}
+
+/// Ends a topic, behind its partitions.
+pub fn topic_end(writer: &mut Writer<'_>, version: i16) {
+    writer.no_tags(flexible(ApiKey::Produce, version));
+}
+
+/// Ends the request, behind its topics.
+pub fn request_end(writer: &mut Writer<'_>, version: i16) {
+    writer.no_tags(flexible(ApiKey::Produce, version));
+}
+
+/// A piece of `ProduceResponse`, in the order of the message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item<'a> {
+    /// A topic; its partitions follow.
+    Topic {
+        /// Its name.
+        name: &'a str,
+        /// How many [`Item::Partition`] the message claims to have for it.
+        partitions: u32,
+    },
+    /// What became of the batches of a partition of the last topic.
+    Partition {
+        /// The partition's number.
+        index: i32,
+        /// The outcome.
+        error: ErrorCode,
+        /// The offset of the first record, -1 when it is not known.
+        base_offset: i64,
+        /// When the broker appended it, in milliseconds since 1970; -1 when the topic keeps the records' own
+        /// timestamps.
+        log_append_time: i64,
+        /// The first offset that the partition still has, -1 when unknown.
+        log_start_offset: i64,
+    },
+    /// A record that caused the batch of the last partition to be dropped (version 8 and later, KIP-467).
+    RecordError {
+        /// The record's index in its batch.
+        batch_index: i32,
+    },
+    /// Who leads the last partition now, when it is not the broker that was asked (version 10 and later,
+    /// KIP-951).
+    CurrentLeader {
+        /// The broker's id, -1 for unknown.
+        leader_id: i32,
+        /// The epoch of its leadership, -1 for unknown.
+        leader_epoch: i32,
+    },
+    /// How long the broker asks for silence, in milliseconds; behind all topics.
+    Throttle(i32),
+    /// Where a broker named by a [`Item::CurrentLeader`] is reached (version 10 and later, KIP-951).
+    NodeEndpoint {
+        /// The broker's id.
+        node_id: i32,
+        /// Its host.
+        host: &'a str,
+        /// Its port.
+        port: i32,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    TopicCount,
+    Topic,
+    Partition,
+    RecordErrorCount,
+    RecordError,
+    PartitionTagCount,
+    PartitionTag,
+    CurrentLeader,
+    Throttle,
+    TagCount,
+    Tag,
+    EndpointCount,
+    Endpoint,
+    Done,
+}
+
+/// How a partition that was written ends in a flexible version: no record errors, no message, no tagged
+/// fields. Taken in one step, since on the way of every batch it is the only end that matters.
+const NOTHING_MORE: &[u8] = &[1, 0, 0];
+
+/// Reads `ProduceResponse` item by item.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseReader {
+    version: i16,
+    stage: Stage,
+    topics: u32,
+    partitions: u32,
+    /// Record errors or endpoints still to come.
+    inner: u32,
+    /// Tagged fields still to come of the section whose fields are looked at.
+    fields: u32,
+    skip: Skip,
+}
+
+impl ResponseReader {
+    /// A reader at the start of the body of the answer to a request of this version.
+    pub const fn new(version: i16) -> Self {
+        ResponseReader {
+            version,
+            stage: Stage::TopicCount,
+            topics: 0,
+            partitions: 0,
+            inner: 0,
+            fields: 0,
+            skip: Skip::NONE,
+        }
+    }
+
+    /// The next item, or None at the end of the body; see [the module](super) for the window.
+    pub fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<Item<'a>>, ReadError> {
+        loop {
+            self.skip.feed(window)?;
+            if self.stage == Stage::Done {
+                return Ok(None);
+            }
+            let mut reader = Reader::new(window);
+            let item = self.step(&mut reader)?;
+            *window = reader.remaining();
+            if item.is_some() {
+                return Ok(item);
+            }
+        }
+    }
+
+    /// Reads one piece. Changes nothing of itself before the last read that can fail.
+    #[inline]
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Item<'a>>, ReadError> {
+        let flexible = flexible(ApiKey::Produce, self.version);
+        Ok(match self.stage {
+            Stage::TopicCount => {
+                self.topics = count(reader, flexible)?;
+                self.stage = Stage::Topic;
+                None
+            }
+            Stage::Topic if self.topics > 0 => {
+                let name = reader.string(flexible)?;
+                let partitions = count(reader, flexible)?;
+                self.topics = self.topics.wrapping_sub(1);
+                self.partitions = partitions;
+                self.stage = Stage::Partition;
+                Some(Item::Topic { name, partitions })
+            }
+            Stage::Topic => {
+                self.stage = Stage::Throttle;
+                None
+            }
+            Stage::Partition if self.partitions > 0 => {
+                let item = Item::Partition {
+                    index: reader.i32()?,
+                    error: ErrorCode(reader.i16()?),
+                    base_offset: reader.i64()?,
+                    log_append_time: reader.i64()?,
+                    log_start_offset: reader.i64()?,
+                };
+                self.partitions = self.partitions.wrapping_sub(1);
+                if flexible && reader.remaining().starts_with(NOTHING_MORE) {
+                    reader.bytes(NOTHING_MORE.len())?;
+                } else if self.version >= 8 {
+                    self.stage = Stage::RecordErrorCount;
+                }
+                Some(item)
+            }
+            Stage::Partition => {
+                self.skip = Skip::plan(flexible, Steps::TAGS);
+                self.stage = Stage::Topic;
+                None
+            }
+            Stage::RecordErrorCount => {
+                self.inner = count(reader, flexible)?;
+                self.stage = Stage::RecordError;
+                None
+            }
+            Stage::RecordError if self.inner > 0 => {
+                let batch_index = reader.i32()?;
+                self.inner = self.inner.wrapping_sub(1);
+                self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
+                Some(Item::RecordError { batch_index })
+            }
+            Stage::RecordError => {
+                // The error message.
+                if self.version >= 10 {
+                    self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String]) });
+                    self.stage = Stage::PartitionTagCount;
+                } else {
+                    self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
+                    self.stage = Stage::Partition;
+                }
+                None
+            }
+            Stage::PartitionTagCount => {
+                self.fields = reader.unsigned_varint()?;
+                self.stage = Stage::PartitionTag;
+                None
+            }
+            Stage::PartitionTag => {
+                self.tag(reader, Stage::CurrentLeader, Stage::Partition)?;
+                None
+            }
+            Stage::CurrentLeader => {
+                let item = Item::CurrentLeader { leader_id: reader.i32()?, leader_epoch: reader.i32()? };
+                self.skip = Skip::tags();
+                self.stage = Stage::PartitionTag;
+                Some(item)
+            }
+            Stage::Throttle => {
+                let throttle = reader.i32()?;
+                if self.version >= 10 {
+                    self.stage = Stage::TagCount;
+                } else {
+                    self.skip = Skip::plan(flexible, Steps::TAGS);
+                    self.stage = Stage::Done;
+                }
+                Some(Item::Throttle(throttle))
+            }
+            Stage::TagCount => {
+                self.fields = reader.unsigned_varint()?;
+                self.stage = Stage::Tag;
+                None
+            }
+            Stage::Tag => {
+                self.tag(reader, Stage::EndpointCount, Stage::Done)?;
+                None
+            }
+            Stage::EndpointCount => {
+                self.inner = count(reader, flexible)?;
+                self.stage = Stage::Endpoint;
+                None
+            }
+            Stage::Endpoint if self.inner > 0 => {
+                let item =
+                    Item::NodeEndpoint { node_id: reader.i32()?, host: reader.string(flexible)?, port: reader.i32()? };
+                self.inner = self.inner.wrapping_sub(1);
+                // The rack.
+                self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
+                Some(item)
+            }
+            Stage::Endpoint => {
+                self.stage = Stage::Tag;
+                None
+            }
+            Stage::Done => None,
+        })
+    }
+
+    /// Reads the head of a tagged field and goes on with its value: that of tag 0 is `known`, every other is
+    /// passed over. Behind the last field goes on with `after`.
+    fn tag(&mut self, reader: &mut Reader<'_>, known: Stage, after: Stage) -> Result<(), ReadError> {
+        if self.fields == 0 {
+            self.stage = after;
+            return Ok(());
+        }
+        let tag = reader.unsigned_varint()?;
+        let length = reader.unsigned_varint()?;
+        self.fields = self.fields.wrapping_sub(1);
+        if tag == 0 {
+            // The value says itself where it ends; like the Java client, trust that, not the length.
+            self.stage = known;
+        } else {
+            self.skip = Skip::bytes(length);
+        }
+        Ok(())
+    }
+}

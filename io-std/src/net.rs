@@ -1,0 +1,152 @@
+//! Tokio's sockets, names, clocks and sleep, as the core wants them. Nothing of Kafka in here.
+
+use crate::guard;
+use crate::metrics::Latencies;
+use demitasse_core::embedded_io_async::{ErrorType, Read, Write};
+use demitasse_core::{Clock, ConnectionError, GatherWrite, Instant, Io, Stream};
+use std::io::{Error, ErrorKind, IoSlice};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpStream, lookup_host};
+
+/// The machine's clocks; monotonic time counts from when it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct StdClock(std::time::Instant);
+
+impl StdClock {
+    pub(crate) fn start() -> Self {
+        StdClock(std::time::Instant::now())
+    }
+}
+
+impl Clock for StdClock {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.0.elapsed().as_micros() as u64)
+    }
+
+    fn wall_millis(&self) -> Option<i64> {
+        SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as i64)
+    }
+}
+
+/// The network of one producer.
+#[derive(Clone)]
+pub(crate) struct TokioIo {
+    pub(crate) clock: StdClock,
+    pub(crate) latencies: Arc<Latencies>,
+}
+
+impl Io for TokioIo {
+    type Stream = Tcp;
+
+    async fn connect(&self, host: &str, port: u16) -> Result<Tcp, ConnectionError> {
+        // Sockets and name look-ups are the runtime's, and allocate there.
+        guard::exempt(async {
+            let addresses = lookup_host((host, port)).await.map_err(|_| ConnectionError::Resolve)?;
+            let mut error = ConnectionError::Resolve;
+            for address in addresses {
+                match TcpStream::connect(address).await {
+                    Ok(stream) => {
+                        // Requests are written whole: waiting for more to fill a segment gains nothing.
+                        let _ = stream.set_nodelay(true);
+                        return Ok(Tcp(stream));
+                    }
+                    Err(reason) => error = connect_error(&reason),
+                }
+            }
+            Err(error)
+        })
+        .await
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        let since_start = Duration::from_micros(at.as_micros());
+        match self.clock.0.checked_add(since_start) {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn crc32c(&self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c(bytes)
+    }
+
+    fn delivered(&self, micros: u64, records: u32) {
+        self.latencies.record(micros, records);
+    }
+}
+
+fn connect_error(error: &Error) -> ConnectionError {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => ConnectionError::Refused,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
+            ConnectionError::Unreachable
+        }
+        ErrorKind::TimedOut => ConnectionError::ConnectTimeout,
+        kind => ConnectionError::Io(kind.into()),
+    }
+}
+
+pub(crate) struct Tcp(TcpStream);
+
+impl Stream for Tcp {
+    type Reader<'a> = Reader<'a>;
+    type Writer<'a> = Writer<'a>;
+
+    fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
+        let (reader, writer) = self.0.split();
+        (Reader(reader), Writer(writer))
+    }
+}
+
+pub(crate) struct Reader<'a>(ReadHalf<'a>);
+pub(crate) struct Writer<'a>(WriteHalf<'a>);
+
+impl ErrorType for Reader<'_> {
+    type Error = Error;
+}
+
+impl ErrorType for Writer<'_> {
+    type Error = Error;
+}
+
+impl Read for Reader<'_> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        self.0.read(buffer).await
+    }
+}
+
+impl Write for Writer<'_> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        self.0.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// The core gathers at most 8 batches, each with bytes before it, and a tail.
+const PIECES: usize = 17;
+
+impl GatherWrite for Writer<'_> {
+    async fn write_gathered(&mut self, pieces: &[&[u8]]) -> Result<(), Error> {
+        for pieces in pieces.chunks(PIECES) {
+            let mut slices = [IoSlice::new(&[]); PIECES];
+            for (slice, piece) in slices.iter_mut().zip(pieces) {
+                *slice = IoSlice::new(piece);
+            }
+            let mut rest = &mut slices[..pieces.len()];
+            while !rest.is_empty() {
+                let written = self.0.write_vectored(rest).await?;
+                if written == 0 {
+                    return Err(ErrorKind::WriteZero.into());
+                }
+                IoSlice::advance_slices(&mut rest, written);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! Fetch and ListOffsets.
+
+use demitasse_broker::{Cluster, ConnectionId, Options, error};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::{FetchRequest, ListOffsetsRequest};
+use kafka_protocol::records::RecordBatchDecoder;
+
+use crate::client::*;
+
+fn fetch(offset: i64, max_bytes: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(max_bytes);
+    let topic = FetchTopic::default()
+        .with_topic(name(TOPIC))
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_max_wait_ms(500)
+        .with_min_bytes(1)
+        .with_max_bytes(1_000_000)
+        .with_topics(vec![topic])
+}
+
+fn filled() -> (Cluster, ConnectionId) {
+    let (mut cluster, connection) = single(Options::default());
+    for sequence in 0..4 {
+        let batch = BatchSpec {
+            timestamp: 1_000 * i64::from(sequence),
+            ..batch(5, 0, sequence * 2, 2)
+        };
+        assert_eq!(outcome(&mut cluster, connection, &batch).0, 0);
+    }
+    (cluster, connection)
+}
+
+fn fetched(
+    cluster: &mut Cluster,
+    connection: ConnectionId,
+    request: &FetchRequest,
+) -> (u64, PartitionData) {
+    let (reply, response) = call_at(cluster, connection, 11, request, 10_000);
+    let response = response.unwrap();
+    assert_eq!(response.session_id, 0);
+    let mut topic = response.responses.into_iter().next().unwrap();
+    (reply.at_ms, topic.partitions.remove(0))
+}
+
+fn values_of(data: &PartitionData) -> Vec<String> {
+    let mut bytes = data.records.clone().unwrap();
+    let sets = RecordBatchDecoder::decode_all(&mut bytes).unwrap();
+    (sets.iter().flat_map(|set| &set.records))
+        .map(|record| String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_fetch_gives_whole_batches_from_the_one_asked_for() {
+    let (mut cluster, connection) = filled();
+    let (at_ms, data) = fetched(&mut cluster, connection, &fetch(3, 1_000_000));
+    assert_eq!(
+        (at_ms, data.error_code, data.high_watermark),
+        (10_000, 0, 8)
+    );
+    assert_eq!(values_of(&data), ["2+0", "2+1", "4+0", "4+1", "6+0", "6+1"]);
+    // One batch comes whatever the limit.
+    let (_, data) = fetched(&mut cluster, connection, &fetch(0, 1));
+    assert_eq!(values_of(&data), ["0+0", "0+1"]);
+}
+
+#[test]
+fn a_fetch_at_the_end_waits_and_beyond_it_fails() {
+    let (mut cluster, connection) = filled();
+    let (at_ms, data) = fetched(&mut cluster, connection, &fetch(8, 100));
+    assert_eq!(
+        (at_ms, data.error_code, data.records.unwrap().len()),
+        (10_500, 0, 0)
+    );
+    let (at_ms, data) = fetched(&mut cluster, connection, &fetch(9, 100));
+    assert_eq!(
+        (at_ms, data.error_code),
+        (10_500, error::OFFSET_OUT_OF_RANGE)
+    );
+    cluster.delete_records(TOPIC, 0, 3);
+    let (_, data) = fetched(&mut cluster, connection, &fetch(2, 100));
+    assert_eq!(data.error_code, error::OFFSET_OUT_OF_RANGE);
+    let (_, data) = fetched(&mut cluster, connection, &fetch(3, 100));
+    assert_eq!((data.error_code, data.log_start_offset), (0, 3));
+}
+
+#[test]
+fn leader_epochs_are_compared() {
+    let (mut cluster, connection) = filled();
+    for (epoch, expected) in [
+        (0, error::FENCED_LEADER_EPOCH),
+        (1, 0),
+        (2, error::UNKNOWN_LEADER_EPOCH),
+    ] {
+        if epoch == 0 {
+            assert!(cluster.move_leader(TOPIC, 0, 1));
+        }
+        let mut request = fetch(0, 100);
+        request.topics[0].partitions[0].current_leader_epoch = epoch;
+        let (_, data) = fetched(&mut cluster, connection, &request);
+        assert_eq!(data.error_code, expected);
+    }
+    let mut request = fetch(0, 100);
+    request.session_id = 9;
+    let response = call(&mut cluster, connection, 11, &request);
+    assert_eq!(response.error_code, error::FETCH_SESSION_ID_NOT_FOUND);
+}
+
+#[test]
+fn offsets_are_found_by_time_and_at_both_ends() {
+    let (mut cluster, connection) = filled();
+    cluster.delete_records(TOPIC, 0, 1);
+    let mut find = |timestamp| {
+        let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
+        let topic = ListOffsetsTopic::default()
+            .with_name(name(TOPIC))
+            .with_partitions(vec![partition]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        let response = call(&mut cluster, connection, 7, &request);
+        let partition = &response.topics[0].partitions[0];
+        assert_eq!(partition.error_code, 0);
+        (partition.offset, partition.timestamp)
+    };
+    assert_eq!(find(-1), (8, -1));
+    assert_eq!(find(-2), (1, -1));
+    assert_eq!(find(-3), (7, 3_001));
+    assert_eq!(find(0), (1, 1));
+    assert_eq!(find(1_001), (3, 1_001));
+    assert_eq!(find(1_002), (4, 2_000));
+    assert_eq!(find(9_999), (-1, -1));
+}
