@@ -60,7 +60,7 @@ impl<P: Platform> Producer<P> {
         loop {
             let order = poll_fn(|cx| {
                 let mut replaced = None;
-                let order = self.with(|view| view.order(slot, receive, cx.waker(), &mut replaced));
+                let order = self.with(|view| view.order(slot, self.now(), receive, cx.waker(), &mut replaced));
                 drop(replaced);
                 if let Order::Wait = order { Poll::Pending } else { Poll::Ready(order) }
             });

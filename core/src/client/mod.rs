@@ -230,10 +230,6 @@ impl<P: Platform> Producer<P> {
     /// Dropping it changes nothing for the records.
     pub async fn flush(&self) -> Result<(), SendError> {
         let serial = self.with(|view| view.flush());
-        self.settled(serial).await
-    }
-
-    async fn settled(&self, serial: u32) -> Result<(), SendError> {
         let mut seat = DeliverySeat::new(self);
         poll_fn(|cx| {
             let mut replaced = None;
@@ -251,16 +247,25 @@ impl<P: Platform> Producer<P> {
     /// # Cancellation
     /// The producer closes all the same.
     pub async fn close(&self, patience: Duration) {
-        let serial = self.close_in_background(patience);
-        // With all seats taken there is nobody to refuse: who closes asks again.
-        while self.settled(serial).await.is_err() {}
+        self.close_in_background(patience);
+        let mut seat = RoomSeat::new(self);
+        poll_fn(|cx| {
+            let mut replaced = None;
+            let closed = self.with(|view| view.poll_closed(&mut seat.seat, cx.waker(), &mut replaced));
+            if let Some(replaced) = replaced {
+                // It may have been another task's that closes as well.
+                replaced.wake();
+            }
+            if closed { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// As [`Producer::close`], but nobody waits for it.
-    pub fn close_in_background(&self, patience: Duration) -> u32 {
+    pub fn close_in_background(&self, patience: Duration) {
         let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         let deadline = self.clock.now().after_millis(millis);
-        self.with(|view| view.close(deadline))
+        self.with(|view| view.close(deadline));
     }
 
     /// All memory, pool by pool.

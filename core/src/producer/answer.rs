@@ -366,11 +366,11 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 if batch.outcome == Outcome::Pending {
                     delivered(now.micros_since(batch.opened_at), batch.count);
                 }
-                self.acknowledge(index, base_offset, log_append_time);
+                self.acknowledge(index, base_offset, log_append_time, now);
             }
             Some(Verdict::Duplicate) => {
                 self.s.counters.duplicates += 1;
-                self.acknowledge(index, -1, -1);
+                self.acknowledge(index, -1, -1, now);
             }
             Some(Verdict::Refused) => {
                 let outcome = if batch.maybe_written { Outcome::Unknown(failure) } else { Outcome::Failed(failure) };
@@ -413,13 +413,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
     }
 
-    fn acknowledge(&mut self, index: usize, base_offset: i64, log_append_time: i64) {
+    fn acknowledge(&mut self, index: usize, base_offset: i64, log_append_time: i64, now: Instant) {
         let batch = &self.batches[index];
         let queue = &mut self.queues[batch.partition as usize];
         if batch.sequenced {
             queue.expected_sequence = sequence_after(batch.sequence, batch.count);
         }
-        queue.failures = 0;
+        (queue.failures, queue.known_at) = (0, now);
         self.leave_flight(index);
         if self.batches[index].outcome == Outcome::Pending {
             self.conclude(index, Outcome::Written { base_offset, log_append_time });
@@ -470,7 +470,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     /// acks=0: what was written to the network is all that will ever be known.
-    pub(super) fn unacknowledged(&mut self, slot: usize) {
+    pub(super) fn unacknowledged(&mut self, slot: usize, now: Instant) {
         // Control requests before it are still to be answered; with acks=0 the ring holds only those and this one.
         let mut ring = self.connections[slot].ring;
         let request = ring.pop_back(self.places(slot));
@@ -482,7 +482,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         while let Some(index) = at.get() {
             at = self.batches[index].request_next;
             let partition = self.batches[index].partition as usize;
-            self.acknowledge(index, -1, -1);
+            self.acknowledge(index, -1, -1, now);
             self.reconsider(partition);
         }
     }

@@ -215,6 +215,9 @@ struct Scalars {
     /// When a close gives up.
     close_at: Instant,
     closed: bool,
+    /// One that closes and found no seat.
+    closer: Option<Waker>,
+    closer_wake: bool,
     /// The clock task: its waker, until when it sleeps, and whether it is to be woken.
     clock_waker: Option<Waker>,
     clock_until: Instant,
@@ -283,6 +286,8 @@ impl Scalars {
         closing: false,
         close_at: Instant::ZERO,
         closed: false,
+        closer: None,
+        closer_wake: false,
         clock_waker: None,
         clock_until: Instant::ZERO,
         clock_wake: false,
@@ -460,10 +465,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// The one way in which wakers leave the state. They must be called unlocked, and then asked for again if there
     /// were `more`.
     pub(crate) fn take_wakes(&mut self) -> Option<Wakes> {
-        if !self.s.clock_wake && self.s.connection_wakes == 0 && !self.seats().has_woken() {
+        if !self.s.clock_wake && self.s.connection_wakes == 0 && !self.seats().has_woken() && !self.s.closer_wake {
             return None;
         }
         let mut wakes = Wakes::default();
+        if core::mem::take(&mut self.s.closer_wake) {
+            wakes.push(self.s.closer.take());
+        }
         if self.s.clock_wake {
             self.s.clock_wake = false;
             wakes.push(self.s.clock_waker.take());

@@ -25,6 +25,8 @@ pub struct PartitionQueue {
     pub(crate) next_sequence: i32,
     /// The sequence that the broker expects next, as far as answers tell; -1 when it is known to differ from ours.
     pub(crate) expected_sequence: i32,
+    /// When the broker last acknowledged a batch under this producer id; [`Instant::ZERO`]: never. See `sequence`.
+    pub(crate) known_at: Instant,
     /// Records ever appended, wrapping.
     pub(crate) appended: u32,
     /// Remembered batches that were not written.
@@ -50,6 +52,7 @@ impl PartitionQueue {
         epoch: 0,
         next_sequence: 0,
         expected_sequence: 0,
+        known_at: Instant::ZERO,
         appended: 0,
         unsuccessful: 0,
         forgotten: None,

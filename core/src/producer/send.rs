@@ -59,7 +59,18 @@ pub(crate) struct Outgoing<B> {
 
 impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// What the task of a slot is to do while it has no stream.
-    pub(crate) fn order(&mut self, slot: usize, host: &mut [u8], waker: &Waker, replaced: &mut Option<Waker>) -> Order {
+    pub(crate) fn order(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        host: &mut [u8],
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+    ) -> Order {
+        if self.connections[slot].phase == Link_::Closing {
+            // It was given up before its task came to open it.
+            self.closed(slot, ConnectionError::Closed, now);
+        }
         if self.s.closed {
             return Order::End;
         }
@@ -314,7 +325,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let leads = self.leader_connection(partition) == Some(slot);
         let queue = &self.queues[partition];
         let here = queue.connection == Link::to(slot) || queue.in_flight == 0;
-        let free = queue.in_flight < self.s.settings.max_in_flight && !(queue.retrying && queue.in_flight > 0);
+        let free = queue.in_flight < self.window(partition, now) && !(queue.retrying && queue.in_flight > 0);
         if !here || !leads || !free || queue.retry_at > now {
             return None;
         }
@@ -512,7 +523,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             (request.deadline, request.sent_at) = (deadline, now);
         }
         if self.s.settings.acks == Acks::None {
-            self.unacknowledged(slot);
+            self.unacknowledged(slot, now);
         }
     }
 }

@@ -9,11 +9,18 @@
 //!   a batch that may be in the log is never numbered again, since that could write it twice: it is sent once more as
 //!   it was, and the answer tells. If it was written, so was what seemed missing, and nothing needs to be done. If not,
 //!   the broker says so, because its predecessor is not there either; and then it may be numbered again.
+//! - A broker that does not know the producer takes whatever sequence comes first. So a partition's first batch goes
+//!   alone, and the first after a pause in which the broker may have forgotten it: if a second one were under way, and
+//!   only the first refused, the second would be written before it.
 
 use super::batch::sequence_after;
 use super::{Identity, View};
 use crate::time::Instant;
 use core::ops::DerefMut;
+
+/// A broker that acknowledged a batch so recently has not forgotten its producer. Kafka forgets after a day by default,
+/// and looks every ten minutes; of a producer whose records have no date it forgets at the next look.
+const KNOWN_MILLIS: u32 = 60_000;
 
 impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// Makes sure that the batch has the number under which it may go out now. False: it may not go out now.
@@ -41,6 +48,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         self.assign(index);
         true
+    }
+
+    /// How many batches of the partition may be in flight now.
+    pub(super) fn window(&self, partition: usize, now: Instant) -> u8 {
+        let known_at = self.queues[partition].known_at;
+        let known = known_at > Instant::ZERO && now <= known_at.after_millis(KNOWN_MILLIS);
+        if known || !self.s.settings.idempotence { self.s.settings.max_in_flight } else { 1 }
     }
 
     /// The partition writes under a producer id. False: there is none yet.
@@ -98,6 +112,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 return false;
             }
             (queue.producer_id, queue.epoch) = (self.s.producer_id, self.s.producer_epoch);
+            queue.known_at = Instant::ZERO;
         } else {
             queue.epoch += 1;
         }

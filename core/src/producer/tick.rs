@@ -1,9 +1,9 @@
 //! Everything that time does, in one poll: it looks at what is true now, acts, and says when to look again.
 
 use super::batch::Phase;
-use super::{Failure, Identity, Outcome, Reason, View};
+use super::{Failure, Identity, Outcome, Reason, View, Wait};
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
-use crate::pool::Link;
+use crate::pool::{Link, Seat};
 use crate::protocol::ErrorCode;
 use crate::time::Instant;
 use core::ops::DerefMut;
@@ -15,17 +15,17 @@ const HOLD_MILLIS: u32 = 500;
 impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// Does what is due. When to call again at the latest, or `None` when the client is closed.
     pub(crate) fn tick(&mut self, now: Instant, waker: &Waker, replaced: &mut Option<Waker>) -> Option<Instant> {
-        // Looking may make more look necessary; a second look always finds the rest.
-        self.s.clock_until = Instant::NEVER;
+        // Each step leaves work only to those after it, so nobody needs to wake the clock for what it is about to see.
+        self.s.clock_until = Instant::ZERO;
         let mut next = Instant::NEVER;
         for deadline in [
             self.expire(now),
             self.end_lingers(now),
             self.end_backoffs(now),
             self.end_waits(now),
-            self.watch_connections(now),
             self.open_connections(now),
             self.find_whom_to_ask(now),
+            self.watch_connections(now),
         ] {
             next = next.min(deadline);
         }
@@ -33,7 +33,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             self.shut_down();
             return None;
         }
-        self.s.clock_until = next;
+        (self.s.clock_until, self.s.clock_wake) = (next, false);
         match &self.s.clock_waker {
             Some(current) if current.will_wake(waker) => {}
             _ => *replaced = self.s.clock_waker.replace(waker.clone()),
@@ -277,18 +277,31 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     /// Begins to close: nothing more is taken, what was taken is sent, until `deadline` at most.
-    /// The serial of the last batch, for [`View::poll_flush`].
-    pub(crate) fn close(&mut self, deadline: Instant) -> u32 {
+    pub(crate) fn close(&mut self, deadline: Instant) {
         self.s.closing = true;
         self.s.close_at = self.s.close_at.min(deadline);
         self.tell_room();
         self.wake_clock();
-        self.flush()
+        self.flush();
+    }
+
+    /// Whether the client is closed; else the task is woken when it is. There is always a place for one that closes,
+    /// since there is nobody to refuse.
+    pub(crate) fn poll_closed(&mut self, seat: &mut Seat, waker: &Waker, replaced: &mut Option<Waker>) -> bool {
+        if self.s.closed {
+            return true;
+        }
+        if let Wait::<()>::Spin | Wait::Refused = self.wait_for_room(seat, waker, replaced, Instant::NEVER) {
+            *replaced = self.s.closer.replace(waker.clone()).filter(|other| !other.will_wake(waker));
+        }
+        false
     }
 
     /// Every outcome is known: connections are let go of, and all tasks end.
     fn shut_down(&mut self) {
         self.s.closed = true;
+        self.s.closer_wake = true;
+        self.tell_room();
         for slot in 0..self.connections.len() {
             self.close_connection(slot, ConnectionError::Shutdown);
         }

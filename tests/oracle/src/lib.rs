@@ -3,19 +3,12 @@
 //! The tests compare what they read with what `kafka-protocol` wrote, and the other way round. Items are
 //! compared by their `Debug` form: it is owned, and it shows every field.
 
-use demitasse_core::protocol::{
-    ApiKey, api_versions, create_topics, init_producer_id, metadata, produce,
-};
+use demitasse_core::protocol::{ApiKey, api_versions, create_topics, init_producer_id, metadata, produce};
 use demitasse_core::wire::ReadError;
 
 /// Every API that the core speaks.
-pub const APIS: [ApiKey; 5] = [
-    ApiKey::Produce,
-    ApiKey::Metadata,
-    ApiKey::ApiVersions,
-    ApiKey::CreateTopics,
-    ApiKey::InitProducerId,
-];
+pub const APIS: [ApiKey; 5] =
+    [ApiKey::Produce, ApiKey::Metadata, ApiKey::ApiVersions, ApiKey::CreateTopics, ApiKey::InitProducerId];
 
 /// A response reader of any API.
 #[derive(Clone, Copy, Debug)]
@@ -36,15 +29,9 @@ impl AnyReader {
     /// A reader at the start of a response body.
     pub fn new(key: ApiKey, version: i16) -> Self {
         match key {
-            ApiKey::ApiVersions => {
-                AnyReader::ApiVersions(api_versions::ResponseReader::new(version))
-            }
-            ApiKey::CreateTopics => {
-                AnyReader::CreateTopics(create_topics::ResponseReader::new(version))
-            }
-            ApiKey::InitProducerId => {
-                AnyReader::InitProducerId(init_producer_id::ResponseReader::new(version))
-            }
+            ApiKey::ApiVersions => AnyReader::ApiVersions(api_versions::ResponseReader::new(version)),
+            ApiKey::CreateTopics => AnyReader::CreateTopics(create_topics::ResponseReader::new(version)),
+            ApiKey::InitProducerId => AnyReader::InitProducerId(init_producer_id::ResponseReader::new(version)),
             ApiKey::Metadata => AnyReader::Metadata(metadata::ResponseReader::new(version)),
             ApiKey::Produce => AnyReader::Produce(produce::ResponseReader::new(version)),
         }
@@ -52,9 +39,7 @@ impl AnyReader {
 
     /// The next item, shown.
     pub fn next(&mut self, window: &mut &[u8]) -> Result<Option<String>, ReadError> {
-        fn show<T: std::fmt::Debug>(
-            item: Result<Option<T>, ReadError>,
-        ) -> Result<Option<String>, ReadError> {
+        fn show<T: std::fmt::Debug>(item: Result<Option<T>, ReadError>) -> Result<Option<String>, ReadError> {
             item.map(|item| item.map(|item| format!("{item:?}")))
         }
         match self {
@@ -82,17 +67,8 @@ pub struct Outcome {
 
 /// Reads `bytes` as they arrive: after each `Incomplete`, `more` says how many bytes are there in all, given
 /// how many were consumed and how many were there.
-pub fn read(
-    mut reader: AnyReader,
-    bytes: &[u8],
-    mut more: impl FnMut(usize, usize) -> usize,
-) -> Outcome {
-    let mut outcome = Outcome {
-        items: Vec::new(),
-        end: Ok(()),
-        consumed: 0,
-        most_waiting: 0,
-    };
+pub fn read(mut reader: AnyReader, bytes: &[u8], mut more: impl FnMut(usize, usize) -> usize) -> Outcome {
+    let mut outcome = Outcome { items: Vec::new(), end: Ok(()), consumed: 0, most_waiting: 0 };
     let mut there = more(0, 0).min(bytes.len());
     loop {
         let before = outcome.consumed;
@@ -109,11 +85,7 @@ pub fn read(
             Err(ReadError::Incomplete) if there < bytes.len() => {
                 outcome.most_waiting = outcome.most_waiting.max(window.len());
                 let next = more(outcome.consumed, there).min(bytes.len());
-                assert!(
-                    next > there,
-                    "an item does not fit into the window, {} bytes",
-                    window.len()
-                );
+                assert!(next > there, "an item does not fit into the window, {} bytes", window.len());
                 there = next;
             }
             Err(error) => {
@@ -138,21 +110,13 @@ pub fn read_bytewise(reader: AnyReader, bytes: &[u8]) -> Outcome {
 /// larger than `room`.
 pub fn check(reader: AnyReader, bytes: &[u8], expected: &[String], room: usize) {
     let whole = read_whole(reader, bytes);
-    assert_eq!(
-        (whole.end, whole.consumed),
-        (Ok(()), bytes.len()),
-        "{reader:?}"
-    );
+    assert_eq!((whole.end, whole.consumed), (Ok(()), bytes.len()), "{reader:?}");
     assert_eq!(whole.items, expected, "{reader:?}");
 
     let bytewise = read_bytewise(reader, bytes);
     assert_eq!((bytewise.end, bytewise.consumed), (Ok(()), bytes.len()));
     assert_eq!(bytewise.items, expected);
-    assert!(
-        bytewise.most_waiting < room,
-        "{} bytes waited for one item",
-        bytewise.most_waiting
-    );
+    assert!(bytewise.most_waiting < room, "{} bytes waited for one item", bytewise.most_waiting);
 
     let windowed = read(reader, bytes, |consumed, _| consumed + room);
     assert_eq!((windowed.end, windowed.consumed), (Ok(()), bytes.len()));
@@ -172,17 +136,8 @@ pub fn check(reader: AnyReader, bytes: &[u8], expected: &[String], room: usize) 
                 end => break end,
             }
         };
-        assert_eq!(
-            end,
-            Err(ReadError::Incomplete),
-            "cut at {cut} of {}",
-            bytes.len()
-        );
+        assert_eq!(end, Err(ReadError::Incomplete), "cut at {cut} of {}", bytes.len());
         let rest = read_whole(cut_reader, &bytes[cut - window.len()..]);
-        assert_eq!(
-            (rest.end, &rest.items[..]),
-            (Ok(()), &expected[items..]),
-            "cut at {cut}"
-        );
+        assert_eq!((rest.end, &rest.items[..]), (Ok(()), &expected[items..]), "cut at {cut}");
     }
 }

@@ -23,14 +23,8 @@ struct Given {
 
 impl Given {
     fn with<R>(&self, then: impl FnOnce(&Fields<'_>) -> R) -> R {
-        let headers: Vec<Header<'_>> = self
-            .headers
-            .iter()
-            .map(|(key, value)| Header {
-                key,
-                value: value.as_deref(),
-            })
-            .collect();
+        let headers: Vec<Header<'_>> =
+            self.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
         then(&Fields {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
@@ -53,11 +47,8 @@ fn field() -> impl Strategy<Value = Option<Vec<u8>>> {
 fn record() -> impl Strategy<Value = Given> {
     // The oracle keeps headers in a map: names once each, in the order of the map.
     let headers = prop_oneof![2 => Just(0), 1 => 0..5usize].prop_flat_map(|many| {
-        btree_map(name().prop_map(|name| name.to_string()), field(), many).prop_map(|map| {
-            map.into_iter()
-                .map(|(key, value)| (StrBytes::from_string(key), value))
-                .collect()
-        })
+        btree_map(name().prop_map(|name| name.to_string()), field(), many)
+            .prop_map(|map| map.into_iter().map(|(key, value)| (StrBytes::from_string(key), value)).collect())
     });
     let delta = prop_oneof![3 => -70..70i64, 1 => -(1i64 << 40)..1 << 40];
     (field(), field(), headers, delta).prop_map(|(key, value, headers, timestamp_delta)| Given {
@@ -73,25 +64,11 @@ fn batches() {
     for_versions(
         (2, 2),
         |_| {
-            let sealing = (
-                0..1i64 << 42,
-                any::<i64>(),
-                -1i64..,
-                -1i16..,
-                -1..i32::MAX - 1000,
-            );
+            let sealing = (0..1i64 << 42, any::<i64>(), -1i64.., -1i16.., -1..i32::MAX - 1000);
             (vec(record(), 1..40), sealing, 0..3usize)
         },
-        |_,
-         (
-            records,
-            (base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence),
-            spare,
-        )| {
-            let needed = (0..)
-                .zip(&records)
-                .map(|(i, r)| r.with(|f| encoded_length(i, f)))
-                .sum::<usize>();
+        |_, (records, (base_timestamp, max_timestamp, producer_id, producer_epoch, base_sequence), spare)| {
+            let needed = (0..).zip(&records).map(|(i, r)| r.with(|f| encoded_length(i, f))).sum::<usize>();
             let mut batch = vec![0xa5; HEADER_BYTES + needed + spare];
             let mut at = HEADER_BYTES;
             for (index, record) in (0..).zip(&records) {
@@ -105,11 +82,7 @@ fn batches() {
                     assert_eq!(append(&mut batch, at, index, fields), Some(end));
                     let content = fields.key.map_or(0, <[u8]>::len)
                         + fields.value.map_or(0, <[u8]>::len)
-                        + fields
-                            .headers
-                            .iter()
-                            .map(|h| h.key.len() + h.value.map_or(0, <[u8]>::len))
-                            .sum::<usize>();
+                        + fields.headers.iter().map(|h| h.key.len() + h.value.map_or(0, <[u8]>::len)).sum::<usize>();
                     assert!(end - at <= content + max_record_overhead(fields.headers.len()));
                     at = end;
                 });
@@ -139,23 +112,12 @@ fn batches() {
                 assert_eq!((read.offset, read.partition_leader_epoch), (index, -1));
                 assert_eq!(read.timestamp_type, TimestampType::Creation);
                 assert_eq!(read.timestamp, base_timestamp + given.timestamp_delta);
-                assert_eq!(
-                    (read.producer_id, read.producer_epoch),
-                    (producer_id, producer_epoch)
-                );
+                assert_eq!((read.producer_id, read.producer_epoch), (producer_id, producer_epoch));
                 assert_eq!(read.sequence, base_sequence + index as i32);
                 assert_eq!(read.key.as_deref(), given.key.as_deref());
                 assert_eq!(read.value.as_deref(), given.value.as_deref());
-                let headers: Vec<_> = read
-                    .headers
-                    .iter()
-                    .map(|(k, v)| (k.as_str(), v.as_deref()))
-                    .collect();
-                let expected: Vec<_> = given
-                    .headers
-                    .iter()
-                    .map(|(k, v)| (k.as_str(), v.as_deref()))
-                    .collect();
+                let headers: Vec<_> = read.headers.iter().map(|(k, v)| (k.as_str(), v.as_deref())).collect();
+                let expected: Vec<_> = given.headers.iter().map(|(k, v)| (k.as_str(), v.as_deref())).collect();
                 assert_eq!(headers, expected);
             }
         },

@@ -66,8 +66,7 @@ fn valid(key: ApiKey, version: i16) -> Vec<u8> {
             let mut partition = PartitionProduceResponse::default().with_error_code(6);
             let mut response = oracle::ProduceResponse::default();
             if version >= 8 {
-                let record = BatchIndexAndErrorMessage::default()
-                    .with_batch_index_error_message(Some("no".into()));
+                let record = BatchIndexAndErrorMessage::default().with_batch_index_error_message(Some("no".into()));
                 partition.record_errors = vec![record.clone(), record];
                 partition.error_message = Some("message".into());
             }
@@ -75,23 +74,17 @@ fn valid(key: ApiKey, version: i16) -> Vec<u8> {
                 partition.current_leader = LeaderIdAndEpoch::default().with_leader_id(1.into());
                 response.node_endpoints = vec![NodeEndpoint::default().with_host("host".into())];
             }
-            let topic = TopicProduceResponse::default()
-                .with_name(name())
-                .with_partition_responses(vec![partition; 3]);
+            let topic = TopicProduceResponse::default().with_name(name()).with_partition_responses(vec![partition; 3]);
             response.responses = vec![topic; 2];
             encoded(&response, version)
         }
         ApiKey::Metadata => {
             use oracle::metadata_response::*;
-            let node = MetadataResponseBroker::default()
-                .with_host("host".into())
-                .with_rack(Some("rack".into()));
+            let node = MetadataResponseBroker::default().with_host("host".into()).with_rack(Some("rack".into()));
             let partition = MetadataResponsePartition::default()
                 .with_replica_nodes(vec![1.into(), 2.into()])
                 .with_isr_nodes(vec![1.into()]);
-            let topic = MetadataResponseTopic::default()
-                .with_name(Some(name()))
-                .with_partitions(vec![partition; 3]);
+            let topic = MetadataResponseTopic::default().with_name(Some(name())).with_partitions(vec![partition; 3]);
             let response = oracle::MetadataResponse::default()
                 .with_brokers(vec![node; 2])
                 .with_cluster_id(Some("cluster".into()))
@@ -100,26 +93,15 @@ fn valid(key: ApiKey, version: i16) -> Vec<u8> {
         }
         ApiKey::ApiVersions => {
             let range = oracle::api_versions_response::ApiVersion::default().with_max_version(9);
-            encoded(
-                &oracle::ApiVersionsResponse::default().with_api_keys(vec![range; 9]),
-                version,
-            )
+            encoded(&oracle::ApiVersionsResponse::default().with_api_keys(vec![range; 9]), version)
         }
         ApiKey::CreateTopics => {
             use oracle::create_topics_response::*;
-            let mut topic = CreatableTopicResult::default()
-                .with_name(name())
-                .with_error_message(Some("no".into()));
+            let mut topic = CreatableTopicResult::default().with_name(name()).with_error_message(Some("no".into()));
             if version >= 5 {
-                topic.configs = Some(vec![
-                    CreatableTopicConfigs::default().with_name("key".into());
-                    2
-                ]);
+                topic.configs = Some(vec![CreatableTopicConfigs::default().with_name("key".into()); 2]);
             }
-            encoded(
-                &oracle::CreateTopicsResponse::default().with_topics(vec![topic; 2]),
-                version,
-            )
+            encoded(&oracle::CreateTopicsResponse::default().with_topics(vec![topic; 2]), version)
         }
         ApiKey::InitProducerId => encoded(&oracle::InitProducerIdResponse::default(), version),
     };
@@ -133,24 +115,12 @@ fn any_byte_of_a_response_changed() {
         for version in first..=last {
             let bytes = valid(key, version);
             for at in 0..bytes.len() {
-                for change in [
-                    0,
-                    1,
-                    2,
-                    0x7f,
-                    0x80,
-                    0xff,
-                    bytes[at] ^ 1,
-                    bytes[at].wrapping_add(1),
-                ] {
+                for change in [0, 1, 2, 0x7f, 0x80, 0xff, bytes[at] ^ 1, bytes[at].wrapping_add(1)] {
                     let mut changed = bytes.clone();
                     changed[at] = change;
                     same_whichever_way(key, version, &changed);
                     // A count or a length of two thousand million, in both forms.
-                    for large in [
-                        &[0x7f, 0xff, 0xff, 0xff][..],
-                        &[0xff, 0xff, 0xff, 0xff, 0x07],
-                    ] {
+                    for large in [&[0x7f, 0xff, 0xff, 0xff][..], &[0xff, 0xff, 0xff, 0xff, 0x07]] {
                         for (place, byte) in changed.iter_mut().skip(at).zip(large) {
                             *place = *byte;
                         }
@@ -210,14 +180,7 @@ fn primitives_on_random_bytes() {
 
 #[test]
 fn skipping_random_bytes() {
-    const STEPS: [Step; 6] = [
-        Step::Tags,
-        Step::String,
-        Step::I32Array,
-        Step::One,
-        Step::Two,
-        Step::Four,
-    ];
+    const STEPS: [Step; 6] = [Step::Tags, Step::String, Step::I32Array, Step::One, Step::Two, Step::Four];
     for_versions(
         (0, 1),
         |_| (vec(hostile(200), 32), vec(0..STEPS.len(), 0..9)),

@@ -5,14 +5,12 @@ mod common;
 use bytes::{Buf, Bytes};
 use common::{for_versions, name, topic_name};
 use demitasse_core::protocol::{
-    self, ApiKey, api_versions, create_topics, finish_frame, init_producer_id, metadata, produce,
-    request_header, versions,
+    self, ApiKey, api_versions, create_topics, finish_frame, init_producer_id, metadata, produce, request_header,
+    versions,
 };
 use demitasse_core::wire::Writer;
 use kafka_protocol::messages as oracle;
-use kafka_protocol::protocol::{
-    Decodable, HeaderVersion, StrBytes, decode_request_header_from_buffer,
-};
+use kafka_protocol::protocol::{Decodable, HeaderVersion, StrBytes, decode_request_header_from_buffer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -48,22 +46,9 @@ fn decoded<M: Decodable + HeaderVersion>(
     client_id: Option<&StrBytes>,
 ) -> M {
     let header = decode_request_header_from_buffer(&mut bytes).expect("a header");
-    assert_eq!(
-        M::header_version(version),
-        if protocol::flexible(key, version) {
-            2
-        } else {
-            1
-        }
-    );
-    assert_eq!(
-        (header.request_api_key, header.request_api_version),
-        (key as i16, version)
-    );
-    assert_eq!(
-        (header.correlation_id, header.client_id.as_ref()),
-        (correlation_id, client_id)
-    );
+    assert_eq!(M::header_version(version), if protocol::flexible(key, version) { 2 } else { 1 });
+    assert_eq!((header.request_api_key, header.request_api_version), (key as i16, version));
+    assert_eq!((header.correlation_id, header.client_id.as_ref()), (correlation_id, client_id));
     assert!(header.unknown_tagged_fields.is_empty());
     let message = M::decode(&mut bytes, version).expect("a body");
     assert!(bytes.is_empty(), "{} bytes left over", bytes.len());
@@ -97,14 +82,11 @@ fn api_versions_request() {
         |_| head(),
         |version, head| {
             let read: oracle::ApiVersionsRequest =
-                exchanged(ApiKey::ApiVersions, version, &head, |w| {
-                    api_versions::request(w, version)
-                });
+                exchanged(ApiKey::ApiVersions, version, &head, |w| api_versions::request(w, version));
             let mut expected = oracle::ApiVersionsRequest::default();
             if version >= 3 {
                 expected.client_software_name = StrBytes::from_static_str("demitasse");
-                expected.client_software_version =
-                    StrBytes::from_static_str(api_versions::CLIENT_SOFTWARE_VERSION);
+                expected.client_software_version = StrBytes::from_static_str(api_versions::CLIENT_SOFTWARE_VERSION);
             }
             assert_eq!(read, expected);
         },
@@ -118,9 +100,7 @@ fn init_producer_id_request() {
         |_| head(),
         |version, head| {
             let read: oracle::InitProducerIdRequest =
-                exchanged(ApiKey::InitProducerId, version, &head, |w| {
-                    init_producer_id::request(w, version)
-                });
+                exchanged(ApiKey::InitProducerId, version, &head, |w| init_producer_id::request(w, version));
             let expected = oracle::InitProducerIdRequest::default()
                 .with_transactional_id(None)
                 .with_transaction_timeout_ms(i32::MAX)
@@ -135,32 +115,18 @@ fn init_producer_id_request() {
 fn metadata_request() {
     for_versions(
         versions(ApiKey::Metadata),
-        |_| {
-            (
-                head(),
-                proptest::option::of(vec(topic_name(), 0..4)),
-                any::<bool>(),
-            )
-        },
+        |_| (head(), proptest::option::of(vec(topic_name(), 0..4)), any::<bool>()),
         |version, (head, topics, create)| {
-            let read: oracle::MetadataRequest =
-                exchanged(ApiKey::Metadata, version, &head, |w| match &topics {
-                    None => metadata::request_all(w, version, create),
-                    Some(topics) => metadata::request(
-                        w,
-                        version,
-                        topics.len(),
-                        topics.iter().map(|name| name.as_str()),
-                        create,
-                    ),
-                });
+            let read: oracle::MetadataRequest = exchanged(ApiKey::Metadata, version, &head, |w| match &topics {
+                None => metadata::request_all(w, version, create),
+                Some(topics) => {
+                    metadata::request(w, version, topics.len(), topics.iter().map(|name| name.as_str()), create)
+                }
+            });
             let topics = topics.map(|names| {
                 names
                     .into_iter()
-                    .map(|name| {
-                        oracle::metadata_request::MetadataRequestTopic::default()
-                            .with_name(Some(name))
-                    })
+                    .map(|name| oracle::metadata_request::MetadataRequestTopic::default().with_name(Some(name)))
                     .collect()
             });
             let expected = oracle::MetadataRequest::default()
@@ -184,8 +150,7 @@ fn metadata_request_with_a_wrong_count() {
     let mut writer = Writer::new(&mut more);
     metadata::request(&mut writer, 9, 1, ["one", "two"].into_iter(), true);
     let length = writer.finish().expect("the first only");
-    let read = oracle::MetadataRequest::decode(&mut Bytes::copy_from_slice(&more[..length]), 9)
-        .expect("a body");
+    let read = oracle::MetadataRequest::decode(&mut Bytes::copy_from_slice(&more[..length]), 9).expect("a body");
     assert_eq!(read.topics.expect("topics").len(), 1);
 }
 
@@ -213,8 +178,7 @@ fn produce_request() {
                 }
                 produce::request_end(w, version);
             });
-            let read: oracle::ProduceRequest =
-                decoded(bytes, ApiKey::Produce, version, head.0, head.1.as_ref());
+            let read: oracle::ProduceRequest = decoded(bytes, ApiKey::Produce, version, head.0, head.1.as_ref());
             let topics = topics
                 .iter()
                 .map(|(name, partitions)| {
@@ -251,8 +215,7 @@ fn create_topics_request() {
         },
         |version, (head, name, num_partitions, replication_factor, configs, timeout_ms, validate_only)| {
             let entries: Vec<(&str, &str)> = configs.iter().map(|(name, value)| (&**name, &**value)).collect();
-            let topic =
-                create_topics::NewTopic { name: &name, num_partitions, replication_factor, configs: &entries };
+            let topic = create_topics::NewTopic { name: &name, num_partitions, replication_factor, configs: &entries };
             let read: oracle::CreateTopicsRequest = exchanged(ApiKey::CreateTopics, version, &head, |w| {
                 create_topics::request(w, version, &topic, timeout_ms, validate_only)
             });

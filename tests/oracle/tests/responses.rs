@@ -14,12 +14,9 @@ use kafka_protocol::messages as oracle;
 use kafka_protocol::protocol::{HeaderVersion, StrBytes};
 use oracle::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use oracle::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
-use oracle::metadata_response::{
-    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-};
+use oracle::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use oracle::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,13 +39,8 @@ fn response_header() {
             |version| (any::<i32>(), tags(response_header_tags(key, version))),
             |version, (id, tags)| {
                 let header_version = header_version(key, version);
-                assert_eq!(
-                    header_version,
-                    i16::from(response_header_tags(key, version))
-                );
-                let header = oracle::ResponseHeader::default()
-                    .with_correlation_id(id)
-                    .with_unknown_tagged_fields(tags);
+                assert_eq!(header_version, i16::from(response_header_tags(key, version)));
+                let header = oracle::ResponseHeader::default().with_correlation_id(id).with_unknown_tagged_fields(tags);
                 let bytes = encoded(&header, header_version);
                 let mut reader = Reader::new(&bytes);
                 assert_eq!(reader.i32(), Ok(id));
@@ -71,19 +63,8 @@ fn api_versions_response() {
             let range = (any::<i16>(), any::<i16>(), any::<i16>(), tags(flexible));
             let supported = (name(), any::<i16>(), any::<i16>(), tags(flexible));
             let finalized = (name(), any::<i16>(), any::<i16>(), tags(flexible));
-            let features = (
-                vec(supported, 0..3),
-                any::<i64>(),
-                vec(finalized, 0..3),
-                any::<bool>(),
-            );
-            (
-                any::<i16>(),
-                vec(range, 0..6),
-                any::<i32>(),
-                features,
-                tags(flexible),
-            )
+            let features = (vec(supported, 0..3), any::<i64>(), vec(finalized, 0..3), any::<bool>());
+            (any::<i16>(), vec(range, 0..6), any::<i32>(), features, tags(flexible))
         },
         |version, (error, ranges, throttle, (supported, epoch, finalized, ready), tags)| {
             let mut expected = vec![shown(api_versions::Item::Error(ErrorCode(error)))];
@@ -126,12 +107,7 @@ fn api_versions_response() {
                 response.unknown_tagged_fields = tags;
             }
             if error != ErrorCode::UNSUPPORTED_VERSION.0 {
-                check(
-                    AnyReader::new(ApiKey::ApiVersions, version),
-                    &encoded(&response, version),
-                    &expected,
-                    16,
-                );
+                check(AnyReader::new(ApiKey::ApiVersions, version), &encoded(&response, version), &expected, 16);
             }
         },
     );
@@ -140,28 +116,15 @@ fn api_versions_response() {
 #[test]
 fn api_versions_of_a_broker_that_does_not_know_the_version() {
     for ranges in [vec![], vec![(18, 0, 2)], vec![(0, 3, 9), (18, 0, 3)]] {
-        let mut response = oracle::ApiVersionsResponse::default()
-            .with_error_code(ErrorCode::UNSUPPORTED_VERSION.0);
-        let mut expected = vec![shown(api_versions::Item::Error(
-            ErrorCode::UNSUPPORTED_VERSION,
-        ))];
+        let mut response = oracle::ApiVersionsResponse::default().with_error_code(ErrorCode::UNSUPPORTED_VERSION.0);
+        let mut expected = vec![shown(api_versions::Item::Error(ErrorCode::UNSUPPORTED_VERSION))];
         for (key, min, max) in ranges {
             expected.push(shown(api_versions::Item::Range { key, min, max }));
-            response.api_keys.push(
-                ApiVersion::default()
-                    .with_api_key(key)
-                    .with_min_version(min)
-                    .with_max_version(max),
-            );
+            response.api_keys.push(ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max));
         }
         let bytes = encoded(&response, 0);
         for version in 0..=4 {
-            check(
-                AnyReader::new(ApiKey::ApiVersions, version),
-                &bytes,
-                &expected,
-                8,
-            );
+            check(AnyReader::new(ApiKey::ApiVersions, version), &bytes, &expected, 8);
         }
     }
 }
@@ -182,43 +145,26 @@ fn init_producer_id_response() {
                 .with_producer_epoch(producer_epoch)
                 .with_unknown_tagged_fields(tags);
             let error = ErrorCode(error);
-            let item = init_producer_id::Item::Done {
-                throttle_ms,
-                error,
-                producer_id,
-                producer_epoch,
-            };
-            check(
-                AnyReader::new(ApiKey::InitProducerId, version),
-                &encoded(&response, version),
-                &[shown(item)],
-                17,
-            );
+            let item = init_producer_id::Item::Done { throttle_ms, error, producer_id, producer_epoch };
+            check(AnyReader::new(ApiKey::InitProducerId, version), &encoded(&response, version), &[shown(item)], 17);
         },
     );
 }
 
 fn metadata_partition(version: i16) -> impl Strategy<Value = MetadataResponsePartition> {
     let ids = (any::<i16>(), any::<i32>(), broker(), any::<i32>());
-    let lists = (
-        brokers(),
-        brokers(),
-        brokers(),
-        tags(flexible(ApiKey::Metadata, version)),
-    );
-    (ids, lists).prop_map(
-        |((error, index, leader, epoch), (replicas, isr, offline, tags))| {
-            MetadataResponsePartition::default()
-                .with_error_code(error)
-                .with_partition_index(index)
-                .with_leader_id(leader)
-                .with_leader_epoch(epoch)
-                .with_replica_nodes(replicas)
-                .with_isr_nodes(isr)
-                .with_offline_replicas(offline)
-                .with_unknown_tagged_fields(tags)
-        },
-    )
+    let lists = (brokers(), brokers(), brokers(), tags(flexible(ApiKey::Metadata, version)));
+    (ids, lists).prop_map(|((error, index, leader, epoch), (replicas, isr, offline, tags))| {
+        MetadataResponsePartition::default()
+            .with_error_code(error)
+            .with_partition_index(index)
+            .with_leader_id(leader)
+            .with_leader_epoch(epoch)
+            .with_replica_nodes(replicas)
+            .with_isr_nodes(isr)
+            .with_offline_replicas(offline)
+            .with_unknown_tagged_fields(tags)
+    })
 }
 
 fn metadata_topic(version: i16) -> impl Strategy<Value = MetadataResponseTopic> {
@@ -226,35 +172,26 @@ fn metadata_topic(version: i16) -> impl Strategy<Value = MetadataResponseTopic> 
     let partitions = vec(metadata_partition(version), 0..4);
     let name = proptest::option::weighted(0.8, topic_name());
     let tags = tags(flexible(ApiKey::Metadata, version));
-    (
-        any::<i16>(),
-        name,
-        id,
-        any::<bool>(),
-        partitions,
-        any::<i32>(),
-        tags,
+    (any::<i16>(), name, id, any::<bool>(), partitions, any::<i32>(), tags).prop_map(
+        move |(error, name, id, internal, partitions, operations, tags)| {
+            let mut topic = MetadataResponseTopic::default()
+                .with_error_code(error)
+                .with_name(name)
+                .with_is_internal(internal)
+                .with_partitions(partitions)
+                .with_unknown_tagged_fields(tags);
+            if version >= 8 {
+                topic.topic_authorized_operations = operations;
+            }
+            if version >= 10 {
+                topic.topic_id = id;
+            }
+            if version < 12 {
+                topic.name.get_or_insert_default();
+            }
+            topic
+        },
     )
-        .prop_map(
-            move |(error, name, id, internal, partitions, operations, tags)| {
-                let mut topic = MetadataResponseTopic::default()
-                    .with_error_code(error)
-                    .with_name(name)
-                    .with_is_internal(internal)
-                    .with_partitions(partitions)
-                    .with_unknown_tagged_fields(tags);
-                if version >= 8 {
-                    topic.topic_authorized_operations = operations;
-                }
-                if version >= 10 {
-                    topic.topic_id = id;
-                }
-                if version < 12 {
-                    topic.name.get_or_insert_default();
-                }
-                topic
-            },
-        )
 }
 
 #[test]
@@ -266,14 +203,7 @@ fn metadata_response() {
             let node = (broker(), name(), any::<i32>(), skipped(), tags(flexible));
             let topics = vec(metadata_topic(version), 0..4);
             let end = (any::<i32>(), any::<i16>(), tags(flexible));
-            (
-                any::<i32>(),
-                vec(node, 0..4),
-                skipped(),
-                broker(),
-                topics,
-                end,
-            )
+            (any::<i32>(), vec(node, 0..4), skipped(), broker(), topics, end)
         },
         |version, (throttle, nodes, cluster_id, controller, topics, (operations, error, tags))| {
             let mut expected = vec![shown(metadata::Item::Throttle(throttle))];
@@ -283,11 +213,7 @@ fn metadata_response() {
                 .with_controller_id(controller)
                 .with_unknown_tagged_fields(tags);
             for (node_id, host, port, rack, tags) in nodes {
-                expected.push(shown(metadata::Item::Broker {
-                    node_id: node_id.0,
-                    host: &host,
-                    port,
-                }));
+                expected.push(shown(metadata::Item::Broker { node_id: node_id.0, host: &host, port }));
                 response.brokers.push(
                     MetadataResponseBroker::default()
                         .with_node_id(node_id)
@@ -322,12 +248,7 @@ fn metadata_response() {
                 response.error_code = error;
                 expected.push(shown(metadata::Item::Error(ErrorCode(error))));
             }
-            check(
-                AnyReader::new(ApiKey::Metadata, version),
-                &encoded(&response, version),
-                &expected,
-                ROOM,
-            );
+            check(AnyReader::new(ApiKey::Metadata, version), &encoded(&response, version), &expected, ROOM);
         },
     );
 }
@@ -343,71 +264,46 @@ fn metadata_of_a_topic_without_a_name() {
         let at = 4 + 1 + 1 + 4 + 1 + 2;
         assert_eq!(bytes[at], 1);
         bytes[at] = 0;
-        assert_eq!(
-            read_whole(AnyReader::new(ApiKey::Metadata, version), &bytes)
-                .end
-                .is_ok(),
-            fine,
-            "{version}"
-        );
+        assert_eq!(read_whole(AnyReader::new(ApiKey::Metadata, version), &bytes).end.is_ok(), fine, "{version}");
     }
 }
 
 fn produce_partition(version: i16) -> impl Strategy<Value = PartitionProduceResponse> {
     let flexible = flexible(ApiKey::Produce, version);
-    let numbers = (
-        any::<i32>(),
-        any::<i16>(),
-        any::<i64>(),
-        any::<i64>(),
-        any::<i64>(),
-    );
+    let numbers = (any::<i32>(), any::<i16>(), any::<i64>(), any::<i64>(), any::<i64>());
     let record = (any::<i32>(), skipped(), tags(flexible));
     let leader = proptest::option::of((broker(), any::<i32>(), tags(flexible)));
-    (
-        numbers,
-        vec(record, 0..4),
-        skipped(),
-        leader,
-        tags(flexible),
-    )
-        .prop_map(
-            move |(
-                (index, error, base_offset, append_time, start_offset),
-                records,
-                message,
-                leader,
-                tags,
-            )| {
-                let mut partition = PartitionProduceResponse::default()
-                    .with_index(index)
-                    .with_error_code(error)
-                    .with_base_offset(base_offset)
-                    .with_log_append_time_ms(append_time)
-                    .with_log_start_offset(start_offset)
+    (numbers, vec(record, 0..4), skipped(), leader, tags(flexible)).prop_map(
+        move |((index, error, base_offset, append_time, start_offset), records, message, leader, tags)| {
+            let mut partition = PartitionProduceResponse::default()
+                .with_index(index)
+                .with_error_code(error)
+                .with_base_offset(base_offset)
+                .with_log_append_time_ms(append_time)
+                .with_log_start_offset(start_offset)
+                .with_unknown_tagged_fields(tags);
+            if version >= 8 {
+                partition.error_message = message;
+                for (index, message, tags) in records {
+                    partition.record_errors.push(
+                        BatchIndexAndErrorMessage::default()
+                            .with_batch_index(index)
+                            .with_batch_index_error_message(message)
+                            .with_unknown_tagged_fields(tags),
+                    );
+                }
+            }
+            if version >= 10
+                && let Some((id, epoch, tags)) = leader
+            {
+                partition.current_leader = LeaderIdAndEpoch::default()
+                    .with_leader_id(id)
+                    .with_leader_epoch(epoch)
                     .with_unknown_tagged_fields(tags);
-                if version >= 8 {
-                    partition.error_message = message;
-                    for (index, message, tags) in records {
-                        partition.record_errors.push(
-                            BatchIndexAndErrorMessage::default()
-                                .with_batch_index(index)
-                                .with_batch_index_error_message(message)
-                                .with_unknown_tagged_fields(tags),
-                        );
-                    }
-                }
-                if version >= 10
-                    && let Some((id, epoch, tags)) = leader
-                {
-                    partition.current_leader = LeaderIdAndEpoch::default()
-                        .with_leader_id(id)
-                        .with_leader_epoch(epoch)
-                        .with_unknown_tagged_fields(tags);
-                }
-                partition
-            },
-        )
+            }
+            partition
+        },
+    )
 }
 
 #[test]
@@ -416,29 +312,16 @@ fn produce_response() {
         versions(ApiKey::Produce),
         |version| {
             let flexible = flexible(ApiKey::Produce, version);
-            let topic = (
-                topic_name(),
-                vec(produce_partition(version), 0..5),
-                tags(flexible),
-            );
+            let topic = (topic_name(), vec(produce_partition(version), 0..5), tags(flexible));
             let node = (broker(), name(), any::<i32>(), skipped(), tags(flexible));
-            (
-                vec(topic, 0..4),
-                any::<i32>(),
-                vec(node, 0..4),
-                tags(flexible),
-            )
+            (vec(topic, 0..4), any::<i32>(), vec(node, 0..4), tags(flexible))
         },
         |version, (topics, throttle, nodes, tags)| {
             let mut expected = Vec::new();
-            let mut response = oracle::ProduceResponse::default()
-                .with_throttle_time_ms(throttle)
-                .with_unknown_tagged_fields(tags);
+            let mut response =
+                oracle::ProduceResponse::default().with_throttle_time_ms(throttle).with_unknown_tagged_fields(tags);
             for (name, partitions, tags) in topics {
-                expected.push(shown(produce::Item::Topic {
-                    name: &name,
-                    partitions: partitions.len() as u32,
-                }));
+                expected.push(shown(produce::Item::Topic { name: &name, partitions: partitions.len() as u32 }));
                 for partition in &partitions {
                     expected.push(shown(produce::Item::Partition {
                         index: partition.index,
@@ -448,9 +331,7 @@ fn produce_response() {
                         log_start_offset: partition.log_start_offset,
                     }));
                     for record in &partition.record_errors {
-                        expected.push(shown(produce::Item::RecordError {
-                            batch_index: record.batch_index,
-                        }));
+                        expected.push(shown(produce::Item::RecordError { batch_index: record.batch_index }));
                     }
                     let leader = &partition.current_leader;
                     if *leader != LeaderIdAndEpoch::default() {
@@ -470,11 +351,7 @@ fn produce_response() {
             expected.push(shown(produce::Item::Throttle(throttle)));
             if version >= 10 {
                 for (node_id, host, port, rack, tags) in nodes {
-                    expected.push(shown(produce::Item::NodeEndpoint {
-                        node_id: node_id.0,
-                        host: &host,
-                        port,
-                    }));
+                    expected.push(shown(produce::Item::NodeEndpoint { node_id: node_id.0, host: &host, port }));
                     response.node_endpoints.push(
                         NodeEndpoint::default()
                             .with_node_id(node_id)
@@ -485,12 +362,7 @@ fn produce_response() {
                     );
                 }
             }
-            check(
-                AnyReader::new(ApiKey::Produce, version),
-                &encoded(&response, version),
-                &expected,
-                ROOM,
-            );
+            check(AnyReader::new(ApiKey::Produce, version), &encoded(&response, version), &expected, ROOM);
         },
     );
 }
@@ -506,14 +378,7 @@ fn create_topics_response() {
         versions(ApiKey::CreateTopics),
         |version| {
             let flexible = flexible(ApiKey::CreateTopics, version);
-            let config = (
-                name(),
-                skipped(),
-                any::<bool>(),
-                any::<i8>(),
-                any::<bool>(),
-                tags(flexible),
-            );
+            let config = (name(), skipped(), any::<bool>(), any::<i8>(), any::<bool>(), tags(flexible));
             let configs = proptest::option::of(vec(config, 0..4));
             let message = prop_oneof![
                 3 => skipped(),
@@ -523,14 +388,8 @@ fn create_topics_response() {
                 }),
             ];
             let detail = (any::<i16>(), any::<i32>(), any::<i16>(), configs);
-            let topic = (
-                topic_name(),
-                any::<u128>().prop_map(Uuid::from_u128),
-                any::<i16>(),
-                message,
-                detail,
-                tags(flexible),
-            );
+            let topic =
+                (topic_name(), any::<u128>().prop_map(Uuid::from_u128), any::<i16>(), message, detail, tags(flexible));
             (any::<i32>(), vec(topic, 0..3), tags(flexible))
         },
         |version, (throttle, topics, tags)| {
@@ -538,19 +397,8 @@ fn create_topics_response() {
             let mut response = oracle::CreateTopicsResponse::default()
                 .with_throttle_time_ms(throttle)
                 .with_unknown_tagged_fields(tags);
-            for (
-                name,
-                id,
-                error,
-                message,
-                (config_error, partitions, replication, configs),
-                tags,
-            ) in topics
-            {
-                expected.push(shown(create_topics::Item::Topic {
-                    name: &name,
-                    error: ErrorCode(error),
-                }));
+            for (name, id, error, message, (config_error, partitions, replication, configs), tags) in topics {
+                expected.push(shown(create_topics::Item::Topic { name: &name, error: ErrorCode(error) }));
                 if let Some(message) = message.as_ref().filter(|message| !message.is_empty()) {
                     expected.push(shown(create_topics::Item::Message(head_of(message))));
                 }
@@ -583,12 +431,7 @@ fn create_topics_response() {
                 }
                 response.topics.push(topic);
             }
-            check(
-                AnyReader::new(ApiKey::CreateTopics, version),
-                &encoded(&response, version),
-                &expected,
-                ROOM,
-            );
+            check(AnyReader::new(ApiKey::CreateTopics, version), &encoded(&response, version), &expected, ROOM);
         },
     );
 }

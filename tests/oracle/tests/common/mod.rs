@@ -16,21 +16,10 @@ pub const ROOM: usize = 2 + 2 + 249 + 16 + 1 + 5 + 1;
 pub type Tags = BTreeMap<i32, Bytes>;
 
 /// Runs `test` for each version with random values; `ORACLE_CASES` a version (16 by default).
-pub fn for_versions<S: Strategy>(
-    (first, last): (i16, i16),
-    strategy: impl Fn(i16) -> S,
-    test: impl Fn(i16, S::Value),
-) {
-    let cases = std::env::var("ORACLE_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(16);
+pub fn for_versions<S: Strategy>((first, last): (i16, i16), strategy: impl Fn(i16) -> S, test: impl Fn(i16, S::Value)) {
+    let cases = std::env::var("ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(16);
     for version in first..=last {
-        let config = Config {
-            cases,
-            failure_persistence: None,
-            ..Config::default()
-        };
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
         let result = TestRunner::new(config).run(&strategy(version), |value| {
             test(version, value);
             Ok(())
@@ -92,9 +81,7 @@ pub fn brokers() -> impl Strategy<Value = Vec<BrokerId>> {
 
 pub fn encoded(message: &impl Encodable, version: i16) -> Bytes {
     let mut bytes = BytesMut::new();
-    message
-        .encode(&mut bytes, version)
-        .expect("the oracle writes what it was given");
+    message.encode(&mut bytes, version).expect("the oracle writes what it was given");
     bytes.freeze()
 }
 

@@ -1,0 +1,90 @@
+//! What users were told, held against what the logs say.
+
+use crate::workload::{Entry, Journal, parse};
+use demitasse_broker::Cluster;
+use std::collections::HashMap;
+
+/// Where a record stands in the logs.
+type Places = HashMap<(usize, u32), Vec<(usize, i32, i64)>>;
+
+/// Holds every promise against the logs; the first that is broken.
+pub fn check(journal: &Journal, cluster: &Cluster, topics: usize, idempotent: bool) -> Result<(), String> {
+    let places = read(cluster, topics, idempotent)?;
+    for (user, entries) in journal.users.iter().enumerate() {
+        for entry in entries {
+            entry_holds(user, entry, &places, idempotent).map_err(|what| format!("user {user} {entry:?}: {what}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// All logs; in each, the records of a user must stand in the order in which they were sent.
+fn read(cluster: &Cluster, topics: usize, idempotent: bool) -> Result<Places, String> {
+    let mut places = Places::new();
+    for topic in 0..topics {
+        let name = format!("t{topic}");
+        for partition in 0..cluster.partitions(&name) {
+            let mut last: HashMap<usize, u32> = HashMap::new();
+            let Some(info) = cluster.partition(&name, partition) else { continue };
+            for record in info.records() {
+                let value = record.value.ok_or("a record without a value")?;
+                let (user, number) = parse(&value).ok_or("a record that nobody sent")?;
+                places.entry((user, number)).or_default().push((topic, partition, record.offset));
+                let before = last.insert(user, number);
+                if idempotent && before.is_some_and(|before| before >= number) {
+                    let batches = info
+                        .batches()
+                        .map(|b| (b.base_offset(), b.producer_id(), b.producer_epoch(), b.base_sequence()));
+                    return Err(format!(
+                        "{name}/{partition} offset {}: record {number} of user {user} stands behind {before:?}; batches \
+                         (offset, producer, epoch, sequence): {:?}",
+                        record.offset,
+                        batches.collect::<Vec<_>>()
+                    ));
+                }
+            }
+        }
+    }
+    Ok(places)
+}
+
+fn entry_holds(user: usize, entry: &Entry, places: &Places, idempotent: bool) -> Result<(), String> {
+    let mut present = 0;
+    for number in entry.first..entry.first + entry.count {
+        let found = places.get(&(user, number)).map_or(&[][..], Vec::as_slice);
+        if idempotent && found.len() > 1 {
+            return Err(format!("record {number} is in the log {} times: {found:?}", found.len()));
+        }
+        if found.iter().any(|place| place.0 != entry.topic) {
+            return Err(format!("record {number} is in another topic: {found:?}"));
+        }
+        present += u32::from(!found.is_empty());
+    }
+    let none =
+        |why: &str| if present == 0 { Ok(()) } else { Err(format!("{present} records are in the log, but {why}")) };
+    match (&entry.taken, &entry.outcome) {
+        (None, _) => none("the call was dropped"),
+        (Some(Err(_)), _) => none("the call was refused"),
+        (Some(Ok(_)), None) => Err("taken, and no outcome at the end".to_owned()),
+        (Some(Ok(_)), Some(Ok(receipt))) => {
+            if present < entry.count || receipt.count != entry.count {
+                return Err(format!("acknowledged, but only {present} are in the log"));
+            }
+            let Some(offset) = receipt.offset else { return Ok(()) };
+            let place = (entry.topic, receipt.partition, offset);
+            if idempotent && places[&(user, entry.first)] != [place] {
+                return Err(format!("the receipt says {place:?}, the log {:?}", places[&(user, entry.first)]));
+            }
+            Ok(())
+        }
+        (Some(Ok(_)), Some(Err(error))) => {
+            if error.written + error.failed + error.unknown != entry.count {
+                return Err("the counts do not add up".to_owned());
+            }
+            if present < error.written || present > error.written + error.unknown {
+                return Err(format!("{present} are in the log"));
+            }
+            Ok(())
+        }
+    }
+}

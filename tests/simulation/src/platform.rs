@@ -1,0 +1,88 @@
+//! The client's side of the simulation: heap tables, a lock that cannot be taken twice, and the run's clock.
+
+use crate::executor::Time;
+use demitasse_core::{
+    Batch, BrokerEntry, Capacities, Clock, Connection, Instant, Lock, PartitionEntry, PartitionQueue, Platform,
+    Request, State, Tables, TopicEntry, Waiter,
+};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Milliseconds since 1970 at which every run begins.
+pub const EPOCH_MILLIS: i64 = 1_760_000_000_000;
+
+/// See the module.
+pub enum Simulated {}
+
+impl Platform for Simulated {
+    type Buffer = Box<[u8]>;
+    type Buffers = Vec<Option<Box<[u8]>>>;
+    type Batches = Vec<Batch<Box<[u8]>>>;
+    type Partitions = Vec<PartitionEntry>;
+    type Queues = Vec<PartitionQueue>;
+    type Topics = Vec<TopicEntry>;
+    type Names = Vec<u8>;
+    type Brokers = Vec<BrokerEntry>;
+    type Hosts = Vec<u8>;
+    type Connections = Vec<Connection>;
+    type Requests = Vec<Request>;
+    type Waiters = Vec<Waiter>;
+    type Lock = CellLock<State<Simulated>>;
+    type Clock = SimulatedClock;
+}
+
+/// Panics when it is taken while it is held.
+pub struct CellLock<T>(RefCell<T>);
+
+impl<T> CellLock<T> {
+    /// Locks `value`.
+    pub fn new(value: T) -> Self {
+        CellLock(RefCell::new(value))
+    }
+}
+
+impl<T> Lock<T> for CellLock<T> {
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.0.borrow_mut())
+    }
+}
+
+/// The run's time; the wall clock may be moved.
+#[derive(Clone)]
+pub struct SimulatedClock {
+    /// The run's time.
+    pub time: Time,
+    /// Milliseconds by which the wall clock is wrong.
+    pub wall_offset: Rc<Cell<i64>>,
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.time.now())
+    }
+
+    fn wall_millis(&self) -> Option<i64> {
+        Some(EPOCH_MILLIS + (self.time.now() / 1000) as i64 + self.wall_offset.get())
+    }
+}
+
+fn table<T>(entries: u16, empty: impl Fn() -> T) -> Vec<T> {
+    (0..entries).map(|_| empty()).collect()
+}
+
+/// Empty tables of these capacities.
+pub fn tables(c: &Capacities) -> Tables<Simulated> {
+    Tables {
+        buffers: table(c.buffers, || None),
+        batches: table(c.batches, || Batch::EMPTY),
+        partitions: table(c.partitions, || PartitionEntry::EMPTY),
+        queues: table(c.partitions, || PartitionQueue::EMPTY),
+        topics: table(c.topics, || TopicEntry::EMPTY),
+        names: vec![0; c.topics as usize * c.topic_name_bytes as usize],
+        brokers: table(c.brokers, || BrokerEntry::EMPTY),
+        hosts: vec![0; c.brokers as usize * c.host_bytes as usize],
+        connections: table(c.connections, || Connection::EMPTY),
+        requests: table(c.connections * c.requests, || Request::EMPTY),
+        waiters: table(c.waiters, || Waiter::EMPTY),
+    }
+}

@@ -1,0 +1,233 @@
+//! A run: everything that the plan says, until it has healed and converged.
+
+use crate::check;
+use crate::executor::Executor;
+use crate::network::{FIRST_PORT, Network, Weather, millis};
+use crate::plan::{Event, Plan};
+use crate::platform::{CellLock, Simulated, SimulatedClock, tables};
+use crate::workload::{Journal, user};
+use demitasse_broker::{Cluster, Faults};
+use demitasse_core::{Counters, Producer, Scratch, State};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Of everything that went over the network.
+    pub trace: u64,
+    /// What the client counted.
+    pub counters: Counters,
+    /// When it was over, in microseconds.
+    pub ended_at: u64,
+    /// Polls of all tasks.
+    pub polls: u64,
+}
+
+/// More polls at one instant than any honest run needs.
+const POLLS_AN_INSTANT: u64 = 20_000;
+
+struct Client {
+    producer: Rc<Producer<Simulated>>,
+    network: Network,
+    frame_bytes: usize,
+    receive_bytes: usize,
+    clock_task: usize,
+    connection_tasks: Vec<usize>,
+}
+
+impl Client {
+    fn spawn_clock(&self, executor: &mut Executor) -> usize {
+        let (producer, network) = (self.producer.clone(), self.network.clone());
+        executor.spawn(async move { producer.run_clock(&network).await })
+    }
+
+    fn spawn_connection(&self, executor: &mut Executor, slot: usize) -> usize {
+        let (producer, network) = (self.producer.clone(), self.network.clone());
+        let (mut frame, mut receive) = (vec![0; self.frame_bytes], vec![0; self.receive_bytes]);
+        executor.spawn(async move {
+            let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+            producer.run_connection(&network, slot, scratch).await;
+        })
+    }
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// The first promise that was not kept.
+pub fn run(plan: &Plan) -> Result<Report, String> {
+    let mut executor = Executor::new();
+    let time = executor.time.clone();
+    let mut cluster = Cluster::new(plan.options.clone());
+    cluster.advance(millis(0));
+    for (topic, &partitions) in plan.topics.iter().enumerate().filter(|(_, p)| **p > 0) {
+        cluster.create_topic(&format!("t{topic}"), partitions);
+    }
+    cluster.set_faults(Some(Faults::seeded(plan.seed, plan.faults.clone())));
+    let network = Network::new(cluster, plan.weather.clone(), plan.seed ^ 0x5eed, time.clone());
+    executor.spawn(network.clone().pump());
+
+    let wall_offset = Rc::new(Cell::new(0));
+    let clock = SimulatedClock { time: time.clone(), wall_offset: wall_offset.clone() };
+    let c = plan.capacities;
+    c.check().map_err(|error| format!("the plan cannot be: {error}"))?;
+    let producer = Rc::new(Producer::new(CellLock::new(State::new(tables(&c))), clock));
+    producer.lend((0..c.buffers).map(|_| vec![0xdb; c.batch_bytes as usize].into_boxed_slice()));
+    let bootstrap = [("broker", FIRST_PORT), ("broker", FIRST_PORT + 1)];
+    let bootstrap = &bootstrap[..plan.options.nodes.min(2)];
+    let (frame_bytes, receive_bytes) = (c.frame_bytes as usize, c.receive_bytes as usize);
+    let started = producer.start(&plan.config, bootstrap, (frame_bytes, receive_bytes), plan.seed as u32 | 1);
+    started.map_err(|error| format!("the plan cannot be: {error}"))?;
+
+    let mut client =
+        Client { producer, network, frame_bytes, receive_bytes, clock_task: 0, connection_tasks: Vec::new() };
+    client.clock_task = client.spawn_clock(&mut executor);
+    client.connection_tasks =
+        (0..c.connections as usize).map(|slot| client.spawn_connection(&mut executor, slot)).collect();
+
+    let journal = Rc::new(RefCell::new(Journal { users: vec![Vec::new(); plan.users.len()] }));
+    let name = |topic| client.producer.topic(&format!("t{topic}")).map_err(|error| error.to_string());
+    let topics: Vec<_> = (0..plan.topics.len()).map(name).collect::<Result<_, _>>()?;
+    let users: Vec<usize> = plan
+        .users
+        .iter()
+        .enumerate()
+        .map(|(number, plan)| {
+            executor.spawn(user(
+                client.producer.clone(),
+                topics.clone(),
+                journal.clone(),
+                time.clone(),
+                number,
+                plan.clone(),
+            ))
+        })
+        .collect();
+
+    for &(at, event) in &plan.events {
+        advance(&mut executor, at)?;
+        happen(event, plan, &mut executor, &mut client, &wall_offset);
+    }
+    advance(&mut executor, plan.heal_at)?;
+    heal(&client.network, plan, time.now());
+
+    // Whatever users still wait for ends by their own deadlines.
+    let longest = (plan.config.max_block + plan.config.delivery_timeout).as_micros() as u64;
+    let patience: u64 = plan.users.iter().map(|user| u64::from(user.calls) * (longest + user.pause)).max().unwrap_or(0);
+    let users_done = |executor: &Executor| users.iter().all(|&task| executor.is_done(task));
+    until(&mut executor, plan.heal_at + patience, users_done).map_err(|error| format!("users: {error}"))?;
+
+    let closing = client.producer.clone();
+    let delivery_timeout = plan.config.delivery_timeout;
+    let close_task = executor.spawn(async move { closing.close(delivery_timeout).await });
+    let close_by = time.now() + delivery_timeout.as_micros() as u64 + 1;
+    until(&mut executor, close_by, |executor| executor.is_done(close_task))
+        .map_err(|error| format!("close: {error}"))?;
+    let mut tasks = client.connection_tasks.clone();
+    tasks.push(client.clock_task);
+    let driver_done = |executor: &Executor| tasks.iter().all(|&task| executor.is_done(task));
+    until(&mut executor, time.now() + 1_000_000, driver_done).map_err(|error| format!("driver: {error}"))?;
+
+    audit(&client, &journal)?;
+    let world = client.network.world.borrow();
+    check::check(&journal.borrow(), &world.cluster, plan.topics.len(), plan.config.idempotence)?;
+    let counters = client.producer.counters();
+    Ok(Report { trace: client.network.trace(), counters, ended_at: time.now(), polls: executor.polls() })
+}
+
+fn advance(executor: &mut Executor, until: u64) -> Result<(), String> {
+    while executor.time.now() < until {
+        if !executor.step(until, POLLS_AN_INSTANT)? && executor.time.now() < until {
+            // Nothing is left to happen by itself before then.
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn until(executor: &mut Executor, at: u64, done: impl Fn(&Executor) -> bool) -> Result<(), String> {
+    loop {
+        let more = executor.step(at, POLLS_AN_INSTANT)?;
+        if done(executor) {
+            return Ok(());
+        }
+        if !more {
+            return Err(format!("not done by {at} us, and nothing is left to happen"));
+        }
+    }
+}
+
+fn happen(event: Event, plan: &Plan, executor: &mut Executor, client: &mut Client, wall_offset: &Cell<i64>) {
+    let now = millis(executor.time.now());
+    let name = |topic: usize| format!("t{topic}");
+    {
+        let mut world = client.network.world.borrow_mut();
+        world.note(format!("{event:?}").as_bytes());
+        match event {
+            Event::NodeDown(node) => drop(world.cluster.node_down(node, now)),
+            Event::NodeUp(node) => drop(world.cluster.node_up(node, now)),
+            Event::MoveLeader { topic, partition, node } => {
+                world.cluster.move_leader(&name(topic), partition, node);
+            }
+            Event::StaleMetadata { node, stale } => world.cluster.set_stale_metadata(node, stale),
+            Event::HideTopic { topic, node, millis } => {
+                world.cluster.hide_topic(&name(topic), Some(node), now + millis)
+            }
+            Event::Throttle(millis) => world.cluster.set_throttle_all(millis),
+            Event::DiskFull { node, full } => world.cluster.set_disk_full(node, full),
+            Event::WallClock(millis) => wall_offset.set(millis),
+            Event::DropConnectionTask(_) | Event::DropClockTask => {}
+        }
+        world.cut_dead();
+    }
+    match event {
+        Event::DropConnectionTask(slot) => {
+            executor.abort(client.connection_tasks[slot as usize]);
+            client.connection_tasks[slot as usize] = client.spawn_connection(executor, slot as usize);
+        }
+        Event::DropClockTask => {
+            executor.abort(client.clock_task);
+            client.clock_task = client.spawn_clock(executor);
+        }
+        _ => {}
+    }
+    let _ = plan;
+}
+
+fn heal(network: &Network, plan: &Plan, now: u64) {
+    let mut world = network.world.borrow_mut();
+    world.weather = Weather { latency: 500, ..Weather::default() };
+    world.cluster.clear_faults();
+    world.cluster.set_throttle_all(0);
+    for node in 1..=plan.options.nodes as i32 {
+        world.cluster.node_up(node, millis(now));
+        world.cluster.set_stale_metadata(node, false);
+        world.cluster.set_disk_full(node, false);
+    }
+}
+
+/// Asks for every outcome that nobody has asked for, and counts what was lent.
+fn audit(client: &Client, journal: &Rc<RefCell<Journal>>) -> Result<(), String> {
+    for entry in journal.borrow_mut().users.iter_mut().flatten() {
+        if let (Some(Ok(delivery)), None) = (&entry.taken, &entry.outcome) {
+            entry.outcome = client.producer.outcome(delivery);
+        }
+    }
+    let memory = client.producer.memory();
+    for (name, pool) in [
+        ("buffers", memory.buffers),
+        ("batches", memory.batches),
+        ("waiters", memory.waiters),
+        ("connections", memory.connections),
+    ] {
+        if pool.used != 0 || pool.high_water > pool.capacity {
+            return Err(format!("{name} at the end: {pool:?}"));
+        }
+    }
+    let counters = client.producer.counters();
+    if counters.records != counters.acknowledged + counters.failed + counters.unknown {
+        return Err(format!("records and outcomes differ: {counters:?}"));
+    }
+    Ok(())
+}
