@@ -85,19 +85,12 @@ impl Refusal {
                 | error::UNKNOWN_PRODUCER_ID
                 | error::INVALID_RECORD
         );
-        Refusal {
-            error,
-            at_log,
-            records: Vec::new(),
-        }
+        Refusal { error, at_log, records: Vec::new() }
     }
 
     /// A refusal before the log was looked for.
     fn early(error: i16) -> Refusal {
-        Refusal {
-            at_log: false,
-            ..Refusal::new(error)
-        }
+        Refusal { at_log: false, ..Refusal::new(error) }
     }
 }
 
@@ -136,9 +129,7 @@ fn next_batch(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
 pub(crate) fn is_transactional(bytes: &[u8]) -> Result<bool, Refusal> {
     let size = next_batch(bytes)?;
     Ok(size.is_some_and(|size| {
-        size > ATTRIBUTES_AT + 1
-            && bytes[MAGIC_AT] == 2
-            && int16(bytes, ATTRIBUTES_AT) & TRANSACTIONAL_BIT != 0
+        size > ATTRIBUTES_AT + 1 && bytes[MAGIC_AT] == 2 && int16(bytes, ATTRIBUTES_AT) & TRANSACTIONAL_BIT != 0
     }))
 }
 
@@ -153,10 +144,7 @@ pub(crate) fn find(bytes: &[u8], zstd_allowed: bool) -> Result<&[u8], Refusal> {
     if batch[MAGIC_AT] != 2 {
         return invalid();
     }
-    if size > ATTRIBUTES_AT + 1
-        && int16(batch, ATTRIBUTES_AT) & COMPRESSION_MASK == ZSTD
-        && !zstd_allowed
-    {
+    if size > ATTRIBUTES_AT + 1 && int16(batch, ATTRIBUTES_AT) & COMPRESSION_MASK == ZSTD && !zstd_allowed {
         return Err(Refusal::early(error::UNSUPPORTED_COMPRESSION_TYPE));
     }
     if next_batch(&bytes[size..])?.is_some() {
@@ -174,9 +162,7 @@ pub(crate) fn check(batch: &[u8], rules: &Rules) -> Result<Header, Refusal> {
     if batch.len() > rules.max_message_bytes {
         return Err(Refusal::new(error::MESSAGE_TOO_LARGE));
     }
-    if batch.len() < HEADER_BYTES
-        || crc32c::crc32c(&batch[ATTRIBUTES_AT..]) != int32(batch, CRC_AT) as u32
-    {
+    if batch.len() < HEADER_BYTES || crc32c::crc32c(&batch[ATTRIBUTES_AT..]) != int32(batch, CRC_AT) as u32 {
         return Err(Refusal::new(error::CORRUPT_MESSAGE));
     }
     let header = Header::read(batch);
@@ -231,10 +217,7 @@ fn check_records(batch: &[u8], header: &Header, rules: &Rules) -> Result<(), Ref
     if refused.is_empty() {
         return Ok(());
     }
-    Err(Refusal {
-        records: refused,
-        ..Refusal::new(error)
-    })
+    Err(Refusal { records: refused, ..Refusal::new(error) })
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -299,14 +282,7 @@ fn read_record<'a>(reader: &mut Reader<'a>) -> Option<RawRecord<'a>> {
         body.field()??;
         body.field()?;
     }
-    body.0.is_empty().then_some(RawRecord {
-        timestamp_delta,
-        offset_delta,
-        key,
-        value,
-        header_count,
-        headers,
-    })
+    body.0.is_empty().then_some(RawRecord { timestamp_delta, offset_delta, key, value, header_count, headers })
 }
 
 /// One record of a batch in a log, borrowed from it.

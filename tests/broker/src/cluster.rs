@@ -99,8 +99,7 @@ impl Cluster {
             .map(|index| Node {
                 id: index as i32 + 1,
                 host: StrBytes::from_string(options.host.clone()),
-                port: (options.ports.get(index))
-                    .map_or(9092 + index as i32, |port| i32::from(*port)),
+                port: (options.ports.get(index)).map_or(9092 + index as i32, |port| i32::from(*port)),
                 rack: options.racks.get(index).cloned().map(StrBytes::from_string),
                 up: true,
                 disk_full: false,
@@ -135,12 +134,7 @@ impl Cluster {
     }
 
     /// Creates a topic, as [`Cluster::create_topic`].
-    pub fn create_topic_with(
-        &mut self,
-        name: &str,
-        partitions: i32,
-        options: TopicOptions,
-    ) -> bool {
+    pub fn create_topic_with(&mut self, name: &str, partitions: i32, options: TopicOptions) -> bool {
         if partitions <= 0 || !is_valid_topic_name(name) || self.topics.contains_key(name) {
             return false;
         }
@@ -148,49 +142,27 @@ impl Cluster {
         true
     }
 
-    pub(crate) fn insert_topic(
-        &mut self,
-        name: &str,
-        partitions: i32,
-        options: TopicOptions,
-        known_at_ms: u64,
-    ) {
+    pub(crate) fn insert_topic(&mut self, name: &str, partitions: i32, options: TopicOptions, known_at_ms: u64) {
         let id = Uuid::from_u64_pair(self.random.next(), self.random.next());
         let nodes = self.nodes.len();
-        let replication = options
-            .replication_factor
-            .unwrap_or(self.options.replication_factor)
-            .clamp(1, nodes.max(1) as i16) as usize;
+        let replication =
+            options.replication_factor.unwrap_or(self.options.replication_factor).clamp(1, nodes.max(1) as i16)
+                as usize;
         let partitions = (0..partitions as usize)
             .map(|index| {
-                let replicas: Vec<i32> = (0..replication)
-                    .map(|replica| self.nodes[(index + replica) % nodes].id)
-                    .collect();
-                let in_sync: Vec<i32> = (replicas.iter().copied())
-                    .filter(|id| self.is_up(*id))
-                    .collect();
+                let replicas: Vec<i32> =
+                    (0..replication).map(|replica| self.nodes[(index + replica) % nodes].id).collect();
+                let in_sync: Vec<i32> = (replicas.iter().copied()).filter(|id| self.is_up(*id)).collect();
                 Partition::new(Leadership {
                     leader: in_sync.first().copied().unwrap_or(-1),
                     leader_epoch: 0,
-                    in_sync: if in_sync.is_empty() {
-                        replicas.clone()
-                    } else {
-                        in_sync
-                    },
+                    in_sync: if in_sync.is_empty() { replicas.clone() } else { in_sync },
                     replicas,
                 })
             })
             .collect();
         self.topic_names.insert(id, name.to_owned());
-        self.topics.insert(
-            name.to_owned(),
-            Topic {
-                id,
-                options,
-                known_at_ms,
-                partitions,
-            },
-        );
+        self.topics.insert(name.to_owned(), Topic { id, options, known_at_ms, partitions });
     }
 
     /// Deletes a topic and its logs. False if there is none.
@@ -199,11 +171,7 @@ impl Cluster {
             return false;
         };
         self.topic_names.remove(&topic.id);
-        let size: usize = topic
-            .partitions
-            .iter()
-            .map(|partition| partition.log.size())
-            .sum();
+        let size: usize = topic.partitions.iter().map(|partition| partition.log.size()).sum();
         self.log_bytes -= size;
         true
     }
@@ -263,22 +231,13 @@ impl Cluster {
         let now_ms = self.advance(now_ms);
         let grace_ms = self.options.throttle_grace_ms;
         let Some(state) = self.connections.get_mut(&connection) else {
-            return Reply {
-                at_ms: now_ms,
-                bytes: None,
-                close: true,
-            };
+            return Reply { at_ms: now_ms, bytes: None, close: true };
         };
         if state.silent {
-            return Reply {
-                at_ms: now_ms.max(state.last_at_ms),
-                bytes: None,
-                close: false,
-            };
+            return Reply { at_ms: now_ms.max(state.last_at_ms), bytes: None, close: false };
         }
         let node = state.node;
-        if now_ms < state.muted_until_ms && now_ms > state.throttled_at_ms.saturating_add(grace_ms)
-        {
+        if now_ms < state.muted_until_ms && now_ms > state.throttled_at_ms.saturating_add(grace_ms) {
             self.counters.throttle_violations += 1;
         }
         let begin_ms = now_ms.max(state.muted_until_ms);
@@ -309,13 +268,7 @@ impl Cluster {
                     None => self.serve(&request, &context, None),
                     Some(chosen) => {
                         self.counters.faults += 1;
-                        self.serve_with_fault(
-                            &request,
-                            &context,
-                            chosen,
-                            &mut delay_ms,
-                            &mut silent,
-                        )
+                        self.serve_with_fault(&request, &context, chosen, &mut delay_ms, &mut silent)
                     }
                 }
             }
@@ -324,11 +277,7 @@ impl Cluster {
 
         // A handler may have taken the node down only by way of a caller, so the connection is still there.
         let Some(state) = self.connections.get_mut(&connection) else {
-            return Reply {
-                at_ms: begin_ms,
-                bytes: None,
-                close: true,
-            };
+            return Reply { at_ms: begin_ms, bytes: None, close: true };
         };
         let at_ms = begin_ms.saturating_add(delay_ms).max(state.last_at_ms);
         state.last_at_ms = at_ms;
@@ -340,11 +289,7 @@ impl Cluster {
         if answer.close {
             self.connections.remove(&connection);
         }
-        Reply {
-            at_ms,
-            bytes: answer.frame.take(),
-            close: answer.close,
-        }
+        Reply { at_ms, bytes: answer.frame.take(), close: answer.close }
     }
 
     fn serve_with_fault(
@@ -355,11 +300,7 @@ impl Cluster {
         delay_ms: &mut u64,
         silent: &mut bool,
     ) -> Answer {
-        let forced = |code, applied| Forced {
-            code,
-            applied,
-            partition: chosen.partition,
-        };
+        let forced = |code, applied| Forced { code, applied, partition: chosen.partition };
         match chosen.action {
             Action::Error(code) => self.serve(request, context, Some(&forced(code, false))),
             Action::ApplyThenError(code) => self.serve(request, context, Some(&forced(code, true))),
@@ -379,15 +320,9 @@ impl Cluster {
             Action::ApplyThenSilence => {
                 let answer = self.serve(request, context, None);
                 *silent = !answer.close;
-                Answer {
-                    frame: None,
-                    ..answer
-                }
+                Answer { frame: None, ..answer }
             }
-            Action::Garbage(bytes) => Answer {
-                frame: Some(bytes),
-                ..self.serve(request, context, None)
-            },
+            Action::Garbage(bytes) => Answer { frame: Some(bytes), ..self.serve(request, context, None) },
             Action::WrongCorrelation => {
                 let mut answer = self.serve(request, context, None);
                 if let Some(frame) = &mut answer.frame {
@@ -407,12 +342,7 @@ impl Cluster {
         }
     }
 
-    fn serve(
-        &mut self,
-        request: &Request<'_>,
-        context: &Context,
-        forced: Option<&Forced>,
-    ) -> Answer {
+    fn serve(&mut self, request: &Request<'_>, context: &Context, forced: Option<&Forced>) -> Answer {
         let answer = match request.api {
             Api::ApiVersions => self.api_versions(request, context, forced),
             Api::Metadata => self.metadata(request, context, forced),

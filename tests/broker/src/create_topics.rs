@@ -48,9 +48,7 @@ impl Cluster {
             }
             results.push(result);
         }
-        let response = CreateTopicsResponse::default()
-            .with_throttle_time_ms(context.throttle_ms)
-            .with_topics(results);
+        let response = CreateTopicsResponse::default().with_throttle_time_ms(context.throttle_ms).with_topics(results);
         Some(Answer::frame(context, &response))
     }
 
@@ -94,16 +92,10 @@ impl Cluster {
             (partitions, replication)
         } else {
             // The assignment itself is not followed: partitions lie as they always do here.
-            let replicas = topic.assignments[0]
-                .broker_ids
-                .len()
-                .clamp(1, nodes as usize);
+            let replicas = topic.assignments[0].broker_ids.len().clamp(1, nodes as usize);
             (topic.assignments.len() as i32, replicas as i16)
         };
-        let mut options = TopicOptions {
-            replication_factor: Some(replication),
-            ..TopicOptions::default()
-        };
+        let mut options = TopicOptions { replication_factor: Some(replication), ..TopicOptions::default() };
         for config in &topic.configs {
             let value = config.value.as_deref().unwrap_or("");
             configure(&mut options, &config.name, value).ok_or(error::INVALID_CONFIG)?;

@@ -27,15 +27,10 @@ impl Cluster {
         if let Some(node) = self.node_mut(node) {
             node.up = false;
         }
-        self.connections
-            .retain(|_, connection| connection.node != node);
+        self.connections.retain(|_, connection| connection.node != node);
         let single = self.nodes.len() == 1;
         let election_at_ms = now_ms.saturating_add(self.options.election_ms);
-        for partition in self
-            .topics
-            .values_mut()
-            .flat_map(|topic| &mut topic.partitions)
-        {
+        for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
             let leadership = &mut partition.leadership;
             if leadership.in_sync.len() > 1 {
                 leadership.in_sync.retain(|replica| *replica != node);
@@ -58,11 +53,7 @@ impl Cluster {
             Some(state) if !state.up => state.up = true,
             _ => return false,
         }
-        for partition in self
-            .topics
-            .values_mut()
-            .flat_map(|topic| &mut topic.partitions)
-        {
+        for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
             let leadership = &mut partition.leadership;
             // It leads again what nobody else can, and in a cluster of one node what it led all the time.
             let waited_for = leadership.leader == -1
@@ -86,11 +77,7 @@ impl Cluster {
         let mut next = u64::MAX;
         let nodes = &self.nodes;
         let is_up = |id: i32| nodes.iter().any(|node| node.id == id && node.up);
-        for partition in self
-            .topics
-            .values_mut()
-            .flat_map(|topic| &mut topic.partitions)
-        {
+        for partition in self.topics.values_mut().flat_map(|topic| &mut topic.partitions) {
             let Some(at_ms) = partition.election_at_ms else {
                 continue;
             };
@@ -100,8 +87,8 @@ impl Cluster {
             }
             partition.election_at_ms = None;
             let leadership = &mut partition.leadership;
-            let candidate = (leadership.replicas.iter().copied())
-                .find(|id| leadership.in_sync.contains(id) && is_up(*id));
+            let candidate =
+                (leadership.replicas.iter().copied()).find(|id| leadership.in_sync.contains(id) && is_up(*id));
             if let Some(leader) = candidate {
                 leadership.leader = leader;
                 leadership.leader_epoch += 1;
@@ -156,25 +143,12 @@ impl Cluster {
     /// Lets a node go on answering the Metadata of this moment (true), or the truth again (false).
     pub fn set_stale_metadata(&mut self, node: i32, stale: bool) {
         let view = stale.then(|| StaleView {
-            brokers: self
-                .nodes
-                .iter()
-                .filter(|node| node.up)
-                .map(|node| node.id)
-                .collect(),
+            brokers: self.nodes.iter().filter(|node| node.up).map(|node| node.id).collect(),
             controller: self.controller(),
             topics: (self.topics.iter())
                 .map(|(name, topic)| {
-                    let partitions = (topic.partitions.iter())
-                        .map(|partition| partition.leadership.clone())
-                        .collect();
-                    (
-                        name.clone(),
-                        TopicView {
-                            id: topic.id,
-                            partitions,
-                        },
-                    )
+                    let partitions = (topic.partitions.iter()).map(|partition| partition.leadership.clone()).collect();
+                    (name.clone(), TopicView { id: topic.id, partitions })
                 })
                 .collect(),
         });
@@ -188,25 +162,18 @@ impl Cluster {
     pub fn hide_topic(&mut self, topic: &str, node: Option<i32>, until_ms: u64) {
         let now_ms = self.now_ms;
         self.hidden_topics.retain(|hidden| hidden.until_ms > now_ms);
-        self.hidden_topics.push(Hidden {
-            topic: topic.to_owned(),
-            node,
-            until_ms,
-        });
+        self.hidden_topics.push(Hidden { topic: topic.to_owned(), node, until_ms });
     }
 
     pub(crate) fn is_hidden(&self, topic: &str, node: i32) -> bool {
         self.hidden_topics.iter().any(|hidden| {
-            hidden.until_ms > self.now_ms
-                && hidden.topic == topic
-                && hidden.node.is_none_or(|wanted| wanted == node)
+            hidden.until_ms > self.now_ms && hidden.topic == topic && hidden.node.is_none_or(|wanted| wanted == node)
         })
     }
 
     /// Lets a partition forget a producer id, as if it had expired. False if it was not known.
     pub fn forget_producer(&mut self, topic: &str, partition: i32, producer_id: i64) -> bool {
-        self.partition_mut(topic, partition)
-            .is_some_and(|partition| partition.producers.forget(producer_id))
+        self.partition_mut(topic, partition).is_some_and(|partition| partition.producers.forget(producer_id))
     }
 
     /// Moves the start of a log up to an offset, as DeleteRecords or retention do. Kafka 2.1 then also forgets the
@@ -235,11 +202,7 @@ impl Cluster {
         state.leadership.leader_epoch += 1;
         let freed = state.log.truncate(from_offset);
         let concerned = state.producers.forget_from(state.log.end_offset());
-        for batch in state
-            .log
-            .iter()
-            .filter(|batch| concerned.contains(&batch.producer_id()))
-        {
+        for batch in state.log.iter().filter(|batch| concerned.contains(&batch.producer_id())) {
             let delta = (batch.last_offset() - batch.base_offset()) as i32;
             let sequenced = Sequenced {
                 producer_id: batch.producer_id(),
@@ -247,13 +210,7 @@ impl Cluster {
                 first_sequence: batch.base_sequence(),
                 last_sequence: increment_sequence(batch.base_sequence(), delta),
             };
-            state.producers.record(
-                sequenced,
-                batch.base_offset(),
-                batch.last_offset(),
-                batch.max_timestamp(),
-                now_ms,
-            );
+            state.producers.record(sequenced, batch.base_offset(), batch.last_offset(), batch.max_timestamp(), now_ms);
         }
         self.log_bytes -= freed;
         true
@@ -326,9 +283,6 @@ impl Cluster {
 
     /// The node that Metadata names as the controller.
     pub(crate) fn controller(&self) -> i32 {
-        self.nodes
-            .iter()
-            .find(|node| node.up)
-            .map_or(-1, |node| node.id)
+        self.nodes.iter().find(|node| node.up).map_or(-1, |node| node.id)
     }
 }

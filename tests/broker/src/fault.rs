@@ -46,14 +46,7 @@ pub struct Rule {
 impl Rule {
     /// A rule for the next request of any API at any node, once.
     pub fn new(action: Action) -> Rule {
-        Rule {
-            api: None,
-            node: None,
-            partition: None,
-            after: 0,
-            times: 1,
-            action,
-        }
+        Rule { api: None, node: None, partition: None, after: 0, times: 1, action }
     }
 
     /// Only requests of this API.
@@ -128,10 +121,7 @@ pub struct Faults {
 impl Faults {
     /// Faults drawn from a seed: the same seed and the same requests meet the same faults.
     pub fn seeded(seed: u64, probabilities: Probabilities) -> Faults {
-        Faults {
-            random: Random::new(seed),
-            probabilities,
-        }
+        Faults { random: Random::new(seed), probabilities }
     }
 
     fn draw(&mut self, api: Api) -> Option<Action> {
@@ -170,9 +160,7 @@ impl Faults {
         }
         if chosen(of.garbage) {
             let length = 1 + random.below(64);
-            return Some(Action::Garbage(
-                (0..length).map(|_| random.next() as u8).collect(),
-            ));
+            return Some(Action::Garbage((0..length).map(|_| random.next() as u8).collect()));
         }
         if chosen(of.wrong_correlation) {
             return Some(Action::WrongCorrelation);
@@ -191,20 +179,13 @@ fn errors_before(api: Api) -> &'static [i16] {
             error::NOT_ENOUGH_REPLICAS,
             error::KAFKA_STORAGE_ERROR,
         ],
-        Api::Metadata => &[
-            error::UNKNOWN_TOPIC_OR_PARTITION,
-            error::LEADER_NOT_AVAILABLE,
-        ],
-        Api::InitProducerId => &[
-            error::COORDINATOR_LOAD_IN_PROGRESS,
-            error::COORDINATOR_NOT_AVAILABLE,
-            error::NOT_COORDINATOR,
-        ],
-        Api::Fetch | Api::ListOffsets => &[
-            error::UNKNOWN_TOPIC_OR_PARTITION,
-            error::NOT_LEADER_OR_FOLLOWER,
-            error::KAFKA_STORAGE_ERROR,
-        ],
+        Api::Metadata => &[error::UNKNOWN_TOPIC_OR_PARTITION, error::LEADER_NOT_AVAILABLE],
+        Api::InitProducerId => {
+            &[error::COORDINATOR_LOAD_IN_PROGRESS, error::COORDINATOR_NOT_AVAILABLE, error::NOT_COORDINATOR]
+        }
+        Api::Fetch | Api::ListOffsets => {
+            &[error::UNKNOWN_TOPIC_OR_PARTITION, error::NOT_LEADER_OR_FOLLOWER, error::KAFKA_STORAGE_ERROR]
+        }
         Api::CreateTopics => &[error::REQUEST_TIMED_OUT],
         Api::ApiVersions => &[],
     }
@@ -213,11 +194,9 @@ fn errors_before(api: Api) -> &'static [i16] {
 /// Retriable errors that a broker answers although it did what was asked.
 fn errors_after(api: Api) -> &'static [i16] {
     match api {
-        Api::Produce => &[
-            error::REQUEST_TIMED_OUT,
-            error::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-            error::NOT_LEADER_OR_FOLLOWER,
-        ],
+        Api::Produce => {
+            &[error::REQUEST_TIMED_OUT, error::NOT_ENOUGH_REPLICAS_AFTER_APPEND, error::NOT_LEADER_OR_FOLLOWER]
+        }
         _ => errors_before(api),
     }
 }
@@ -262,9 +241,7 @@ impl FaultPlan {
     pub(crate) fn choose(&mut self, api: Api, node: i32) -> Option<Chosen> {
         let mut chosen = None;
         for (_, rule) in &mut self.rules {
-            if rule.api.is_some_and(|wanted| wanted != api)
-                || rule.node.is_some_and(|wanted| wanted != node)
-            {
+            if rule.api.is_some_and(|wanted| wanted != api) || rule.node.is_some_and(|wanted| wanted != node) {
                 continue;
             }
             if rule.after > 0 {
@@ -273,10 +250,7 @@ impl FaultPlan {
                 if rule.times != u64::MAX {
                     rule.times -= 1;
                 }
-                chosen = Some(Chosen {
-                    action: rule.action.clone(),
-                    partition: rule.partition.clone(),
-                });
+                chosen = Some(Chosen { action: rule.action.clone(), partition: rule.partition.clone() });
             }
         }
         self.rules.retain(|(_, rule)| rule.times > 0);
@@ -284,10 +258,7 @@ impl FaultPlan {
             return chosen;
         }
         let action = self.seeded.as_mut()?.draw(api)?;
-        Some(Chosen {
-            action,
-            partition: None,
-        })
+        Some(Chosen { action, partition: None })
     }
 }
 
@@ -303,7 +274,6 @@ pub(crate) struct Forced {
 impl Forced {
     /// Whether the error is meant for this partition.
     pub(crate) fn concerns(&self, topic: &str, partition: i32) -> bool {
-        (self.partition.as_ref())
-            .is_none_or(|(wanted, index)| wanted == topic && *index == partition)
+        (self.partition.as_ref()).is_none_or(|(wanted, index)| wanted == topic && *index == partition)
     }
 }

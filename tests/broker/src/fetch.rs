@@ -4,12 +4,8 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
-use kafka_protocol::messages::list_offsets_response::{
-    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
-};
-use kafka_protocol::messages::{
-    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse,
-};
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse};
 
 use crate::cluster::Cluster;
 use crate::error;
@@ -32,9 +28,7 @@ impl Cluster {
         if self.is_hidden(topic, context.node) {
             return Err(error::UNKNOWN_TOPIC_OR_PARTITION);
         }
-        let partition = self
-            .partition(topic, partition)
-            .ok_or(error::UNKNOWN_TOPIC_OR_PARTITION)?;
+        let partition = self.partition(topic, partition).ok_or(error::UNKNOWN_TOPIC_OR_PARTITION)?;
         if partition.leader() != context.node {
             return Err(error::NOT_LEADER_OR_FOLLOWER);
         }
@@ -62,8 +56,7 @@ impl Cluster {
                             Some(forced) => Err(forced.code),
                             None => self.find_offset(&topic.name, wanted, context),
                         };
-                        let answer =
-                            ListOffsetsPartitionResponse::default().with_partition_index(index);
+                        let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
                         match found {
                             Err(code) => answer.with_error_code(code),
                             Ok((offset, timestamp, epoch)) => answer
@@ -73,17 +66,11 @@ impl Cluster {
                         }
                     })
                     .collect();
-                ListOffsetsTopicResponse::default()
-                    .with_name(topic.name)
-                    .with_partitions(partitions)
+                ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
             })
             .collect();
         let response = ListOffsetsResponse::default()
-            .with_throttle_time_ms(if context.version >= 2 {
-                context.throttle_ms
-            } else {
-                0
-            })
+            .with_throttle_time_ms(if context.version >= 2 { context.throttle_ms } else { 0 })
             .with_topics(topics);
         Some(Answer::frame(context, &response))
     }
@@ -95,11 +82,7 @@ impl Cluster {
         wanted: &ListOffsetsPartition,
         context: &Context,
     ) -> Result<(i64, i64, i32), i16> {
-        let epoch = if context.version >= 4 {
-            wanted.current_leader_epoch
-        } else {
-            -1
-        };
+        let epoch = if context.version >= 4 { wanted.current_leader_epoch } else { -1 };
         let partition = self.readable(topic, wanted.partition_index, epoch, context)?;
         let nothing = (-1, -1, -1);
         Ok(match wanted.timestamp {
@@ -111,32 +94,23 @@ impl Cluster {
                 (partition.start_offset(), -1, epoch)
             }
             -3 => {
-                let latest = partition
-                    .batches()
-                    .rev()
-                    .max_by_key(|batch| batch.max_timestamp());
+                let latest = partition.batches().rev().max_by_key(|batch| batch.max_timestamp());
                 latest.map_or(nothing, |batch| {
-                    let record = batch
-                        .records()
-                        .find(|record| record.timestamp == batch.max_timestamp());
+                    let record = batch.records().find(|record| record.timestamp == batch.max_timestamp());
                     let offset = record.map_or(batch.last_offset(), |record| record.offset);
                     (offset, batch.max_timestamp(), batch.leader_epoch())
                 })
             }
             timestamp if timestamp >= 0 => {
-                let batch = partition
-                    .batches()
-                    .find(|batch| batch.max_timestamp() >= timestamp);
+                let batch = partition.batches().find(|batch| batch.max_timestamp() >= timestamp);
                 batch.map_or(nothing, |batch| {
                     let start_offset = partition.start_offset();
-                    let record = (batch.records()).find(|record| {
-                        record.timestamp >= timestamp && record.offset >= start_offset
-                    });
+                    let record =
+                        (batch.records()).find(|record| record.timestamp >= timestamp && record.offset >= start_offset);
                     // A compressed batch is not looked into.
-                    let (offset, timestamp) = record
-                        .map_or((batch.base_offset(), batch.max_timestamp()), |record| {
-                            (record.offset, record.timestamp)
-                        });
+                    let (offset, timestamp) = record.map_or((batch.base_offset(), batch.max_timestamp()), |record| {
+                        (record.offset, record.timestamp)
+                    });
                     (offset, timestamp, batch.leader_epoch())
                 })
             }
@@ -181,10 +155,7 @@ impl Cluster {
                 partitions.push(match found {
                     Err(code) => {
                         failed = true;
-                        answer
-                            .with_error_code(code)
-                            .with_high_watermark(-1)
-                            .with_records(Some(Bytes::new()))
+                        answer.with_error_code(code).with_high_watermark(-1).with_records(Some(Bytes::new()))
                     }
                     Ok((partition, records)) => {
                         read += records.len();
@@ -210,13 +181,8 @@ impl Cluster {
             true => 0,
             false => u64::try_from(body.max_wait_ms).unwrap_or(0),
         };
-        let response = FetchResponse::default()
-            .with_throttle_time_ms(context.throttle_ms)
-            .with_responses(topics);
-        Some(Answer {
-            wait_ms,
-            ..Answer::frame(context, &response)
-        })
+        let response = FetchResponse::default().with_throttle_time_ms(context.throttle_ms).with_responses(topics);
+        Some(Answer { wait_ms, ..Answer::frame(context, &response) })
     }
 
     fn read(
@@ -227,11 +193,7 @@ impl Cluster {
         first: bool,
         context: &Context,
     ) -> Result<(PartitionInfo<'_>, Bytes), i16> {
-        let epoch = if context.version >= 9 {
-            wanted.current_leader_epoch
-        } else {
-            -1
-        };
+        let epoch = if context.version >= 9 { wanted.current_leader_epoch } else { -1 };
         let partition = self.readable(topic, wanted.partition, epoch, context)?;
         if !(partition.start_offset()..=partition.end_offset()).contains(&wanted.fetch_offset) {
             return Err(error::OFFSET_OUT_OF_RANGE);

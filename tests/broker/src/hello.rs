@@ -2,8 +2,7 @@
 
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ProducerId,
+    ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse, ProducerId,
 };
 
 use crate::cluster::Cluster;
@@ -22,10 +21,7 @@ impl Cluster {
         let release = self.options.release;
         let range = |api: Api| {
             let (lowest, highest) = release.versions(api);
-            ApiVersion::default()
-                .with_api_key(api.key())
-                .with_min_version(lowest)
-                .with_max_version(highest)
+            ApiVersion::default().with_api_key(api.key()).with_min_version(lowest).with_max_version(highest)
         };
         if !request.offered {
             // Since KIP-511 (Kafka 2.4) the answer says at least which ApiVersions there are.
@@ -33,20 +29,15 @@ impl Cluster {
                 Release::V2_1 => Vec::new(),
                 _ => vec![range(Api::ApiVersions)],
             };
-            let response = ApiVersionsResponse::default()
-                .with_error_code(error::UNSUPPORTED_VERSION)
-                .with_api_keys(own);
-            let in_version_0 = Context {
-                version: 0,
-                ..*context
-            };
+            let response =
+                ApiVersionsResponse::default().with_error_code(error::UNSUPPORTED_VERSION).with_api_keys(own);
+            let in_version_0 = Context { version: 0, ..*context };
             return Some(Answer::frame(&in_version_0, &response));
         }
         let body = request.decode::<ApiVersionsRequest>()?;
         let mut code = forced.map_or(error::NONE, |forced| forced.code);
         if request.version >= 3
-            && !(is_valid_software(&body.client_software_name)
-                && is_valid_software(&body.client_software_version))
+            && !(is_valid_software(&body.client_software_name) && is_valid_software(&body.client_software_version))
         {
             code = error::INVALID_REQUEST;
         }
@@ -57,11 +48,7 @@ impl Cluster {
         let response = ApiVersionsResponse::default()
             .with_error_code(code)
             .with_api_keys(keys)
-            .with_throttle_time_ms(if request.version >= 1 {
-                context.throttle_ms
-            } else {
-                0
-            });
+            .with_throttle_time_ms(if request.version >= 1 { context.throttle_ms } else { 0 });
         Some(Answer::frame(context, &response))
     }
 
@@ -102,7 +89,5 @@ fn is_valid_software(text: &str) -> bool {
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     edge(text.bytes().next())
         && edge(text.bytes().last())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
 }

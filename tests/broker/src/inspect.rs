@@ -88,9 +88,7 @@ impl<'a> PartitionInfo<'a> {
 
     /// The records from an offset on.
     pub fn records_from(&self, offset: i64) -> impl Iterator<Item = crate::Record<'a>> + use<'a> {
-        (self.0.log.from(offset))
-            .flat_map(|batch| batch.records())
-            .skip_while(move |record| record.offset < offset)
+        (self.0.log.from(offset)).flat_map(|batch| batch.records()).skip_while(move |record| record.offset < offset)
     }
 
     /// The epoch and next sequence that the partition expects of a producer; `None` if it knows nothing of it.
@@ -102,10 +100,7 @@ impl<'a> PartitionInfo<'a> {
 impl Cluster {
     /// One partition. `None` if there is none.
     pub fn partition(&self, topic: &str, partition: i32) -> Option<PartitionInfo<'_>> {
-        self.topics
-            .get(topic)?
-            .partition(partition)
-            .map(PartitionInfo)
+        self.topics.get(topic)?.partition(partition).map(PartitionInfo)
     }
 
     pub(crate) fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Partition> {
@@ -119,9 +114,7 @@ impl Cluster {
 
     /// The number of partitions of a topic; 0 if there is none of that name.
     pub fn partitions(&self, topic: &str) -> i32 {
-        self.topics
-            .get(topic)
-            .map_or(0, |topic| topic.partitions.len() as i32)
+        self.topics.get(topic).map_or(0, |topic| topic.partitions.len() as i32)
     }
 
     /// The id of a topic as 16 bytes, as on the wire.
@@ -136,10 +129,7 @@ impl Cluster {
 
     /// The number of open connections to a node.
     pub fn connections(&self, node: i32) -> usize {
-        self.connections
-            .values()
-            .filter(|connection| connection.node == node)
-            .count()
+        self.connections.values().filter(|connection| connection.node == node).count()
     }
 
     /// What was counted so far.
@@ -150,11 +140,7 @@ impl Cluster {
     /// Requests of an API, over all its versions.
     pub fn requests(&self, api: crate::Api) -> u64 {
         let of = (api.key(), i16::MIN)..=(api.key(), i16::MAX);
-        self.counters
-            .requests
-            .range(of)
-            .map(|(_, count)| count)
-            .sum()
+        self.counters.requests.range(of).map(|(_, count)| count).sum()
     }
 
     /// How the cluster was set up.

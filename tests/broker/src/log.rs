@@ -137,9 +137,7 @@ impl Log {
 
     /// The batches from the one that holds `offset`.
     pub(crate) fn from(&self, offset: i64) -> impl Iterator<Item = Batch<'_>> {
-        let first = self
-            .batches
-            .partition_point(|batch| batch.last_offset < offset);
+        let first = self.batches.partition_point(|batch| batch.last_offset < offset);
         self.batches.range(first..).map(Batch)
     }
 }

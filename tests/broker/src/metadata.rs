@@ -26,10 +26,9 @@ impl Cluster {
         let version = context.version;
         let body = request.decode::<MetadataRequest>()?;
         // Kafka answers these two with an error that has no place in the response: the connection ends either way.
-        let by_id_too_early =
-            |topic: &kafka_protocol::messages::metadata_request::MetadataRequestTopic| {
-                topic.name.is_none() || !topic.topic_id.is_nil()
-            };
+        let by_id_too_early = |topic: &kafka_protocol::messages::metadata_request::MetadataRequestTopic| {
+            topic.name.is_none() || !topic.topic_id.is_nil()
+        };
         if version < 12 && body.topics.iter().flatten().any(by_id_too_early) {
             return None;
         }
@@ -97,9 +96,7 @@ impl Cluster {
     /// Version 13 has a place for an error of the whole request; before it every topic carries the error.
     fn forced_metadata(&self, body: &MetadataRequest, context: &Context, code: i16) -> Answer {
         if context.version >= 13 {
-            let response = MetadataResponse::default()
-                .with_throttle_time_ms(context.throttle_ms)
-                .with_error_code(code);
+            let response = MetadataResponse::default().with_throttle_time_ms(context.throttle_ms).with_error_code(code);
             return Answer::frame(context, &response);
         }
         let topics = (body.topics.iter().flatten())
@@ -129,10 +126,7 @@ impl Cluster {
                     && !self.is_hidden(name, context.node)
             })
             .map(|(name, topic)| {
-                let leaderships = topic
-                    .partitions
-                    .iter()
-                    .map(|partition| &partition.leadership);
+                let leaderships = topic.partitions.iter().map(|partition| &partition.leadership);
                 described(name, topic.id, leaderships)
             })
             .collect()
@@ -142,9 +136,7 @@ impl Cluster {
         let unknown = || without_partitions(error::UNKNOWN_TOPIC_ID, None, id);
         let stale = self.node(context.node).and_then(|node| node.stale.as_ref());
         let name = match stale {
-            Some(stale) => (stale.topics.iter())
-                .find(|(_, view)| view.id == id)
-                .map(|(name, _)| name),
+            Some(stale) => (stale.topics.iter()).find(|(_, view)| view.id == id).map(|(name, _)| name),
             None => self.topic_names.get(&id),
         };
         match name {
@@ -169,19 +161,11 @@ impl Cluster {
         if topic.known_at_ms > context.now_ms {
             return None;
         }
-        let leaderships = topic
-            .partitions
-            .iter()
-            .map(|partition| &partition.leadership);
+        let leaderships = topic.partitions.iter().map(|partition| &partition.leadership);
         Some(described(name, topic.id, leaderships))
     }
 
-    fn topic_by_name(
-        &mut self,
-        name: &TopicName,
-        may_create: bool,
-        context: &Context,
-    ) -> MetadataResponseTopic {
+    fn topic_by_name(&mut self, name: &TopicName, may_create: bool, context: &Context) -> MetadataResponseTopic {
         let refused = |code| without_partitions(code, Some(name), Uuid::nil());
         if self.denied_topics.contains(name.as_str()) {
             return refused(error::TOPIC_AUTHORIZATION_FAILED);
@@ -209,17 +193,10 @@ impl Cluster {
 }
 
 fn without_partitions(code: i16, name: Option<&TopicName>, id: Uuid) -> MetadataResponseTopic {
-    MetadataResponseTopic::default()
-        .with_error_code(code)
-        .with_name(name.cloned())
-        .with_topic_id(id)
+    MetadataResponseTopic::default().with_error_code(code).with_name(name.cloned()).with_topic_id(id)
 }
 
-fn described<'a>(
-    name: &str,
-    id: Uuid,
-    partitions: impl Iterator<Item = &'a Leadership>,
-) -> MetadataResponseTopic {
+fn described<'a>(name: &str, id: Uuid, partitions: impl Iterator<Item = &'a Leadership>) -> MetadataResponseTopic {
     let ids = |nodes: &[i32]| nodes.iter().copied().map(BrokerId).collect::<Vec<_>>();
     let partitions = partitions
         .enumerate()

@@ -3,8 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -81,10 +80,7 @@ impl Cluster {
         }
         if acks == 0 {
             // Nobody waits for an answer, so the only way to tell of an error is to hang up.
-            return Some(Answer {
-                close: failed,
-                ..Answer::default()
-            });
+            return Some(Answer { close: failed, ..Answer::default() });
         }
         let response = ProduceResponse::default()
             .with_responses(topics)
@@ -94,12 +90,7 @@ impl Cluster {
     }
 
     /// KIP-951: who leads instead.
-    fn hint_leader(
-        &self,
-        topic: &str,
-        answer: &mut PartitionProduceResponse,
-        hinted: &mut Vec<i32>,
-    ) {
+    fn hint_leader(&self, topic: &str, answer: &mut PartitionProduceResponse, hinted: &mut Vec<i32>) {
         let Some(partition) = self.partition(topic, answer.index) else {
             return;
         };
@@ -145,8 +136,7 @@ impl Cluster {
         let release = self.options.release;
         let topic = self.topics.get_mut(topic_name).ok_or_else(unknown)?;
         let rules = rules(&self.options, topic, context);
-        let min_in_sync =
-            (topic.options.min_insync_replicas).unwrap_or(self.options.min_insync_replicas);
+        let min_in_sync = (topic.options.min_insync_replicas).unwrap_or(self.options.min_insync_replicas);
         let log_append_time = topic.options.log_append_time;
         let partition = topic.partition_mut(data.index).ok_or_else(unknown)?;
 
@@ -180,8 +170,7 @@ impl Cluster {
                 check_ms: self.options.producer_id_expiration_check_ms,
             };
             let refuse_unknown = release <= Release::V2_1;
-            let verdict =
-                (partition.producers).check(sequenced, context.now_ms, expiration, refuse_unknown);
+            let verdict = (partition.producers).check(sequenced, context.now_ms, expiration, refuse_unknown);
             match verdict {
                 Verdict::Append => {}
                 Verdict::Duplicate(known) => {
@@ -206,9 +195,7 @@ impl Cluster {
         let leader_epoch = partition.leadership.leader_epoch;
         let now_ms = i64::try_from(context.now_ms).unwrap_or(i64::MAX);
         // The codec has copied these bytes from the request for us alone, so they are written in place.
-        let mut bytes = bytes
-            .try_into_mut()
-            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        let mut bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         bytes.truncate(size);
         batch::stamp(&mut bytes, base_offset, leader_epoch);
         let mut max_timestamp = header.max_timestamp;
@@ -217,13 +204,7 @@ impl Cluster {
             max_timestamp = now_ms;
         }
         if let Some(sequenced) = sequenced {
-            (partition.producers).record(
-                sequenced,
-                base_offset,
-                last_offset,
-                max_timestamp,
-                context.now_ms,
-            );
+            (partition.producers).record(sequenced, base_offset, last_offset, max_timestamp, context.now_ms);
         }
         partition.log.append(LogBatch {
             base_offset,
@@ -239,10 +220,7 @@ impl Cluster {
         self.counters.appended_batches += 1;
         self.counters.appended_records += header.count as u64;
         self.retain();
-        Ok(Appended {
-            base_offset,
-            log_append_time: if log_append_time { now_ms } else { -1 },
-        })
+        Ok(Appended { base_offset, log_append_time: if log_append_time { now_ms } else { -1 } })
     }
 
     /// Drops the oldest batches of the largest partitions while the cluster holds more than it should. A sixteenth more
@@ -271,9 +249,7 @@ impl Cluster {
                 freed += partition.log.delete_before(end);
             }
             if forgets {
-                partition
-                    .producers
-                    .forget_before(partition.log.start_offset());
+                partition.producers.forget_before(partition.log.start_offset());
             }
             if freed == 0 {
                 return;
@@ -286,10 +262,7 @@ impl Cluster {
 fn rules(options: &crate::Options, topic: &Topic, context: &Context) -> Rules {
     let now_ms = i64::try_from(context.now_ms).unwrap_or(i64::MAX);
     Rules {
-        max_message_bytes: topic
-            .options
-            .max_message_bytes
-            .unwrap_or(options.max_message_bytes),
+        max_message_bytes: topic.options.max_message_bytes.unwrap_or(options.max_message_bytes),
         compacted: topic.options.compacted,
         latest_timestamp: (topic.options.timestamp_after_max_ms)
             .filter(|_| !topic.options.log_append_time)
@@ -300,21 +273,14 @@ fn rules(options: &crate::Options, topic: &Topic, context: &Context) -> Rules {
 /// Kafka 2.1 had no `INVALID_RECORD`: it said that the message was corrupt.
 fn as_of(release: Release, refusal: Refusal) -> Refusal {
     if release <= Release::V2_1 && refusal.error == error::INVALID_RECORD {
-        return Refusal {
-            error: error::CORRUPT_MESSAGE,
-            at_log: false,
-            ..refusal
-        };
+        return Refusal { error: error::CORRUPT_MESSAGE, at_log: false, ..refusal };
     }
     refusal
 }
 
 /// What Kafka refuses all partitions of a request for.
 fn refusal_of_all(body: &ProduceRequest) -> Option<i16> {
-    let partitions = body
-        .topic_data
-        .iter()
-        .flat_map(|topic| &topic.partition_data);
+    let partitions = body.topic_data.iter().flat_map(|topic| &topic.partition_data);
     for bytes in partitions.filter_map(|data| data.records.as_ref()) {
         match batch::is_transactional(bytes) {
             Err(refusal) => return Some(refusal.error),
@@ -360,9 +326,7 @@ fn partition_answer(
                 })
                 .collect();
             let message = "One or more records have been rejected";
-            answer
-                .with_record_errors(records)
-                .with_error_message(Some(StrBytes::from_static_str(message)))
+            answer.with_record_errors(records).with_error_message(Some(StrBytes::from_static_str(message)))
         }
     }
 }

@@ -81,14 +81,12 @@ impl ProducerStates {
         };
         if batch.epoch == entry.epoch {
             let duplicate = entry.batches.iter().find(|known| {
-                known.first_sequence == batch.first_sequence
-                    && known.last_sequence == batch.last_sequence
+                known.first_sequence == batch.first_sequence && known.last_sequence == batch.last_sequence
             });
             if let Some(known) = duplicate {
                 return Verdict::Duplicate(known.clone());
             }
-            let expected =
-                (entry.batches.back()).map_or(0, |last| increment_sequence(last.last_sequence, 1));
+            let expected = (entry.batches.back()).map_or(0, |last| increment_sequence(last.last_sequence, 1));
             if batch.first_sequence == expected {
                 Verdict::Append
             } else {
@@ -105,23 +103,13 @@ impl ProducerStates {
     }
 
     /// Remembers an appended batch.
-    pub(crate) fn record(
-        &mut self,
-        batch: Sequenced,
-        base_offset: i64,
-        last_offset: i64,
-        timestamp: i64,
-        now_ms: u64,
-    ) {
-        let entry = self
-            .producers
-            .entry(batch.producer_id)
-            .or_insert_with(|| ProducerEntry {
-                epoch: batch.epoch,
-                batches: VecDeque::with_capacity(BATCHES_TO_RETAIN),
-                last_timestamp: timestamp,
-                appended_at_ms: now_ms,
-            });
+    pub(crate) fn record(&mut self, batch: Sequenced, base_offset: i64, last_offset: i64, timestamp: i64, now_ms: u64) {
+        let entry = self.producers.entry(batch.producer_id).or_insert_with(|| ProducerEntry {
+            epoch: batch.epoch,
+            batches: VecDeque::with_capacity(BATCHES_TO_RETAIN),
+            last_timestamp: timestamp,
+            appended_at_ms: now_ms,
+        });
         if entry.epoch != batch.epoch {
             entry.batches.clear();
             entry.epoch = batch.epoch;
@@ -147,8 +135,7 @@ impl ProducerStates {
     /// The rule of Kafka before 2.4: what the log no longer holds is no longer remembered.
     pub(crate) fn forget_before(&mut self, log_start_offset: i64) {
         self.producers.retain(|_, entry| {
-            while (entry.batches.front()).is_some_and(|batch| batch.last_offset < log_start_offset)
-            {
+            while (entry.batches.front()).is_some_and(|batch| batch.last_offset < log_start_offset) {
                 entry.batches.pop_front();
             }
             !entry.batches.is_empty()
@@ -158,13 +145,9 @@ impl ProducerStates {
     /// Forgets the producers of batches from an offset on, and gives their ids: what they had before has to be
     /// recorded again.
     pub(crate) fn forget_from(&mut self, offset: i64) -> Vec<i64> {
-        let reaches = |entry: &ProducerEntry| {
-            (entry.batches.back()).is_some_and(|batch| batch.last_offset >= offset)
-        };
-        let concerned: Vec<i64> = (self.producers.iter())
-            .filter(|(_, entry)| reaches(entry))
-            .map(|(id, _)| *id)
-            .collect();
+        let reaches = |entry: &ProducerEntry| (entry.batches.back()).is_some_and(|batch| batch.last_offset >= offset);
+        let concerned: Vec<i64> =
+            (self.producers.iter()).filter(|(_, entry)| reaches(entry)).map(|(id, _)| *id).collect();
         for id in &concerned {
             self.producers.remove(id);
         }
@@ -174,8 +157,7 @@ impl ProducerStates {
     /// The epoch and the next sequence of a producer, if the partition remembers it.
     pub(crate) fn next_sequence(&self, producer_id: i64) -> Option<(i16, i32)> {
         let entry = self.producers.get(&producer_id)?;
-        let next =
-            (entry.batches.back()).map_or(0, |last| increment_sequence(last.last_sequence, 1));
+        let next = (entry.batches.back()).map_or(0, |last| increment_sequence(last.last_sequence, 1));
         Some((entry.epoch, next))
     }
 

@@ -27,10 +27,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn close() -> Answer {
-        Answer {
-            close: true,
-            ..Answer::default()
-        }
+        Answer { close: true, ..Answer::default() }
     }
 
     pub(crate) fn frame<R>(context: &Context, response: &R) -> Answer
@@ -38,10 +35,7 @@ impl Answer {
         R: Encodable + HeaderVersion,
     {
         match wire::frame(context.correlation_id, response, context.version) {
-            Some(frame) => Answer {
-                frame: Some(frame),
-                ..Answer::default()
-            },
+            Some(frame) => Answer { frame: Some(frame), ..Answer::default() },
             None => {
                 debug_assert!(false, "a response of ours cannot be encoded");
                 Answer::close()
@@ -72,24 +66,12 @@ impl<'a> Request<'a> {
         let offered = options.release.offers(api, version);
         if !offered {
             // Kafka reads no further in an ApiVersions request that is too new.
-            return (api == Api::ApiVersions).then_some(Request {
-                api,
-                version,
-                correlation_id,
-                offered,
-                body: &[],
-            });
+            return (api == Api::ApiVersions).then_some(Request { api, version, correlation_id, offered, body: &[] });
         }
         let mut body = bytes;
         let header_version = if version >= api.flexible_from() { 2 } else { 1 };
         RequestHeader::decode(&mut body, header_version).ok()?;
-        Some(Request {
-            api,
-            version,
-            correlation_id,
-            offered,
-            body,
-        })
+        Some(Request { api, version, correlation_id, offered, body })
     }
 
     /// The body, if it is what its API and version want, without a byte left over.

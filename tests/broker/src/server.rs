@@ -52,17 +52,10 @@ impl Server {
             let port = options.ports.get(index).copied().unwrap_or(0);
             sockets.push(TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
         }
-        let addresses = sockets
-            .iter()
-            .map(TcpListener::local_addr)
-            .collect::<io::Result<Vec<_>>>()?;
+        let addresses = sockets.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         options.ports = addresses.iter().map(SocketAddr::port).collect();
-        options
-            .retention_bytes
-            .get_or_insert(DEFAULT_RETENTION_BYTES);
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        options.retention_bytes.get_or_insert(DEFAULT_RETENTION_BYTES);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let shared = Arc::new(Shared {
             cluster: Mutex::new(Cluster::new(options)),
             sockets: Mutex::default(),
@@ -78,11 +71,7 @@ impl Server {
                 thread::spawn(move || listen(&shared, node, &socket))
             })
             .collect();
-        Ok(Server {
-            shared,
-            addresses,
-            listeners,
-        })
+        Ok(Server { shared, addresses, listeners })
     }
 
     /// Where each node listens, node 1 first.
@@ -151,9 +140,7 @@ impl Shared {
 
 /// A panic in a caller's closure should not take the server with it: the cluster is sound between its methods.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 fn listen(shared: &Arc<Shared>, node: i32, listener: &TcpListener) {
@@ -255,11 +242,7 @@ impl Later {
         let shared = Arc::clone(shared);
         let of_thread = Arc::clone(&waiting);
         let thread = thread::spawn(move || write_later(&shared, &receiver, &of_thread, socket));
-        Later {
-            replies: sender,
-            waiting,
-            thread,
-        }
+        Later { replies: sender, waiting, thread }
     }
 
     fn is_idle(&self) -> bool {
@@ -279,12 +262,7 @@ impl Later {
     }
 }
 
-fn write_later(
-    shared: &Shared,
-    replies: &Receiver<Reply>,
-    waiting: &AtomicUsize,
-    mut socket: TcpStream,
-) {
+fn write_later(shared: &Shared, replies: &Receiver<Reply>, waiting: &AtomicUsize, mut socket: TcpStream) {
     for reply in replies {
         loop {
             let left = reply.at_ms.saturating_sub(shared.now_ms());
@@ -296,9 +274,7 @@ fn write_later(
             }
             thread::sleep(Duration::from_millis(left).min(STOP_CHECK));
         }
-        let written = reply
-            .bytes
-            .is_none_or(|bytes| socket.write_all(&bytes).is_ok());
+        let written = reply.bytes.is_none_or(|bytes| socket.write_all(&bytes).is_ok());
         waiting.fetch_sub(1, Ordering::SeqCst);
         if !written || reply.close {
             let _ = socket.shutdown(Shutdown::Both);

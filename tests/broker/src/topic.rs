@@ -27,12 +27,7 @@ pub(crate) struct Partition {
 
 impl Partition {
     pub(crate) fn new(leadership: Leadership) -> Partition {
-        Partition {
-            leadership,
-            election_at_ms: None,
-            log: Log::default(),
-            producers: ProducerStates::default(),
-        }
+        Partition { leadership, election_at_ms: None, log: Log::default(), producers: ProducerStates::default() }
     }
 }
 

@@ -43,10 +43,7 @@ static PRODUCE_TOPIC: Shape = shape(&[
     Field(13, LAST, Kind::Fixed(16)),
     Field(0, LAST, Kind::Array(&PRODUCE_PARTITION)),
 ]);
-static PRODUCE_PARTITION: Shape = shape(&[
-    Field(0, LAST, Kind::Fixed(4)),
-    Field(0, LAST, Kind::Records),
-]);
+static PRODUCE_PARTITION: Shape = shape(&[Field(0, LAST, Kind::Fixed(4)), Field(0, LAST, Kind::Records)]);
 
 static FETCH: Shape = shape(&[
     Field(0, 14, Kind::Fixed(4)),
@@ -56,11 +53,8 @@ static FETCH: Shape = shape(&[
     Field(7, LAST, Kind::Array(&FORGOTTEN_TOPIC)),
     Field(11, LAST, Kind::Text),
 ]);
-static FETCH_TOPIC: Shape = shape(&[
-    Field(0, 12, Kind::Text),
-    Field(13, LAST, Kind::Fixed(16)),
-    Field(0, LAST, Kind::Array(&FETCH_PARTITION)),
-]);
+static FETCH_TOPIC: Shape =
+    shape(&[Field(0, 12, Kind::Text), Field(13, LAST, Kind::Fixed(16)), Field(0, LAST, Kind::Array(&FETCH_PARTITION))]);
 static FETCH_PARTITION: Shape = Shape {
     fields: &[
         Field(0, LAST, Kind::Fixed(4)),
@@ -72,11 +66,8 @@ static FETCH_PARTITION: Shape = Shape {
     ],
     tags: &[(0, 16), (1, 8)],
 };
-static FORGOTTEN_TOPIC: Shape = shape(&[
-    Field(0, 12, Kind::Text),
-    Field(13, LAST, Kind::Fixed(16)),
-    Field(0, LAST, Kind::Plain(4)),
-]);
+static FORGOTTEN_TOPIC: Shape =
+    shape(&[Field(0, 12, Kind::Text), Field(13, LAST, Kind::Fixed(16)), Field(0, LAST, Kind::Plain(4))]);
 
 static LIST_OFFSETS: Shape = shape(&[
     Field(0, LAST, Kind::Fixed(4)),
@@ -84,15 +75,10 @@ static LIST_OFFSETS: Shape = shape(&[
     Field(0, LAST, Kind::Array(&LIST_OFFSETS_TOPIC)),
     Field(10, LAST, Kind::Fixed(4)),
 ]);
-static LIST_OFFSETS_TOPIC: Shape = shape(&[
-    Field(0, LAST, Kind::Text),
-    Field(0, LAST, Kind::Array(&LIST_OFFSETS_PARTITION)),
-]);
-static LIST_OFFSETS_PARTITION: Shape = shape(&[
-    Field(0, LAST, Kind::Fixed(4)),
-    Field(4, LAST, Kind::Fixed(4)),
-    Field(0, LAST, Kind::Fixed(8)),
-]);
+static LIST_OFFSETS_TOPIC: Shape =
+    shape(&[Field(0, LAST, Kind::Text), Field(0, LAST, Kind::Array(&LIST_OFFSETS_PARTITION))]);
+static LIST_OFFSETS_PARTITION: Shape =
+    shape(&[Field(0, LAST, Kind::Fixed(4)), Field(4, LAST, Kind::Fixed(4)), Field(0, LAST, Kind::Fixed(8))]);
 
 static METADATA: Shape = shape(&[
     Field(0, LAST, Kind::Array(&METADATA_TOPIC)),
@@ -100,8 +86,7 @@ static METADATA: Shape = shape(&[
     Field(8, 10, Kind::Fixed(1)),
     Field(8, LAST, Kind::Fixed(1)),
 ]);
-static METADATA_TOPIC: Shape =
-    shape(&[Field(10, LAST, Kind::Fixed(16)), Field(0, LAST, Kind::Text)]);
+static METADATA_TOPIC: Shape = shape(&[Field(10, LAST, Kind::Fixed(16)), Field(0, LAST, Kind::Text)]);
 
 static API_VERSIONS: Shape = shape(&[Field(3, LAST, Kind::Text), Field(3, LAST, Kind::Text)]);
 
@@ -116,17 +101,11 @@ static CREATE_TOPIC: Shape = shape(&[
     Field(0, LAST, Kind::Array(&CREATE_ASSIGNMENT)),
     Field(0, LAST, Kind::Array(&CREATE_CONFIG)),
 ]);
-static CREATE_ASSIGNMENT: Shape = shape(&[
-    Field(0, LAST, Kind::Fixed(4)),
-    Field(0, LAST, Kind::Plain(4)),
-]);
+static CREATE_ASSIGNMENT: Shape = shape(&[Field(0, LAST, Kind::Fixed(4)), Field(0, LAST, Kind::Plain(4))]);
 static CREATE_CONFIG: Shape = shape(&[Field(0, LAST, Kind::Text), Field(0, LAST, Kind::Text)]);
 
-static INIT_PRODUCER_ID: Shape = shape(&[
-    Field(0, LAST, Kind::Text),
-    Field(0, LAST, Kind::Fixed(4)),
-    Field(3, LAST, Kind::Fixed(8 + 2)),
-]);
+static INIT_PRODUCER_ID: Shape =
+    shape(&[Field(0, LAST, Kind::Text), Field(0, LAST, Kind::Fixed(4)), Field(3, LAST, Kind::Fixed(8 + 2))]);
 
 struct Walker<'a> {
     bytes: &'a [u8],
@@ -222,20 +201,12 @@ pub(crate) fn is_sound(api: Api, version: i16, body: &[u8]) -> bool {
         Api::CreateTopics => &CREATE_TOPICS,
         Api::InitProducerId => &INIT_PRODUCER_ID,
     };
-    let mut walker = Walker {
-        bytes: body,
-        version,
-        flexible: version >= api.flexible_from(),
-    };
+    let mut walker = Walker { bytes: body, version, flexible: version >= api.flexible_from() };
     walker.walk(shape).is_some() && walker.bytes.is_empty()
 }
 
 /// A whole response frame, length first. `None` only if the codec cannot encode it, which would be a mistake of ours.
-pub(crate) fn frame<R: Encodable + HeaderVersion>(
-    correlation_id: i32,
-    response: &R,
-    version: i16,
-) -> Option<Vec<u8>> {
+pub(crate) fn frame<R: Encodable + HeaderVersion>(correlation_id: i32, response: &R, version: i16) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(128);
     bytes.extend_from_slice(&[0; 4]);
     ResponseHeader::default()

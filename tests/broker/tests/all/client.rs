@@ -4,9 +4,7 @@ use bytes::{Bytes, BytesMut};
 use demitasse_broker::{Cluster, ConnectionId, Options, Release, Reply};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{
-    ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
-};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use uuid::Uuid;
 
@@ -46,16 +44,9 @@ pub(crate) fn encode<R: Request>(version: i16, correlation_id: i32, body: &R) ->
     frame
 }
 
-pub(crate) fn decode<R: Decodable + HeaderVersion>(
-    version: i16,
-    correlation_id: i32,
-    frame: &[u8],
-) -> R {
+pub(crate) fn decode<R: Decodable + HeaderVersion>(version: i16, correlation_id: i32, frame: &[u8]) -> R {
     let (length, mut rest) = frame.split_at(4);
-    assert_eq!(
-        u32::from_be_bytes(length.try_into().unwrap()) as usize,
-        rest.len()
-    );
+    assert_eq!(u32::from_be_bytes(length.try_into().unwrap()) as usize, rest.len());
     let header = ResponseHeader::decode(&mut rest, R::header_version(version)).unwrap();
     assert_eq!(header.correlation_id, correlation_id);
     let body = R::decode(&mut rest, version).unwrap();
@@ -76,12 +67,7 @@ pub(crate) fn call_at<R: Request>(
     (reply, response)
 }
 
-pub(crate) fn call<R: Request>(
-    cluster: &mut Cluster,
-    connection: ConnectionId,
-    version: i16,
-    body: &R,
-) -> R::Response {
+pub(crate) fn call<R: Request>(cluster: &mut Cluster, connection: ConnectionId, version: i16, body: &R) -> R::Response {
     let (reply, response) = call_at(cluster, connection, version, body, 0);
     assert!(!reply.close);
     response.expect("an answer")
@@ -106,9 +92,7 @@ pub(crate) fn batch(producer_id: i64, epoch: i16, sequence: i32, count: usize) -
         sequence,
         timestamp: 1_000,
         attributes: 0,
-        values: (0..count)
-            .map(|index| format!("{sequence}+{index}").into_bytes())
-            .collect(),
+        values: (0..count).map(|index| format!("{sequence}+{index}").into_bytes()).collect(),
         with_key: true,
     }
 }
@@ -175,17 +159,11 @@ pub(crate) fn seal(bytes: &mut [u8]) {
 }
 
 pub(crate) fn produce_request(acks: i16, partition: i32, records: Vec<u8>) -> ProduceRequest {
-    let data = PartitionProduceData::default()
-        .with_index(partition)
-        .with_records(Some(Bytes::from(records)));
+    let data = PartitionProduceData::default().with_index(partition).with_records(Some(Bytes::from(records)));
     ProduceRequest::default()
         .with_acks(acks)
         .with_timeout_ms(1_000)
-        .with_topic_data(vec![
-            TopicProduceData::default()
-                .with_name(name(TOPIC))
-                .with_partition_data(vec![data]),
-        ])
+        .with_topic_data(vec![TopicProduceData::default().with_name(name(TOPIC)).with_partition_data(vec![data])])
 }
 
 /// The request as Produce 13 wants it: by topic id.
@@ -213,20 +191,12 @@ pub(crate) fn produce_at(
     only(response.expect("an answer"))
 }
 
-pub(crate) fn produce(
-    cluster: &mut Cluster,
-    connection: ConnectionId,
-    batch: &BatchSpec,
-) -> PartitionProduceResponse {
+pub(crate) fn produce(cluster: &mut Cluster, connection: ConnectionId, batch: &BatchSpec) -> PartitionProduceResponse {
     produce_at(cluster, connection, batch.bytes(), 0)
 }
 
 /// The error and base offset of one batch.
-pub(crate) fn outcome(
-    cluster: &mut Cluster,
-    connection: ConnectionId,
-    batch: &BatchSpec,
-) -> (i16, i64) {
+pub(crate) fn outcome(cluster: &mut Cluster, connection: ConnectionId, batch: &BatchSpec) -> (i16, i64) {
     let answer = produce(cluster, connection, batch);
     (answer.error_code, answer.base_offset)
 }

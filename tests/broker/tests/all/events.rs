@@ -6,11 +6,7 @@ use kafka_protocol::messages::{BrokerId, InitProducerIdRequest, MetadataRequest}
 use crate::client::*;
 
 fn three() -> Cluster {
-    let mut cluster = Cluster::new(Options {
-        nodes: 3,
-        election_ms: 100,
-        ..Options::default()
-    });
+    let mut cluster = Cluster::new(Options { nodes: 3, election_ms: 100, ..Options::default() });
     assert!(cluster.create_topic(TOPIC, 3));
     cluster
 }
@@ -37,19 +33,12 @@ fn a_downed_node_loses_connections_and_leadership() {
     let all = MetadataRequest::default().with_topics(None);
     let (_, response) = call_at(&mut cluster, second, 9, &all, 1_099);
     let response = response.unwrap();
-    let nodes: Vec<i32> = response
-        .brokers
-        .iter()
-        .map(|broker| broker.node_id.0)
-        .collect();
+    let nodes: Vec<i32> = response.brokers.iter().map(|broker| broker.node_id.0).collect();
     assert_eq!(nodes, [2, 3]);
     assert_eq!(response.controller_id, BrokerId(2));
     let partition = &response.topics[0].partitions[0];
     assert_eq!(partition.error_code, error::LEADER_NOT_AVAILABLE);
-    assert_eq!(
-        (partition.leader_id, partition.leader_epoch),
-        (BrokerId(-1), 0)
-    );
+    assert_eq!((partition.leader_id, partition.leader_epoch), (BrokerId(-1), 0));
     assert_eq!(partition.isr_nodes, [BrokerId(2), BrokerId(3)]);
     assert_eq!(response.topics[0].partitions[1].error_code, 0);
 
@@ -87,19 +76,13 @@ fn the_last_holder_of_a_partition_is_waited_for() {
 #[test]
 fn a_single_node_keeps_its_partitions_over_a_restart() {
     let (mut cluster, connection) = single(Options::default());
-    assert_eq!(
-        outcome(&mut cluster, connection, &batch(5, 0, 0, 1)),
-        (0, 0)
-    );
+    assert_eq!(outcome(&mut cluster, connection, &batch(5, 0, 0, 1)), (0, 0));
     assert!(cluster.node_down(1, 0));
     assert_eq!(leader(&cluster, 0), (1, 0));
     assert!(cluster.node_up(1, 0));
     assert_eq!(leader(&cluster, 0), (1, 1));
     let connection = cluster.connect(1).unwrap();
-    assert_eq!(
-        outcome(&mut cluster, connection, &batch(5, 0, 0, 1)),
-        (0, 0)
-    );
+    assert_eq!(outcome(&mut cluster, connection, &batch(5, 0, 0, 1)), (0, 0));
     assert_eq!(cluster.counters().duplicates, 1);
     assert_eq!(cluster.counters().connections_opened[&1], 2);
 }
@@ -140,10 +123,7 @@ fn a_full_disk_and_a_partition_that_is_not_there_take_nothing() {
     let answer = outcome(&mut cluster, connection, &batch(5, 0, 0, 1));
     assert_eq!(answer, (error::KAFKA_STORAGE_ERROR, -1));
     cluster.set_disk_full(1, false);
-    assert_eq!(
-        outcome(&mut cluster, connection, &batch(5, 0, 0, 1)),
-        (0, 0)
-    );
+    assert_eq!(outcome(&mut cluster, connection, &batch(5, 0, 0, 1)), (0, 0));
     for partition in [-1, 1, i32::MAX, i32::MIN] {
         let request = produce_request(-1, partition, batch(5, 0, 0, 1).bytes());
         let answer = only(call(&mut cluster, connection, 9, &request));
@@ -156,20 +136,14 @@ fn answers_leave_in_order_and_one_after_the_other() {
     let request = InitProducerIdRequest::default().with_transactional_id(None);
     let frame = encode(1, 7, &request);
     for (one_at_a_time, expected) in [(true, [10, 20, 30]), (false, [10, 10, 12])] {
-        let (mut cluster, connection) = single(Options {
-            latency_ms: 10,
-            one_request_at_a_time: one_at_a_time,
-            ..Options::default()
-        });
+        let (mut cluster, connection) =
+            single(Options { latency_ms: 10, one_request_at_a_time: one_at_a_time, ..Options::default() });
         let mut at = |now_ms| cluster.handle(connection, &frame, now_ms).at_ms;
         assert_eq!([at(0), at(0), at(2)], expected);
     }
     // A latency that falls does not let a later answer overtake.
-    let (mut cluster, connection) = single(Options {
-        latency_ms: 10,
-        one_request_at_a_time: false,
-        ..Options::default()
-    });
+    let (mut cluster, connection) =
+        single(Options { latency_ms: 10, one_request_at_a_time: false, ..Options::default() });
     assert_eq!(cluster.handle(connection, &frame, 0).at_ms, 10);
     cluster.set_latency(1);
     assert_eq!(cluster.handle(connection, &frame, 1).at_ms, 10);
@@ -180,24 +154,15 @@ fn answers_leave_in_order_and_one_after_the_other() {
 
 #[test]
 fn a_throttled_client_has_to_be_silent() {
-    let (mut cluster, connection) = single(Options {
-        throttle_grace_ms: 2,
-        ..Options::default()
-    });
+    let (mut cluster, connection) = single(Options { throttle_grace_ms: 2, ..Options::default() });
     cluster.set_throttle_all(100);
     let request = InitProducerIdRequest::default().with_transactional_id(None);
     let (reply, response) = call_at(&mut cluster, connection, 1, &request, 1_000);
-    assert_eq!(
-        (reply.at_ms, response.unwrap().throttle_time_ms),
-        (1_000, 100)
-    );
+    assert_eq!((reply.at_ms, response.unwrap().throttle_time_ms), (1_000, 100));
     cluster.set_throttle_all(0);
     // Was on its way when the answer left: it waits, and is not held against the client.
     let (reply, response) = call_at(&mut cluster, connection, 1, &request, 1_002);
-    assert_eq!(
-        (reply.at_ms, response.unwrap().throttle_time_ms),
-        (1_100, 0)
-    );
+    assert_eq!((reply.at_ms, response.unwrap().throttle_time_ms), (1_100, 0));
     assert_eq!(cluster.counters().throttle_violations, 0);
     let (reply, _) = call_at(&mut cluster, connection, 1, &request, 1_003);
     assert_eq!(reply.at_ms, 1_100);
@@ -216,10 +181,7 @@ fn a_throttled_client_has_to_be_silent() {
 #[test]
 fn retention_keeps_the_end_and_drops_the_start() {
     let size = batch(5, 0, 0, 1).bytes().len();
-    let (mut cluster, connection) = single(Options {
-        retention_bytes: Some(size * 16),
-        ..Options::default()
-    });
+    let (mut cluster, connection) = single(Options { retention_bytes: Some(size * 16), ..Options::default() });
     cluster.create_topic("other", 1);
     for sequence in 0..1_000 {
         let answer = outcome(&mut cluster, connection, &batch(5, 0, sequence, 1));
@@ -253,10 +215,7 @@ fn equal_calls_give_equal_bytes() {
             let produce = produce_request(-1, partition, batch.bytes());
             let metadata = MetadataRequest::default().with_topics(None);
             let connection = connections[(step % 3) as usize];
-            for frame in [
-                encode(9, step as i32, &produce),
-                encode(9, step as i32, &metadata),
-            ] {
+            for frame in [encode(9, step as i32, &produce), encode(9, step as i32, &metadata)] {
                 trace.push(cluster.handle(connection, &frame, step));
             }
         }

@@ -1,8 +1,6 @@
 //! Faults do what they say, by script and by seed.
 
-use demitasse_broker::{
-    Action, Api, Cluster, ConnectionId, Faults, Options, Probabilities, Reply, Rule,
-};
+use demitasse_broker::{Action, Api, Cluster, ConnectionId, Faults, Options, Probabilities, Reply, Rule};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -42,10 +40,7 @@ fn each_action_on_a_produce() {
     assert_eq!((reply.bytes, reply.close, applied), (None, true, true));
     assert!(!cluster.is_connected(connection));
     let connection = cluster.connect(1).unwrap();
-    assert_eq!(
-        outcome(&mut cluster, connection, &batch(5, 0, 0, 1)),
-        (0, 0)
-    );
+    assert_eq!(outcome(&mut cluster, connection, &batch(5, 0, 0, 1)), (0, 0));
     assert_eq!(cluster.counters().duplicates, 1);
 
     let (_, _, reply, applied) = produce_under(Action::Delay(90));
@@ -63,61 +58,39 @@ fn each_action_on_a_produce() {
     }
 
     let (_, _, reply, applied) = produce_under(Action::Garbage(b"garbage".to_vec()));
-    assert_eq!(
-        (reply.bytes, reply.close, applied),
-        (Some(b"garbage".to_vec()), false, true)
-    );
+    assert_eq!((reply.bytes, reply.close, applied), (Some(b"garbage".to_vec()), false, true));
 
     let (_, _, reply, applied) = produce_under(Action::WrongCorrelation);
     let answer: ProduceResponse = decode(9, 8, &reply.bytes.unwrap());
     assert_eq!((only(answer).error_code, applied), (0, true));
 
     let (_, _, reply, applied) = produce_under(Action::CutAfter(9));
-    assert_eq!(
-        (reply.bytes.unwrap().len(), reply.close, applied),
-        (9, true, true)
-    );
+    assert_eq!((reply.bytes.unwrap().len(), reply.close, applied), (9, true, true));
 }
 
 #[test]
 fn a_rule_counts_its_matches_only() {
     let (mut cluster, connection) = single(Options::default());
-    let rule = Rule::new(Action::Error(19))
-        .api(Api::Produce)
-        .node(1)
-        .after(1)
-        .times(2);
+    let rule = Rule::new(Action::Error(19)).api(Api::Produce).node(1).after(1).times(2);
     cluster.add_rule(rule);
     let mut errors = Vec::new();
     for _ in 0..5 {
         let metadata = MetadataRequest::default().with_topics(None);
-        assert_eq!(
-            call(&mut cluster, connection, 9, &metadata).topics[0].error_code,
-            0
-        );
+        assert_eq!(call(&mut cluster, connection, 9, &metadata).topics[0].error_code, 0);
         errors.push(outcome(&mut cluster, connection, &batch(-1, -1, -1, 1)).0);
     }
     assert_eq!(errors, [0, 19, 19, 0, 0]);
 
     let elsewhere = Rule::new(Action::DropBefore).node(2).times(u64::MAX);
     let id = cluster.add_rule(elsewhere);
-    assert_eq!(
-        outcome(&mut cluster, connection, &batch(-1, -1, -1, 1)).0,
-        0
-    );
+    assert_eq!(outcome(&mut cluster, connection, &batch(-1, -1, -1, 1)).0, 0);
     cluster.remove_rule(id);
     let id = cluster.add_rule(Rule::new(Action::Error(7)).times(u64::MAX));
     for _ in 0..10 {
-        assert_eq!(
-            outcome(&mut cluster, connection, &batch(-1, -1, -1, 1)).0,
-            7
-        );
+        assert_eq!(outcome(&mut cluster, connection, &batch(-1, -1, -1, 1)).0, 7);
     }
     cluster.remove_rule(id);
-    assert_eq!(
-        outcome(&mut cluster, connection, &batch(-1, -1, -1, 1)).0,
-        0
-    );
+    assert_eq!(outcome(&mut cluster, connection, &batch(-1, -1, -1, 1)).0, 0);
 }
 
 #[test]
@@ -131,9 +104,8 @@ fn an_error_may_be_for_one_partition() {
     second.index = 1;
     request.topic_data[0].partition_data.push(second);
     let response = call(&mut cluster, connection, 9, &request);
-    let errors: Vec<i16> = (response.responses[0].partition_responses.iter())
-        .map(|partition| partition.error_code)
-        .collect();
+    let errors: Vec<i16> =
+        (response.responses[0].partition_responses.iter()).map(|partition| partition.error_code).collect();
     assert_eq!(errors, [0, 56]);
     assert_eq!(cluster.partition(TOPIC, 0).unwrap().end_offset(), 1);
     assert_eq!(cluster.partition(TOPIC, 1).unwrap().end_offset(), 0);
@@ -153,51 +125,30 @@ fn every_api_can_answer_an_error() {
     assert_eq!(call(&mut cluster, connection, 2, &versions).error_code, 41);
     let init = InitProducerIdRequest::default().with_transactional_id(None);
     let response = call(&mut cluster, connection, 4, &init);
-    assert_eq!(
-        (response.error_code, response.producer_id),
-        (41, ProducerId(-1))
-    );
-    let topic = CreatableTopic::default()
-        .with_name(name("made"))
-        .with_num_partitions(1)
-        .with_replication_factor(1);
+    assert_eq!((response.error_code, response.producer_id), (41, ProducerId(-1)));
+    let topic = CreatableTopic::default().with_name(name("made")).with_num_partitions(1).with_replication_factor(1);
     let create = CreateTopicsRequest::default().with_topics(vec![topic]);
-    assert_eq!(
-        call(&mut cluster, connection, 7, &create).topics[0].error_code,
-        41
-    );
+    assert_eq!(call(&mut cluster, connection, 7, &create).topics[0].error_code, 41);
     assert_eq!(cluster.partitions("made"), 0);
-    let topic = ListOffsetsTopic::default()
-        .with_name(name(TOPIC))
-        .with_partitions(vec![ListOffsetsPartition::default()]);
+    let topic =
+        ListOffsetsTopic::default().with_name(name(TOPIC)).with_partitions(vec![ListOffsetsPartition::default()]);
     let list = ListOffsetsRequest::default().with_topics(vec![topic]);
     let response = call(&mut cluster, connection, 6, &list);
     assert_eq!(response.topics[0].partitions[0].error_code, 41);
-    let topic = FetchTopic::default()
-        .with_topic(name(TOPIC))
-        .with_partitions(vec![FetchPartition::default()]);
+    let topic = FetchTopic::default().with_topic(name(TOPIC)).with_partitions(vec![FetchPartition::default()]);
     let fetch = FetchRequest::default().with_topics(vec![topic]);
     let response = call(&mut cluster, connection, 12, &fetch);
     assert_eq!(response.responses[0].partitions[0].error_code, 41);
 
     cluster.clear_faults();
     cluster.add_rule(Rule::new(Action::ApplyThenError(41)).times(u64::MAX));
-    assert_eq!(
-        call(&mut cluster, connection, 7, &create).topics[0].error_code,
-        41
-    );
+    assert_eq!(call(&mut cluster, connection, 7, &create).topics[0].error_code, 41);
     assert_eq!(cluster.partitions("made"), 1);
     let response = call(&mut cluster, connection, 4, &init);
-    assert_eq!(
-        (response.error_code, response.producer_id),
-        (41, ProducerId(-1))
-    );
+    assert_eq!((response.error_code, response.producer_id), (41, ProducerId(-1)));
     cluster.clear_faults();
     // The id that was lost with its answer is not issued again.
-    assert_eq!(
-        call(&mut cluster, connection, 4, &init).producer_id,
-        ProducerId(1)
-    );
+    assert_eq!(call(&mut cluster, connection, 4, &init).producer_id, ProducerId(1));
 }
 
 #[test]
@@ -239,9 +190,6 @@ fn seeded_faults_come_as_often_as_asked_and_the_same_each_time() {
     assert!((2_700..3_300).contains(&faults), "{faults}");
     assert_eq!(trace, run(1).0);
     assert_ne!(trace, run(2).0);
-    let silent = trace
-        .iter()
-        .filter(|reply| reply.bytes.is_none() && !reply.close)
-        .count();
+    let silent = trace.iter().filter(|reply| reply.bytes.is_none() && !reply.close).count();
     assert!((130..280).contains(&silent), "{silent}");
 }

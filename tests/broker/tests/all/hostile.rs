@@ -28,45 +28,28 @@ fn frames_of<R: Request>(api: Api, body: impl Fn(i16) -> R, frames: &mut Vec<Vec
 
 fn frames() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
-    frames_of(
-        Api::Produce,
-        |_| produce_request(-1, 0, batch(5, 0, 0, 2).bytes()),
-        &mut frames,
-    );
+    frames_of(Api::Produce, |_| produce_request(-1, 0, batch(5, 0, 0, 2).bytes()), &mut frames);
     let topic = MetadataRequestTopic::default().with_name(Some(name(TOPIC)));
     let metadata = MetadataRequest::default().with_topics(Some(vec![topic]));
     frames_of(Api::Metadata, |_| metadata.clone(), &mut frames);
-    frames_of(
-        Api::ApiVersions,
-        |_| ApiVersionsRequest::default(),
-        &mut frames,
-    );
+    frames_of(Api::ApiVersions, |_| ApiVersionsRequest::default(), &mut frames);
     let init = InitProducerIdRequest::default().with_transactional_id(None);
     frames_of(Api::InitProducerId, |_| init.clone(), &mut frames);
     let topic = CreatableTopic::default()
         .with_name(name("made"))
-        .with_assignments(vec![
-            CreatableReplicaAssignment::default().with_broker_ids(vec![BrokerId(1)]),
-        ])
-        .with_configs(vec![
-            CreatableTopicConfig::default()
-                .with_name(text("a"))
-                .with_value(None),
-        ]);
+        .with_assignments(vec![CreatableReplicaAssignment::default().with_broker_ids(vec![BrokerId(1)])])
+        .with_configs(vec![CreatableTopicConfig::default().with_name(text("a")).with_value(None)]);
     let create = CreateTopicsRequest::default().with_topics(vec![topic]);
     frames_of(Api::CreateTopics, |_| create.clone(), &mut frames);
-    let topic = ListOffsetsTopic::default()
-        .with_name(name(TOPIC))
-        .with_partitions(vec![ListOffsetsPartition::default()]);
+    let topic =
+        ListOffsetsTopic::default().with_name(name(TOPIC)).with_partitions(vec![ListOffsetsPartition::default()]);
     let list = ListOffsetsRequest::default().with_topics(vec![topic]);
     frames_of(Api::ListOffsets, |_| list.clone(), &mut frames);
     let fetch = |version| {
         let topic = FetchTopic::default()
             .with_topic(name(TOPIC))
             .with_partitions(vec![FetchPartition::default().with_partition_max_bytes(9)]);
-        let mut request = FetchRequest::default()
-            .with_max_bytes(9)
-            .with_topics(vec![topic]);
+        let mut request = FetchRequest::default().with_max_bytes(9).with_topics(vec![topic]);
         if version >= 7 {
             let forgotten = ForgottenTopic::default().with_partitions(vec![1]);
             request.forgotten_topics_data = vec![forgotten];
@@ -108,15 +91,7 @@ fn changed_bytes_do_no_harm() {
             cluster.handle(connection, frame, 0);
         };
         for at in 0..frame.len() {
-            for value in [
-                0,
-                1,
-                0x7f,
-                0x80,
-                0xff,
-                frame[at] ^ 1,
-                frame[at].wrapping_add(1),
-            ] {
+            for value in [0, 1, 0x7f, 0x80, 0xff, frame[at] ^ 1, frame[at].wrapping_add(1)] {
                 let mut changed = frame.clone();
                 changed[at] = value;
                 send(&changed);

@@ -10,36 +10,21 @@ use kafka_protocol::records::RecordBatchDecoder;
 use crate::client::*;
 
 fn fetch(offset: i64, max_bytes: i32) -> FetchRequest {
-    let partition = FetchPartition::default()
-        .with_fetch_offset(offset)
-        .with_partition_max_bytes(max_bytes);
-    let topic = FetchTopic::default()
-        .with_topic(name(TOPIC))
-        .with_partitions(vec![partition]);
-    FetchRequest::default()
-        .with_max_wait_ms(500)
-        .with_min_bytes(1)
-        .with_max_bytes(1_000_000)
-        .with_topics(vec![topic])
+    let partition = FetchPartition::default().with_fetch_offset(offset).with_partition_max_bytes(max_bytes);
+    let topic = FetchTopic::default().with_topic(name(TOPIC)).with_partitions(vec![partition]);
+    FetchRequest::default().with_max_wait_ms(500).with_min_bytes(1).with_max_bytes(1_000_000).with_topics(vec![topic])
 }
 
 fn filled() -> (Cluster, ConnectionId) {
     let (mut cluster, connection) = single(Options::default());
     for sequence in 0..4 {
-        let batch = BatchSpec {
-            timestamp: 1_000 * i64::from(sequence),
-            ..batch(5, 0, sequence * 2, 2)
-        };
+        let batch = BatchSpec { timestamp: 1_000 * i64::from(sequence), ..batch(5, 0, sequence * 2, 2) };
         assert_eq!(outcome(&mut cluster, connection, &batch).0, 0);
     }
     (cluster, connection)
 }
 
-fn fetched(
-    cluster: &mut Cluster,
-    connection: ConnectionId,
-    request: &FetchRequest,
-) -> (u64, PartitionData) {
+fn fetched(cluster: &mut Cluster, connection: ConnectionId, request: &FetchRequest) -> (u64, PartitionData) {
     let (reply, response) = call_at(cluster, connection, 11, request, 10_000);
     let response = response.unwrap();
     assert_eq!(response.session_id, 0);
@@ -59,10 +44,7 @@ fn values_of(data: &PartitionData) -> Vec<String> {
 fn a_fetch_gives_whole_batches_from_the_one_asked_for() {
     let (mut cluster, connection) = filled();
     let (at_ms, data) = fetched(&mut cluster, connection, &fetch(3, 1_000_000));
-    assert_eq!(
-        (at_ms, data.error_code, data.high_watermark),
-        (10_000, 0, 8)
-    );
+    assert_eq!((at_ms, data.error_code, data.high_watermark), (10_000, 0, 8));
     assert_eq!(values_of(&data), ["2+0", "2+1", "4+0", "4+1", "6+0", "6+1"]);
     // One batch comes whatever the limit.
     let (_, data) = fetched(&mut cluster, connection, &fetch(0, 1));
@@ -73,15 +55,9 @@ fn a_fetch_gives_whole_batches_from_the_one_asked_for() {
 fn a_fetch_at_the_end_waits_and_beyond_it_fails() {
     let (mut cluster, connection) = filled();
     let (at_ms, data) = fetched(&mut cluster, connection, &fetch(8, 100));
-    assert_eq!(
-        (at_ms, data.error_code, data.records.unwrap().len()),
-        (10_500, 0, 0)
-    );
+    assert_eq!((at_ms, data.error_code, data.records.unwrap().len()), (10_500, 0, 0));
     let (at_ms, data) = fetched(&mut cluster, connection, &fetch(9, 100));
-    assert_eq!(
-        (at_ms, data.error_code),
-        (10_500, error::OFFSET_OUT_OF_RANGE)
-    );
+    assert_eq!((at_ms, data.error_code), (10_500, error::OFFSET_OUT_OF_RANGE));
     cluster.delete_records(TOPIC, 0, 3);
     let (_, data) = fetched(&mut cluster, connection, &fetch(2, 100));
     assert_eq!(data.error_code, error::OFFSET_OUT_OF_RANGE);
@@ -92,11 +68,7 @@ fn a_fetch_at_the_end_waits_and_beyond_it_fails() {
 #[test]
 fn leader_epochs_are_compared() {
     let (mut cluster, connection) = filled();
-    for (epoch, expected) in [
-        (0, error::FENCED_LEADER_EPOCH),
-        (1, 0),
-        (2, error::UNKNOWN_LEADER_EPOCH),
-    ] {
+    for (epoch, expected) in [(0, error::FENCED_LEADER_EPOCH), (1, 0), (2, error::UNKNOWN_LEADER_EPOCH)] {
         if epoch == 0 {
             assert!(cluster.move_leader(TOPIC, 0, 1));
         }
@@ -117,9 +89,7 @@ fn offsets_are_found_by_time_and_at_both_ends() {
     cluster.delete_records(TOPIC, 0, 1);
     let mut find = |timestamp| {
         let partition = ListOffsetsPartition::default().with_timestamp(timestamp);
-        let topic = ListOffsetsTopic::default()
-            .with_name(name(TOPIC))
-            .with_partitions(vec![partition]);
+        let topic = ListOffsetsTopic::default().with_name(name(TOPIC)).with_partitions(vec![partition]);
         let request = ListOffsetsRequest::default().with_topics(vec![topic]);
         let response = call(&mut cluster, connection, 7, &request);
         let partition = &response.topics[0].partitions[0];

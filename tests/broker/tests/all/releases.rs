@@ -12,12 +12,8 @@ use uuid::Uuid;
 use crate::client::*;
 
 fn cluster(release: Release) -> Cluster {
-    let mut cluster = Cluster::new(Options {
-        nodes: 3,
-        release,
-        racks: vec!["a".to_owned(), "b".to_owned()],
-        ..Options::default()
-    });
+    let mut cluster =
+        Cluster::new(Options { nodes: 3, release, racks: vec!["a".to_owned(), "b".to_owned()], ..Options::default() });
     assert!(cluster.create_topic(TOPIC, 2));
     cluster
 }
@@ -47,10 +43,7 @@ fn every_version<R: Request>(
         let (reply, response) = if release.offers(api, version) {
             call_at(&mut cluster, connection, version, &body, 0)
         } else {
-            (
-                cluster.handle(connection, &encode(version, 7, &body), 0),
-                None,
-            )
+            (cluster.handle(connection, &encode(version, 7, &body), 0), None)
         };
         match response {
             Some(response) => {
@@ -60,11 +53,7 @@ fn every_version<R: Request>(
             }
             None => {
                 assert!(!release.offers(api, version));
-                assert_eq!(
-                    (reply.bytes, reply.close),
-                    (None, true),
-                    "{api:?} {version}"
-                );
+                assert_eq!((reply.bytes, reply.close), (None, true), "{api:?} {version}");
                 assert!(!cluster.is_connected(connection));
                 assert_eq!(cluster.counters().refused_requests, 1);
             }
@@ -87,11 +76,7 @@ fn every_offered_version_is_answered_and_every_other_closes() {
         });
         let produce = |cluster: &Cluster, version| {
             let request = produce_request(-1, 0, batch(5, 0, 0, 1).bytes());
-            if version >= 13 {
-                by_id(cluster, request)
-            } else {
-                request
-            }
+            if version >= 13 { by_id(cluster, request) } else { request }
         };
         every_version(release, Api::Produce, produce, |response, _| {
             let answer = only(response);
@@ -100,16 +85,11 @@ fn every_offered_version_is_answered_and_every_other_closes() {
         let init = |_: &Cluster, _| InitProducerIdRequest::default().with_transactional_id(None);
         every_version(release, Api::InitProducerId, init, |response, _| {
             assert_eq!(response.error_code, 0);
-            assert_eq!(
-                (response.producer_id, response.producer_epoch),
-                (ProducerId(0), 0)
-            );
+            assert_eq!((response.producer_id, response.producer_epoch), (ProducerId(0), 0));
         });
         let create = |_: &Cluster, _| {
-            let topic = CreatableTopic::default()
-                .with_name(name("made"))
-                .with_num_partitions(2)
-                .with_replication_factor(3);
+            let topic =
+                CreatableTopic::default().with_name(name("made")).with_num_partitions(2).with_replication_factor(3);
             CreateTopicsRequest::default().with_topics(vec![topic])
         };
         every_version(release, Api::CreateTopics, create, |response, _| {
@@ -117,9 +97,7 @@ fn every_offered_version_is_answered_and_every_other_closes() {
         });
         let list = |_: &Cluster, _| {
             let partition = ListOffsetsPartition::default().with_timestamp(-1);
-            let topic = ListOffsetsTopic::default()
-                .with_name(name(TOPIC))
-                .with_partitions(vec![partition]);
+            let topic = ListOffsetsTopic::default().with_name(name(TOPIC)).with_partitions(vec![partition]);
             ListOffsetsRequest::default().with_topics(vec![topic])
         };
         every_version(release, Api::ListOffsets, list, |response, _| {
@@ -127,16 +105,13 @@ fn every_offered_version_is_answered_and_every_other_closes() {
             assert_eq!(response.topics[0].partitions[0].offset, 0);
         });
         let fetch = |cluster: &Cluster, version| {
-            let topic = FetchTopic::default().with_partitions(vec![
-                FetchPartition::default().with_partition_max_bytes(100),
-            ]);
+            let topic =
+                FetchTopic::default().with_partitions(vec![FetchPartition::default().with_partition_max_bytes(100)]);
             let topic = match version {
                 13.. => topic.with_topic_id(Uuid::from_bytes(cluster.topic_id(TOPIC).unwrap())),
                 _ => topic.with_topic(name(TOPIC)),
             };
-            FetchRequest::default()
-                .with_max_bytes(100)
-                .with_topics(vec![topic])
+            FetchRequest::default().with_max_bytes(100).with_topics(vec![topic])
         };
         every_version(release, Api::Fetch, fetch, |response, _| {
             assert_eq!(response.responses[0].partitions[0].error_code, 0);
@@ -156,10 +131,7 @@ fn api_versions_tells_what_is_offered_in_every_version() {
             assert_eq!(response.api_keys.len(), Api::ALL.len());
             for (range, api) in response.api_keys.iter().zip(Api::ALL) {
                 assert_eq!(range.api_key, api.key());
-                assert_eq!(
-                    (range.min_version, range.max_version),
-                    release.versions(api)
-                );
+                assert_eq!((range.min_version, range.max_version), release.versions(api));
             }
         }
     }
@@ -167,11 +139,7 @@ fn api_versions_tells_what_is_offered_in_every_version() {
 
 #[test]
 fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
-    for (release, version, own) in [
-        (Release::V2_1, 3, 0),
-        (Release::V2_8, 4, 1),
-        (Release::V4_3, 4, 1),
-    ] {
+    for (release, version, own) in [(Release::V2_1, 3, 0), (Release::V2_8, 4, 1), (Release::V4_3, 4, 1)] {
         let mut cluster = cluster(release);
         let connection = cluster.connect(1).unwrap();
         let mut frame = encode(version, 7, &api_versions());
@@ -217,19 +185,11 @@ fn producer_ids_are_issued_once_and_transactions_refused() {
         .with_producer_epoch(3);
     for id in 0..3 {
         let response = call(&mut cluster, connection, 4, &request);
-        assert_eq!(
-            (response.producer_id, response.producer_epoch),
-            (ProducerId(id), 0)
-        );
+        assert_eq!((response.producer_id, response.producer_epoch), (ProducerId(id), 0));
     }
-    let transactional = request
-        .clone()
-        .with_transactional_id(Some(TransactionalId(text("t"))));
+    let transactional = request.clone().with_transactional_id(Some(TransactionalId(text("t"))));
     let response = call(&mut cluster, connection, 4, &transactional);
-    assert_eq!(
-        response.error_code,
-        error::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    );
+    assert_eq!(response.error_code, error::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
     cluster.set_idempotent_write_denied(true);
     let response = call(&mut cluster, connection, 4, &request);
     assert_eq!(response.error_code, error::CLUSTER_AUTHORIZATION_FAILED);
@@ -242,10 +202,7 @@ fn create_topics_checks_what_it_is_asked() {
     let first = cluster.connect(1).unwrap();
     let second = cluster.connect(2).unwrap();
     let request = |topic: CreatableTopic| CreateTopicsRequest::default().with_topics(vec![topic]);
-    let good = CreatableTopic::default()
-        .with_name(name("made"))
-        .with_num_partitions(-1)
-        .with_replication_factor(-1);
+    let good = CreatableTopic::default().with_name(name("made")).with_num_partitions(-1).with_replication_factor(-1);
     let mut error_of = |connection, version, topic: CreatableTopic| {
         call(&mut cluster, connection, version, &request(topic)).topics[0].error_code
     };

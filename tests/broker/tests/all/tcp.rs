@@ -10,25 +10,17 @@ use kafka_protocol::messages::{MetadataRequest, MetadataResponse, ProduceRespons
 use crate::client::*;
 
 fn start(nodes: usize) -> Server {
-    Server::start(Options {
-        nodes,
-        ..Options::default()
-    })
-    .unwrap()
+    Server::start(Options { nodes, ..Options::default() }).unwrap()
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     socket
 }
 
 fn send(socket: &mut TcpStream, frame: &[u8]) {
-    socket
-        .write_all(&(frame.len() as u32).to_be_bytes())
-        .unwrap();
+    socket.write_all(&(frame.len() as u32).to_be_bytes()).unwrap();
     socket.write_all(frame).unwrap();
 }
 
@@ -49,17 +41,10 @@ fn ends(socket: &mut TcpStream) -> bool {
 fn every_node_listens_and_advertises_its_port() {
     let server = start(3);
     let mut socket = connect(server.addresses()[1]);
-    send(
-        &mut socket,
-        &encode(9, 1, &MetadataRequest::default().with_topics(None)),
-    );
+    send(&mut socket, &encode(9, 1, &MetadataRequest::default().with_topics(None)));
     let response: MetadataResponse = decode(9, 1, &receive(&mut socket));
     let ports: Vec<i32> = response.brokers.iter().map(|broker| broker.port).collect();
-    let bound: Vec<i32> = server
-        .addresses()
-        .iter()
-        .map(|of| i32::from(of.port()))
-        .collect();
+    let bound: Vec<i32> = server.addresses().iter().map(|of| i32::from(of.port())).collect();
     assert_eq!(ports, bound);
     assert_eq!(server.bootstrap().split(',').count(), 3);
     assert_eq!(server.with(|cluster| cluster.connections(2)), 1);
@@ -83,10 +68,7 @@ fn records_arrive_and_delayed_answers_keep_their_order() {
         assert_eq!(only(response).base_offset, i64::from(sequence));
     }
     assert!(begun.elapsed() >= Duration::from_millis(60));
-    assert_eq!(
-        server.with(|cluster| values(cluster, 0)),
-        ["0+0", "1+0", "2+0"]
-    );
+    assert_eq!(server.with(|cluster| values(cluster, 0)), ["0+0", "1+0", "2+0"]);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! What a leader checks in a batch before it looks at its producer.
 
 use demitasse_broker::{Options, Release, TopicOptions, error};
-use kafka_protocol::records::{
-    Compression, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions,
-};
+use kafka_protocol::records::{Compression, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions};
 
 use crate::client::*;
 
@@ -35,15 +33,9 @@ fn broken_batches_are_refused_as_kafka_does() {
     assert_eq!(error_of(|bytes| bytes[16] = 1), error::INVALID_RECORD);
     assert_eq!(error_of(|bytes| bytes[16] = 3), error::CORRUPT_MESSAGE);
     assert_eq!(error_of(|bytes| bytes[11] = 5), error::CORRUPT_MESSAGE);
-    assert_eq!(
-        error_of(|bytes| *bytes.last_mut().unwrap() ^= 1),
-        error::CORRUPT_MESSAGE
-    );
+    assert_eq!(error_of(|bytes| *bytes.last_mut().unwrap() ^= 1), error::CORRUPT_MESSAGE);
     assert_eq!(error_of(|bytes| bytes[7] = 1), error::INVALID_RECORD);
-    assert_eq!(
-        error_of(|bytes| bytes.extend_from_slice(&batch(5, 0, 2, 1).bytes())),
-        error::INVALID_RECORD
-    );
+    assert_eq!(error_of(|bytes| bytes.extend_from_slice(&batch(5, 0, 2, 1).bytes())), error::INVALID_RECORD);
     // The start of a cut batch behind a whole one is ignored.
     assert_eq!(error_of(|bytes| bytes.extend_from_slice(&[0; 11])), 0);
 
@@ -59,10 +51,7 @@ fn broken_batches_are_refused_as_kafka_does() {
     assert_eq!(resealed(|bytes| bytes[53] = 0x80), error::INVALID_RECORD);
     // The control bit, the transactional bit without a transactional id, a compression nobody knows.
     assert_eq!(resealed(|bytes| bytes[22] = 0x20), error::INVALID_RECORD);
-    assert_eq!(
-        resealed(|bytes| bytes[22] = 0x10),
-        error::TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    );
+    assert_eq!(resealed(|bytes| bytes[22] = 0x10), error::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
     assert_eq!(resealed(|bytes| bytes[22] = 7), error::UNKNOWN_SERVER_ERROR);
     // A compressed batch is taken by its header.
     assert_eq!(resealed(|bytes| bytes[22] = 4), 0);
@@ -73,10 +62,7 @@ fn broken_batches_are_refused_as_kafka_does() {
 
 #[test]
 fn kafka_2_1_called_invalid_records_corrupt() {
-    let (mut cluster, connection) = single(Options {
-        release: Release::V2_1,
-        ..Options::default()
-    });
+    let (mut cluster, connection) = single(Options { release: Release::V2_1, ..Options::default() });
     let mut bytes = batch(5, 0, 0, 2).bytes();
     bytes[60] = 3;
     seal(&mut bytes);
@@ -88,52 +74,30 @@ fn kafka_2_1_called_invalid_records_corrupt() {
 fn the_largest_batch_is_taken_and_one_byte_more_is_not() {
     let size = batch(5, 0, 0, 2).bytes().len();
     for (limit, expected) in [(size, 0), (size - 1, error::MESSAGE_TOO_LARGE)] {
-        let (mut cluster, connection) = single(Options {
-            max_message_bytes: limit,
-            ..Options::default()
-        });
-        assert_eq!(
-            outcome(&mut cluster, connection, &batch(5, 0, 0, 2)).0,
-            expected
-        );
+        let (mut cluster, connection) = single(Options { max_message_bytes: limit, ..Options::default() });
+        assert_eq!(outcome(&mut cluster, connection, &batch(5, 0, 0, 2)).0, expected);
         // Too large comes before duplicate, and a refused batch leaves no state.
-        assert_eq!(
-            outcome(&mut cluster, connection, &batch(5, 0, 0, 2)).0,
-            expected
-        );
+        assert_eq!(outcome(&mut cluster, connection, &batch(5, 0, 0, 2)).0, expected);
     }
 }
 
 #[test]
 fn record_errors_name_the_records() {
     let (mut cluster, connection) = single(Options::default());
-    let compacted = TopicOptions {
-        compacted: true,
-        ..TopicOptions::default()
-    };
+    let compacted = TopicOptions { compacted: true, ..TopicOptions::default() };
     assert!(cluster.create_topic_with("compacted", 1, compacted));
-    let without_keys = BatchSpec {
-        with_key: false,
-        ..batch(5, 0, 0, 2)
-    };
+    let without_keys = BatchSpec { with_key: false, ..batch(5, 0, 0, 2) };
     let mut request = produce_request(1, 0, without_keys.bytes());
     request.topic_data[0].name = name("compacted");
     let answer = only(call(&mut cluster, connection, 8, &request));
     assert_eq!(answer.error_code, error::INVALID_RECORD);
-    let named: Vec<i32> = answer
-        .record_errors
-        .iter()
-        .map(|error| error.batch_index)
-        .collect();
+    let named: Vec<i32> = answer.record_errors.iter().map(|error| error.batch_index).collect();
     assert_eq!(named, [0, 1]);
     assert!(answer.error_message.is_some());
     let answer = only(call(&mut cluster, connection, 7, &request));
     assert_eq!(answer.error_code, error::INVALID_RECORD);
 
-    let strict = TopicOptions {
-        timestamp_after_max_ms: Some(500),
-        ..TopicOptions::default()
-    };
+    let strict = TopicOptions { timestamp_after_max_ms: Some(500), ..TopicOptions::default() };
     assert!(cluster.create_topic_with("strict", 1, strict));
     request = produce_request(1, 0, batch(5, 0, 0, 2).bytes());
     request.topic_data[0].name = name("strict");
@@ -149,49 +113,28 @@ fn the_log_holds_the_bytes_that_were_sent_but_for_what_the_leader_sets() {
     let (mut cluster, connection) = single(Options::default());
     outcome(&mut cluster, connection, &batch(4, 0, 0, 2));
     let sent = batch(5, 7, 0, 2).bytes();
-    assert_eq!(
-        produce_at(&mut cluster, connection, sent.clone(), 0).base_offset,
-        2
-    );
+    assert_eq!(produce_at(&mut cluster, connection, sent.clone(), 0).base_offset, 2);
     let partition = cluster.partition(TOPIC, 0).unwrap();
     let kept = partition.batches().nth(1).unwrap();
     assert_eq!(kept.bytes()[8..12], sent[8..12]);
     assert_eq!(kept.bytes()[16..], sent[16..]);
     assert_eq!(kept.bytes()[..8], 2i64.to_be_bytes());
-    assert_eq!(
-        (
-            kept.producer_id(),
-            kept.producer_epoch(),
-            kept.base_sequence()
-        ),
-        (5, 7, 0)
-    );
+    assert_eq!((kept.producer_id(), kept.producer_epoch(), kept.base_sequence()), (5, 7, 0));
     let record = partition.records_from(3).next().unwrap();
     assert_eq!((record.offset, record.timestamp), (3, 1_001));
     assert_eq!(record.key, Some(&b"key"[..]));
-    assert_eq!(
-        record.headers().collect::<Vec<_>>(),
-        [(&b"header"[..], None)]
-    );
+    assert_eq!(record.headers().collect::<Vec<_>>(), [(&b"header"[..], None)]);
 }
 
 #[test]
 fn log_append_time_is_the_brokers() {
     let (mut cluster, connection) = single(Options::default());
     cluster.delete_topic(TOPIC);
-    let options = TopicOptions {
-        log_append_time: true,
-        ..TopicOptions::default()
-    };
+    let options = TopicOptions { log_append_time: true, ..TopicOptions::default() };
     assert!(cluster.create_topic_with(TOPIC, 1, options));
     let answer = produce_at(&mut cluster, connection, batch(5, 0, 0, 2).bytes(), 77_000);
     assert_eq!(answer.log_append_time_ms, 77_000);
-    let kept = cluster
-        .partition(TOPIC, 0)
-        .unwrap()
-        .batches()
-        .next()
-        .unwrap();
+    let kept = cluster.partition(TOPIC, 0).unwrap().batches().next().unwrap();
     assert!(kept.records().all(|record| record.timestamp == 77_000));
     // Another reader finds the checksum right.
     RecordBatchDecoder::decode(&mut copy(kept.bytes()).freeze()).unwrap();
@@ -204,10 +147,7 @@ fn another_encoder_and_decoder_agree() {
     let decoded = RecordBatchDecoder::decode(&mut copy(&ours).freeze()).unwrap();
     ours.clear();
     let mut foreign = bytes::BytesMut::new();
-    let options = RecordEncodeOptions {
-        version: 2,
-        compression: Compression::None,
-    };
+    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
     RecordBatchEncoder::encode(&mut foreign, &decoded.records, &options).unwrap();
     let answer = produce_at(&mut cluster, connection, foreign.to_vec(), 0);
     assert_eq!(answer.error_code, 0);
@@ -216,11 +156,7 @@ fn another_encoder_and_decoder_agree() {
 
 #[test]
 fn acks_decide_who_is_waited_for() {
-    let (mut cluster, connection) = single(Options {
-        nodes: 3,
-        min_insync_replicas: 2,
-        ..Options::default()
-    });
+    let (mut cluster, connection) = single(Options { nodes: 3, min_insync_replicas: 2, ..Options::default() });
     let request = |acks| produce_request(acks, 0, batch(-1, -1, -1, 1).bytes());
     let answer = only(call(&mut cluster, connection, 9, &request(2)));
     assert_eq!(answer.error_code, error::INVALID_REQUIRED_ACKS);
