@@ -28,7 +28,7 @@ pub mod records;
 pub mod time;
 pub mod wire;
 
-pub use client::{GatherWrite, Io, Producer, Scratch, Stream};
+pub use client::{Admin, GatherWrite, Io, Producer, Scratch, Stream};
 pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
 pub use embedded_io_async;

@@ -22,6 +22,7 @@
 //! - `log` (default): log lines through the `log` crate; for `tracing`, install its bridge `tracing-log`.
 //! - `allocation-guard`: an allocator that counts, and on request refuses, allocations of the client after its start.
 
+mod admin;
 #[cfg(feature = "allocation-guard")]
 pub mod guard;
 #[cfg(not(feature = "allocation-guard"))]
@@ -31,6 +32,7 @@ mod metrics;
 mod net;
 mod producer;
 
+pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, NewTopic, PartitionInfo, TopicInfo};
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
     DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,

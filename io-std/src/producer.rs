@@ -445,7 +445,7 @@ impl Default for Builder {
     }
 }
 
-fn addresses(servers: &str) -> Result<Vec<(String, u16)>, BuildError> {
+pub(crate) fn addresses(servers: &str) -> Result<Vec<(String, u16)>, BuildError> {
     let address = |text: &str| {
         let text = text.trim();
         let (host, port) = text.rsplit_once(':')?;

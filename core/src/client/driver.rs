@@ -170,7 +170,7 @@ impl<P: Platform> Producer<P> {
     }
 }
 
-fn lost(kind: ErrorKind) -> ConnectionError {
+pub(super) fn lost(kind: ErrorKind) -> ConnectionError {
     match kind {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => ConnectionError::Closed,
         kind => ConnectionError::Io(kind),
@@ -186,7 +186,7 @@ struct Lost<'a, P: Platform> {
 impl<P: Platform> Drop for Lost<'_, P> {
     fn drop(&mut self) {
         let now = self.producer.now();
-        self.producer.with(|view| view.closed(self.slot, ConnectionError::Closed, now));
+        self.producer.with(|view| view.closed(self.slot, ConnectionError::Dropped, now));
     }
 }
 

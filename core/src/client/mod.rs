@@ -1,9 +1,11 @@
 //! The handle that users call, and the driver that runs the state over an [`Io`].
 
+mod admin;
 mod driver;
 mod io;
 mod wait;
 
+pub use admin::Admin;
 pub use driver::Scratch;
 pub use io::{GatherWrite, Io, Stream};
 

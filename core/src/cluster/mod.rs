@@ -16,6 +16,10 @@ pub(crate) use topics::TopicState;
 
 use crate::pool::Text;
 
+/// After this many answers in a row that contradict what is known in a way that a cluster never changes, it is we who are
+/// wrong: the topic was deleted and made again.
+const STALE_ANSWERS: u8 = 5;
+
 /// All tables of the cluster, borrowed from the state.
 pub(crate) struct Cluster<'a> {
     pub(crate) brokers: &'a mut [BrokerEntry],

@@ -1,7 +1,7 @@
 //! Partitions and their leaders, in a table that is found by hashing and whose entries never move: batches and
 //! connections refer to them by place.
 
-use super::Cluster;
+use super::{Cluster, STALE_ANSWERS};
 use crate::pool::Link;
 
 /// One place in the table of partitions.
@@ -32,9 +32,6 @@ impl PartitionEntry {
         self.topic.get().unwrap_or(0)
     }
 }
-
-/// After this many answers in a row with an older epoch it is we who are wrong: the topic was deleted and made again.
-const STALE_ANSWERS: u8 = 5;
 
 impl Cluster<'_> {
     fn probe(&self, topic: usize, index: i32) -> impl Iterator<Item = usize> + use<> {

@@ -1,6 +1,6 @@
 //! The topics that somebody asked for. They stay as long as the client does.
 
-use super::Cluster;
+use super::{Cluster, STALE_ANSWERS};
 use crate::pool::{Link, hash};
 use crate::protocol::ErrorCode;
 
@@ -24,6 +24,8 @@ pub struct TopicEntry {
     pub(crate) wanted: bool,
     /// Zero until known.
     pub(crate) partition_count: u32,
+    /// Answers in a row that told of fewer partitions.
+    stale: u8,
     error: ErrorCode,
     /// The partition that records without a key go to now (KIP-480), and how many bytes have gone there (KIP-794).
     pub(crate) sticky: Link,
@@ -40,6 +42,7 @@ impl TopicEntry {
         hash: 0,
         wanted: false,
         partition_count: 0,
+        stale: 0,
         error: ErrorCode::NONE,
         sticky: Link::NONE,
         sticky_bytes: 0,
@@ -99,7 +102,12 @@ impl Cluster<'_> {
         let topic = &mut self.topics[index];
         topic.error = error;
         if error == ErrorCode::NONE {
-            topic.partition_count = partitions.min(i32::MAX as u32);
+            let partitions = partitions.min(i32::MAX as u32);
+            // A topic never loses partitions: fewer come from a broker that is behind, unless it is another topic.
+            topic.stale = if partitions < topic.partition_count { topic.stale + 1 } else { 0 };
+            if topic.stale == 0 || topic.stale >= STALE_ANSWERS {
+                (topic.partition_count, topic.stale) = (partitions, 0);
+            }
         } else {
             // What was known of it stays: a broker may be behind, and sequences outlive metadata.
             debug!("metadata: a topic has error {}", error.0);

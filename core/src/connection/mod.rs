@@ -8,7 +8,7 @@ mod receive;
 mod ring;
 
 pub(crate) use backoff::backoff_millis;
-pub(crate) use receive::{Receive, Received};
+pub(crate) use receive::{Receive, Received, frame_length};
 pub use ring::Request;
 pub(crate) use ring::Ring;
 
@@ -79,12 +79,14 @@ pub enum ConnectionError {
     Idle,
     /// The client was closed.
     Shutdown,
+    /// The future that served it was dropped.
+    Dropped,
 }
 
 impl ConnectionError {
     /// True if the connection was let go on purpose.
     pub(crate) fn is_intended(self) -> bool {
-        matches!(self, ConnectionError::Idle | ConnectionError::Shutdown)
+        matches!(self, ConnectionError::Idle | ConnectionError::Shutdown | ConnectionError::Dropped)
     }
 }
 
@@ -113,6 +115,7 @@ impl core::fmt::Display for ConnectionError {
             }
             ConnectionError::Idle => "closed because it was not needed",
             ConnectionError::Shutdown => "the client was closed",
+            ConnectionError::Dropped => "the task that served it was dropped",
         };
         f.write_str(text)
     }

@@ -168,7 +168,7 @@ impl Body {
     }
 }
 
-fn frame_length(bytes: [u8; 4]) -> Result<u32, ConnectionError> {
+pub(crate) fn frame_length(bytes: [u8; 4]) -> Result<u32, ConnectionError> {
     match (bytes, u32::from_be_bytes(bytes)) {
         (_, 4..=MAX_FRAME_BYTES) => Ok(u32::from_be_bytes(bytes)),
         ([b'H', b'T', b'T', b'P'], _) => Err(ConnectionError::Http),

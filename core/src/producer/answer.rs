@@ -3,6 +3,7 @@
 use super::batch::Phase;
 use super::batch::sequence_after;
 use super::{Failure, Identity, Outcome, Reason, View};
+use crate::cluster::TopicState;
 use crate::connection::{ConnectionError, Phase as Link_, Received, Request};
 use crate::pool::Link;
 use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
@@ -189,7 +190,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         if reading.rebootstrap_required() {
             self.rebootstrap();
         }
-        self.fail_refused_topics();
+        self.fail_hopeless();
         self.reconsider_all();
         self.tell_room();
         self.wake_clock();
@@ -204,14 +205,26 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.cluster().forget_learnt();
     }
 
-    fn fail_refused_topics(&mut self) {
-        for topic in 0..self.topics.len() {
-            if let crate::cluster::TopicState::Refused(code) = self.topics[topic].state() {
-                for partition in 0..self.partitions.len() {
-                    if self.partitions[partition].is_used() && self.partitions[partition].topic() == topic {
-                        self.fail_unsent(partition, Failure::rejected(code));
-                    }
+    /// Ends what can never be sent: of topics that are refused, and for partitions that were named before it was known
+    /// that the topic does not have them.
+    fn fail_hopeless(&mut self) {
+        for partition in 0..self.partitions.len() {
+            let entry = &self.partitions[partition];
+            if !entry.is_used() || self.queues[partition].batches.is_empty() {
+                continue;
+            }
+            let topic = &self.topics[entry.topic()];
+            match topic.state() {
+                TopicState::Refused(code) => self.fail_unsent(partition, Failure::rejected(code)),
+                TopicState::Known if entry.index as u32 >= topic.partition_count => {
+                    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+                    let failure = Failure { reason: Reason::NoSuchPartition, code, connection: None };
+                    self.fail_unsent(partition, failure);
+                    // Nothing was ever sent to it, so there is nothing to remember: others may have its place.
+                    let queue = &self.queues[partition];
+                    self.partitions[partition].pinned = queue.in_flight > 0 || queue.known_at > Instant::ZERO;
                 }
+                _ => {}
             }
         }
     }

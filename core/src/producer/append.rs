@@ -288,30 +288,25 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// Whether all records fit behind each other into the partition's open batch and the free buffers.
     fn fits(&mut self, place: usize, records: &[Record<'_>]) -> Result<(), Refused> {
         let capacity = self.s.capacities.batch_bytes as usize;
+        let too_large = records.iter().find(|record| HEADER_BYTES + record_bytes(record) > capacity);
+        if let Some(record) = too_large {
+            return Err(Refused::Never(self.too_large(record)));
+        }
         let open = self.queues[place].batches.last().map(|last| &self.batches[last]);
-        let mut left =
-            open.filter(|b| b.phase == Phase::Open).map_or(0, |b| capacity.saturating_sub(b.length as usize));
+        let left = open.filter(|b| b.phase == Phase::Open).map_or(0, |b| capacity.saturating_sub(b.length as usize));
         let slots = self.batches.len().saturating_sub(self.s.batches_level.used as usize);
-        let mut free = self.pool().free().min(slots);
-        let mut full = false;
-        for record in records {
-            // As it would stand at the end of the largest batch, with any timestamp: never less than it will need.
-            let bytes = record_bytes(record) + INDEX_AND_TIME_BYTES;
-            if HEADER_BYTES + record_bytes(record) > capacity {
-                return Err(Refused::Never(self.too_large(record)));
-            }
-            if bytes > left {
-                full |= free == 0;
-                free = free.saturating_sub(1);
-                left = capacity - HEADER_BYTES;
-            }
-            left = left.saturating_sub(bytes);
+        let free = self.pool().free().min(slots);
+        let needed = batches_needed(records, left, capacity);
+        if needed <= free {
+            return Ok(());
         }
-        if full {
-            self.s.counters.full += 1;
-            return Err(Refused::Full);
+        let buffers = self.buffers.len();
+        if needed > buffers && batches_needed(records, 0, capacity) > buffers {
+            let (needed, capacity) = (needed.min(u16::MAX as usize) as u16, buffers as u16);
+            return Err(Refused::Never(SendError::SliceTooLarge { needed, capacity }));
         }
-        Ok(())
+        self.s.counters.full += 1;
+        Err(Refused::Full)
     }
 
     pub(crate) fn partition_count(&self, topic: Topic) -> Option<u32> {
@@ -387,6 +382,21 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             in_flight: self.s.in_flight,
         }
     }
+}
+
+/// How many new batches these records need when the open one has `left` bytes, each record counted as it would stand at
+/// the end of the largest batch, with any timestamp: never fewer than they will take.
+fn batches_needed(records: &[Record<'_>], left: usize, capacity: usize) -> usize {
+    let (mut left, mut batches) = (left, 0);
+    for record in records {
+        let bytes = record_bytes(record) + INDEX_AND_TIME_BYTES;
+        if bytes > left {
+            batches += 1;
+            left = capacity.saturating_sub(HEADER_BYTES);
+        }
+        left = left.saturating_sub(bytes);
+    }
+    batches
 }
 
 /// Bytes of the record as the first of a batch.

@@ -318,6 +318,10 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             Outcome::Pending => debug_assert!(false, "pending is not an outcome"),
         }
         self.s.age.remove(self.batches, index, age_hooks);
+        if self.s.closing && self.s.age.is_empty() {
+            // The last outcome ends the client; nothing else would have the clock look before its next deadline.
+            self.wake_clock();
+        }
         self.seats().tell(&mut waiters, outcome);
         if let Some(buffer) = buffer {
             self.buffer_home(buffer);

@@ -31,6 +31,8 @@ pub enum Reason {
     Rejected,
     /// `delivery.timeout.ms` passed. The code or the connection's error is that of the last attempt, if there was one.
     Expired,
+    /// The topic has no such partition; when the record was taken, its partitions were not known yet.
+    NoSuchPartition,
     /// The producer was closed first.
     Closed,
     /// The producer got no id; see the code.
@@ -59,7 +61,7 @@ impl Failure {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match (self.reason, self.connection) {
-            (Reason::Closed, _) => Fault::Caller,
+            (Reason::Closed | Reason::NoSuchPartition, _) => Fault::Caller,
             (_, Some(ConnectionError::FrameTooSmall { .. })) => Fault::Setting,
             (_, Some(_)) => Fault::Network,
             _ if is_setting(self.code) => Fault::Setting,
@@ -108,6 +110,7 @@ impl fmt::Display for Failure {
             Reason::None => "no failure",
             Reason::Rejected => "refused by the broker",
             Reason::Expired => "not acknowledged within delivery.timeout.ms",
+            Reason::NoSuchPartition => "the topic has no such partition",
             Reason::Closed => "the producer was closed first",
             Reason::NoProducerId => "the broker gave no producer id",
         })?;
@@ -203,6 +206,13 @@ pub enum SendError {
     },
     /// A slice goes to one partition; records with keys would go to several. Name one, or use `send_each`.
     KeysInSlice,
+    /// A slice is taken whole or not at all, and this one is larger than all buffers together.
+    SliceTooLarge {
+        /// Batches that it needs.
+        needed: u16,
+        /// Batch buffers there are.
+        capacity: u16,
+    },
     /// A slice without a record: there is nothing to deliver.
     EmptySlice,
     /// The producer was closed.
@@ -214,15 +224,16 @@ impl SendError {
     pub fn fault(&self) -> Fault {
         match self {
             SendError::Full(_) => Fault::Resource,
-            SendError::Timeout { connection: Some(_), .. } | SendError::TopicPending { code: ErrorCode::NONE } => {
-                Fault::Network
-            }
+            SendError::Timeout { connection: Some(_), .. }
+            | SendError::Timeout { topic: Some(ErrorCode::NONE), .. }
+            | SendError::TopicPending { code: ErrorCode::NONE } => Fault::Network,
             SendError::Timeout { topic: None, .. } => Fault::Resource,
             SendError::Timeout { topic: Some(code), .. } | SendError::TopicPending { code } if is_setting(*code) => {
                 Fault::Setting
             }
             SendError::Timeout { .. } | SendError::TopicPending { .. } => Fault::Broker,
             SendError::RecordTooLarge { .. }
+            | SendError::SliceTooLarge { .. }
             | SendError::TooManyPartitions { .. }
             | SendError::TooManyWaiters { .. }
             | SendError::TopicRefused { .. } => Fault::Setting,
@@ -251,7 +262,12 @@ impl fmt::Display for SendError {
             SendError::Timeout { waited, usage, topic, connection } => {
                 match topic {
                     None => write!(f, "no room within max.block.ms, {waited} ms ({usage})")?,
-                    Some(ErrorCode::NONE) => write!(f, "no metadata for the topic within max.block.ms, {waited} ms")?,
+                    Some(ErrorCode::NONE) => {
+                        write!(
+                            f,
+                            "no broker told of the topic within max.block.ms, {waited} ms: check bootstrap.servers"
+                        )?;
+                    }
                     Some(code) => write!(
                         f,
                         "no metadata for the topic within max.block.ms, {waited} ms: broker error {} {}: {}",
@@ -284,6 +300,10 @@ impl fmt::Display for SendError {
             SendError::KeysInSlice => {
                 f.write_str("a slice goes to one partition, its records have keys: name the partition or use send_each")
             }
+            SendError::SliceTooLarge { needed, capacity } => write!(
+                f,
+                "the slice needs {needed} batches, there are {capacity} buffers: send less at once or raise buffer.memory"
+            ),
             SendError::EmptySlice => f.write_str("the slice has no records"),
             SendError::Closed => f.write_str("the producer was closed"),
         }

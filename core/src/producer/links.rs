@@ -6,6 +6,7 @@ use super::queue::ready_hooks;
 use super::{Failure, Identity, Outcome, View};
 use crate::connection::{Connection, ConnectionError, Phase as Link_, Request, Ring, backoff_millis};
 use crate::pool::{Link, List};
+use crate::protocol::ApiKey;
 use crate::time::Instant;
 use core::ops::DerefMut;
 
@@ -121,7 +122,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         let (broker, was_active) = (connection.broker, connection.active_since > Instant::ZERO);
         while let Some(request) = self.pop(slot) {
-            self.lost(&request, error);
+            self.lost(&request, error, now);
         }
         let ready = self.connections[slot].ready;
         self.abandon_ready(ready);
@@ -136,13 +137,6 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             self.s.trouble = Some(error);
             let backoff = self.s.settings.retry_backoff;
             self.want_metadata(now.after_millis(backoff));
-        }
-        if self.s.identity_slot == Link::to(slot) && self.s.identity == Identity::Asked {
-            self.s.identity = Identity::Wanted;
-        }
-        if self.s.metadata_slot == Link::to(slot) {
-            self.s.metadata_slot = Link::NONE;
-            self.s.metadata.asked_until = Instant::ZERO;
         }
         self.reconsider_all();
         self.wake_clock();
@@ -175,14 +169,22 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let request = ring.pop(self.places(slot));
         let connection = &mut self.connections[slot];
         connection.ring = ring;
-        if request.is_some_and(|r| r.api == crate::protocol::ApiKey::Produce) {
+        if request.is_some_and(|r| r.api == ApiKey::Produce) {
             connection.produce_in_flight -= 1;
         }
         request
     }
 
     /// A request whose answer will not come.
-    fn lost(&mut self, request: &Request, error: ConnectionError) {
+    fn lost(&mut self, request: &Request, error: ConnectionError, now: Instant) {
+        match request.api {
+            ApiKey::Metadata => {
+                self.s.metadata.asked_until = Instant::ZERO;
+                self.want_metadata(now);
+            }
+            ApiKey::InitProducerId if self.s.identity == Identity::Asked => self.s.identity = Identity::Wanted,
+            _ => {}
+        }
         let mut at = request.batches;
         while let Some(index) = at.get() {
             at = self.batches[index].request_next;

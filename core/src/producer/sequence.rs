@@ -122,7 +122,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         info!("partition {}: numbered again under epoch {}", self.partitions[partition].index, queue.epoch);
         while let Some(index) = at {
             let batch = &mut self.batches[index];
-            (batch.sequenced, batch.sealed, batch.maybe_written) = (false, false, false);
+            (batch.sequenced, batch.maybe_written) = (false, false);
             at = batch.queue.next().get();
         }
         true

@@ -64,8 +64,16 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.s.close_at
     }
 
+    /// What the cluster says is in a partition's way.
     fn topic_error(&self, partition: usize) -> ErrorCode {
-        self.topics.get(self.partitions[partition].topic()).map_or(ErrorCode::NONE, |t| t.error())
+        let entry = &self.partitions[partition];
+        let topic = &self.topics[entry.topic()];
+        match topic.error() {
+            ErrorCode::NONE if topic.partition_count == 0 => ErrorCode::NONE,
+            ErrorCode::NONE if entry.index as u32 >= topic.partition_count => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ErrorCode::NONE if entry.leader < 0 => ErrorCode::LEADER_NOT_AVAILABLE,
+            error => error,
+        }
     }
 
     fn end_lingers(&mut self, now: Instant) -> Instant {

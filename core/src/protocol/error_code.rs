@@ -9,6 +9,7 @@ use core::fmt;
 /// A plain number with names: a code that this version of the client does not know is kept as it is, so
 /// that it can be logged and looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ErrorCode(
     /// The number on the wire; 0 is success.
     pub i16,

@@ -249,6 +249,8 @@ impl Cluster {
 
         let mut delay_ms = self.options.latency_ms;
         let mut silent = false;
+        // ApiVersions 0, which also refuses newer ones, has no field for it: who is not told is not muted.
+        let mut told = true;
         let mut answer = match Request::read(request, &self.options) {
             None => {
                 self.counters.refused_requests += 1;
@@ -256,6 +258,7 @@ impl Cluster {
             }
             Some(request) => {
                 let key = (request.api.key(), request.version);
+                told = request.api != Api::ApiVersions || (request.offered && request.version >= 1);
                 *self.counters.requests.entry(key).or_default() += 1;
                 let context = Context {
                     node,
@@ -282,7 +285,7 @@ impl Cluster {
         let at_ms = begin_ms.saturating_add(delay_ms).max(state.last_at_ms);
         state.last_at_ms = at_ms;
         state.silent = silent;
-        if throttle_ms > 0 && answer.frame.is_some() && !answer.close {
+        if throttle_ms > 0 && told && answer.frame.is_some() && !answer.close {
             state.throttled_at_ms = at_ms;
             state.muted_until_ms = at_ms.saturating_add(u64::from(throttle_ms));
         }

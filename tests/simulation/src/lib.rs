@@ -1,6 +1,6 @@
 //! The real core against the model broker: one seed, virtual time, faults at any byte.
 //!
-//! A run is a function of its seed. [`plan`] draws capacities, settings, workload and faults; [`run`] lets them happen
+//! A run is a function of its seed. [`plan`] draws capacities, settings, workload and faults; [`simulate`] lets them happen
 //! until everything has healed and converged; [`check`] holds what users were told against what the logs say.
 //! [`executor`] polls only what was woken, so a lost wake-up is a hang, and a hang is found; [`network`] cuts, delays
 //! and splits the streams between client and brokers at any byte.
@@ -10,7 +10,7 @@ pub mod executor;
 pub mod network;
 pub mod plan;
 pub mod platform;
-pub mod run;
+pub mod simulate;
 pub mod workload;
 
-pub use run::{Report, run};
+pub use simulate::{Report, run};

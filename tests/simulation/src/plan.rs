@@ -29,6 +29,8 @@ pub struct Plan {
     pub users: Vec<User>,
     /// When all heals, in microseconds.
     pub heal_at: u64,
+    /// Nothing goes wrong at all, and there is time enough for everything.
+    pub calm: bool,
 }
 
 /// Something that happens to the cluster or the client.
@@ -89,11 +91,19 @@ impl Plan {
         let rng = &mut Rng::with_seed(seed);
         let nodes = if chance(rng, 30) { 1 } else { rng.i32(2..=4) };
         let heal_at = rng.u64(500_000..8_000_000);
-        let topics: Vec<i32> =
-            (0..rng.usize(1..=2)).map(|_| if chance(rng, 30) { 0 } else { rng.i32(1..=5) }).collect();
-        let config = draw_config(rng);
-        let capacities = draw_capacities(rng, &config, nodes);
         let calm = chance(rng, 15);
+        // Users name partitions up to 2 before they can know how many there are: when all is calm there are three.
+        let least = if calm { 3 } else { 1 };
+        let topics: Vec<i32> =
+            (0..rng.usize(1..=2)).map(|_| if chance(rng, 30) { 0 } else { rng.i32(least..=5) }).collect();
+        let mut config = draw_config(rng);
+        let mut capacities = draw_capacities(rng, &config, nodes);
+        if calm {
+            (config.delivery_timeout, config.max_block) = (Duration::from_secs(60), Duration::from_secs(60));
+            config.request_timeout = Duration::from_secs(3);
+            config.connection_setup_timeout = Duration::from_secs(3);
+            (capacities.partitions, capacities.waiters) = (12, 40);
+        }
         let weather = if calm { Weather { latency: 300, ..Weather::default() } } else { draw_weather(rng) };
         let faults = if calm || chance(rng, 30) { Probabilities::default() } else { draw_faults(rng) };
         let events = if calm { Vec::new() } else { draw_events(rng, nodes, &topics, capacities.connections, heal_at) };
@@ -111,13 +121,15 @@ impl Plan {
             nodes: nodes as usize,
             host: "broker".to_owned(),
             ports: (0..nodes as u16).map(|i| FIRST_PORT + i).collect(),
-            default_partitions: rng.i32(1..=4),
+            default_partitions: rng.i32(least..=4),
             release: *rng.choice(&[Release::V2_1, Release::V2_8, Release::V3_9, Release::V4_3]).unwrap(),
             latency_ms: rng.u64(0..=3),
             one_request_at_a_time: chance(rng, 70),
+            // What is under way when the answer that asks for silence leaves is no breach of it.
+            throttle_grace_ms: 2 * (weather.latency + weather.jitter) / 1000 + 2,
             ..Options::default()
         };
-        Plan { seed, capacities, config, options, topics, weather, faults, events, users, heal_at }
+        Plan { seed, capacities, config, options, topics, weather, faults, events, users, heal_at, calm }
     }
 }
 

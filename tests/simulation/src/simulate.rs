@@ -118,6 +118,14 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     let users_done = |executor: &Executor| users.iter().all(|&task| executor.is_done(task));
     until(&mut executor, plan.heal_at + patience, users_done).map_err(|error| format!("users: {error}"))?;
 
+    // With two places users may have taken both for partitions that nobody leads.
+    if plan.capacities.partitions > 2 {
+        prove_alive(&mut executor, &client, topics[0])?;
+    }
+    if plan.calm {
+        unhurt(&client.producer.counters(), &journal.borrow())?;
+    }
+
     let closing = client.producer.clone();
     let delivery_timeout = plan.config.delivery_timeout;
     let close_task = executor.spawn(async move { closing.close(delivery_timeout).await });
@@ -131,10 +139,62 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
 
     audit(&client, &journal)?;
     let world = client.network.world.borrow();
+    let violations = world.cluster.counters().throttle_violations;
+    if violations > 0 && plan.weather.stall == 0 && plan.faults.delay == 0 {
+        return Err(format!("{violations} requests where silence was asked for"));
+    }
     check::check(&journal.borrow(), &world.cluster, plan.topics.len(), plan.config.idempotence)?;
     let counters = client.producer.counters();
     Ok(Report { trace: client.network.trace(), counters, ended_at: time.now(), polls: executor.polls() })
 }
+
+/// After everything has healed, whoever sends more than there is room for is served, and soon: nobody is forgotten.
+fn prove_alive(executor: &mut Executor, client: &Client, topic: demitasse_core::Topic) -> Result<(), String> {
+    let refused = Rc::new(RefCell::new(None));
+    let tasks: Vec<usize> = (0..2)
+        .map(|_| {
+            let refused = refused.clone();
+            let (producer, time) = (client.producer.clone(), executor.time.clone());
+            executor.spawn(async move {
+                let value = [ALIVE; 60];
+                for _ in 0..30 {
+                    while let Err(error) = producer.send(topic, &demitasse_core::Record::new(&value)).await {
+                        *refused.borrow_mut() = Some(error);
+                        time.sleep(10_000).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let soon = executor.time.now() + 10_000_000;
+    until(executor, soon, |executor| tasks.iter().all(|&task| executor.is_done(task))).map_err(|error| {
+        format!("healed, but not alive: {error}: {:?} {:?}", refused.borrow(), client.producer.counters())
+    })
+}
+
+/// When nothing goes wrong, nothing is refused, sent twice, numbered again or lost.
+fn unhurt(counters: &Counters, journal: &Journal) -> Result<(), String> {
+    let hurt = [
+        counters.failed,
+        counters.unknown,
+        counters.retries,
+        counters.duplicates,
+        counters.epoch_bumps,
+        counters.sequence_gaps,
+        counters.connections_lost,
+        counters.late_answers,
+        counters.protocol_violations,
+    ];
+    let late =
+        |entry: &&crate::workload::Entry| matches!(entry.taken, Some(Err(demitasse_core::SendError::Timeout { .. })));
+    match (hurt.iter().any(|&count| count > 0), journal.users.iter().flatten().find(late)) {
+        (false, None) => Ok(()),
+        (_, late) => Err(format!("nothing went wrong, yet {counters:?} {late:?}")),
+    }
+}
+
+/// The first byte of records that are not in the journal.
+pub const ALIVE: u8 = 0xff;
 
 fn advance(executor: &mut Executor, until: u64) -> Result<(), String> {
     while executor.time.now() < until {

@@ -1,0 +1,120 @@
+//! Settings from `--bootstrap`, `--config` and `-X`, as a builder of producers.
+
+use crate::report::Problem;
+use clap::Args;
+use demitasse_io_std::{Builder, Producer};
+use std::path::{Path, PathBuf};
+
+/// What every command takes that would start a producer.
+#[derive(Args)]
+pub(crate) struct Properties {
+    /// A setting by Kafka's name, such as linger.ms=5 or batch.size=65536. It goes before those of --config.
+    #[arg(short = 'X', value_name = "NAME=VALUE")]
+    properties: Vec<String>,
+    /// A Kafka properties file: NAME=VALUE a line, # begins a comment.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Where the cluster is.
+#[derive(Args)]
+pub(crate) struct Bootstrap {
+    /// Brokers to begin with; the rest of the cluster is learnt from them. Goes before bootstrap.servers of the settings.
+    #[arg(long, value_name = "HOST:PORT[,..]")]
+    bootstrap: Option<String>,
+}
+
+impl Bootstrap {
+    /// The brokers, for a command without other settings.
+    pub(crate) fn servers(&self) -> Result<String, Problem> {
+        self.bootstrap.clone().ok_or_else(missing)
+    }
+}
+
+fn missing() -> Problem {
+    Problem::usage("no broker is named: give --bootstrap HOST:PORT")
+}
+
+impl Properties {
+    /// The settings, and `bootstrap.servers` if it is among them.
+    pub(crate) fn builder(&self) -> Result<(Builder, Option<String>), Problem> {
+        let (mut builder, mut bootstrap) = (Producer::builder(), None);
+        if let Some(path) = &self.config {
+            let text = read(path)?;
+            for (number, line) in properties(&text) {
+                let at = || format!("{}:{number}", path.display());
+                let (name, value) = pair(line).ok_or_else(|| wrong(&at(), line))?;
+                builder =
+                    set(builder, &mut bootstrap, name, value).map_err(|e| Problem::usage(format!("{}: {e}", at())))?;
+            }
+        }
+        for property in &self.properties {
+            let (name, value) = pair(property).ok_or_else(|| wrong("-X", property))?;
+            builder = set(builder, &mut bootstrap, name, value).map_err(|e| Problem::usage(format!("-X: {e}")))?;
+        }
+        Ok((builder, bootstrap))
+    }
+
+    /// The settings with the brokers to begin with, and these as text.
+    pub(crate) fn with(&self, bootstrap: &Bootstrap) -> Result<(Builder, String), Problem> {
+        let (mut builder, from_properties) = self.builder()?;
+        let servers = bootstrap.bootstrap.clone().or(from_properties).ok_or_else(missing)?;
+        builder =
+            builder.set("bootstrap.servers", &servers).map_err(|e| Problem::usage(format!("--bootstrap: {e}")))?;
+        Ok((builder, servers))
+    }
+}
+
+fn set(builder: Builder, bootstrap: &mut Option<String>, name: &str, value: &str) -> Result<Builder, String> {
+    if name == "bootstrap.servers" {
+        *bootstrap = Some(value.to_owned());
+    }
+    builder.set(name, value).map_err(|error| format!("{error} [fault: our settings]"))
+}
+
+fn wrong(place: &str, text: &str) -> Problem {
+    Problem::usage(format!("{place}: {text:?} is not NAME=VALUE [fault: our settings]"))
+}
+
+fn read(path: &Path) -> Result<String, Problem> {
+    std::fs::read_to_string(path).map_err(|error| Problem::usage(format!("--config {}: {error}", path.display())))
+}
+
+/// The lines of a properties file that say something, with their numbers.
+fn properties(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = (1..).zip(text.lines().map(str::trim));
+    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', '!']))
+}
+
+fn pair(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once('=')?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| (name, value.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_properties_file_is_lines_comments_and_pairs() {
+        let text = "# all\n\n linger.ms = 5 \n! more\nclient.id=a=b\r\nacks=";
+        let read: Vec<_> = properties(text).map(|(number, line)| (number, pair(line).unwrap())).collect();
+        assert_eq!(read, [(3, ("linger.ms", "5")), (5, ("client.id", "a=b")), (6, ("acks", ""))]);
+        assert_eq!(pair("linger.ms"), None);
+        assert_eq!(pair("=5"), None);
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let path = std::env::temp_dir().join(format!("demitasse-settings-{}", std::process::id()));
+        std::fs::write(&path, "bootstrap.servers=a:1\nbatch.size=1000\nlinger.ms=7\n").unwrap();
+        let given = Properties { properties: vec!["batch.size=2000".into()], config: Some(path.clone()) };
+        let (mut builder, servers) = given.with(&Bootstrap { bootstrap: None }).map_err(|_| ()).unwrap();
+        assert_eq!((builder.sizing_mut().batch_size, builder.config_mut().linger.as_millis()), (2000, 7));
+        assert_eq!(servers, "a:1");
+        let (_, servers) = given.with(&Bootstrap { bootstrap: Some("b:2".into()) }).map_err(|_| ()).unwrap();
+        assert_eq!(servers, "b:2");
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,78 @@
+use crate::program::{broker, command, interrupt, records, run, until};
+use demitasse_broker::Options;
+
+#[test]
+fn the_benchmark_counts_and_does_not_allocate() {
+    let (server, bootstrap) = broker(Options { nodes: 3, ..Options::default() });
+    for threads in ["0", "1"] {
+        let topic = format!("t{threads}");
+        let arguments = ["bench", "produce", "--bootstrap", &bootstrap, "--topic", &topic, "--records", "100001"];
+        let rest = ["--size", "100", "--partitions", "6", "--threads", threads, "--json"];
+        let ended = run(&[&arguments[..], &rest].concat(), b"");
+        let json = ended.json();
+        assert_eq!((ended.code, ended.lines.len(), ended.counts()), (0, 1, [100_001, 0, 0]), "{ended:?}");
+        assert_eq!(json["records"], 100_001);
+        assert_eq!(json["allocations_after_start"], 0, "{json}");
+        for name in ["seconds", "records_per_second", "megabytes_per_second", "cpu_microseconds_per_record"] {
+            assert!(json[name].as_f64().unwrap() > 0.0, "{name}");
+        }
+        if cfg!(target_os = "linux") {
+            assert!(json["resident_mib_at_start"].as_f64() <= json["resident_mib_at_end"].as_f64(), "{json}");
+        }
+        let latency = ["p50", "p99", "p999", "max"].map(|name| json["latency_ms"][name].as_f64().unwrap());
+        assert!(latency.is_sorted() && latency[0] > 0.0, "{latency:?}");
+        let counts: Vec<_> = (0..6).map(|partition| records(&server, &topic, partition).len()).collect();
+        assert_eq!(counts.iter().sum::<usize>(), 100_001);
+        assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+        assert_eq!(server.with(|cluster| cluster.partition(&topic, 6).is_some()), false);
+    }
+}
+
+#[test]
+fn a_rate_is_kept() {
+    let (_server, bootstrap) = broker(Options::default());
+    let arguments =
+        ["bench", "produce", "--bootstrap", &bootstrap, "--topic", "t", "--records", "2000", "--size", "10"];
+    let ended = run(&[&arguments[..], &["--rate", "2000", "--json"]].concat(), b"");
+    let json = ended.json();
+    assert_eq!(ended.counts(), [2000, 0, 0]);
+    assert_eq!(json["allocations_after_start"], 0, "{json}");
+    let seconds = json["seconds"].as_f64().unwrap();
+    assert!((0.95..10.0).contains(&seconds), "{seconds}");
+    // A person gets a table.
+    let ended = run(&arguments, b"");
+    assert!(ended.lines.iter().any(|line| line.starts_with("allocations after start") && line.ends_with(" 0")));
+}
+
+#[test]
+fn what_fails_is_told_by_the_exit_code() {
+    let (server, bootstrap) = broker(Options::default());
+    server.with(|cluster| cluster.deny_topic("secret"));
+    let arguments =
+        ["bench", "produce", "--bootstrap", &bootstrap, "--topic", "secret", "--records", "9", "--size", "1"];
+    let ended = run(&arguments, b"");
+    assert_eq!(ended.code, 1);
+    assert!(ended.error().contains("TOPIC_AUTHORIZATION_FAILED"), "{ended:?}");
+    let ended = run(&[&arguments[..], &["--partitions", "2"]].concat(), b"");
+    assert_eq!((ended.code, ended.lines.len()), (1, 0));
+    assert!(ended.error().contains("secret was not created"), "{ended:?}");
+    let too_large =
+        ["bench", "produce", "--bootstrap", &bootstrap, "--topic", "t", "--records", "9", "--size", "999999"];
+    let ended = run(&too_large, b"");
+    assert_eq!(ended.code, 1);
+    assert!(ended.error().contains("batch.size"), "{ended:?}");
+}
+
+#[test]
+fn ctrl_c_reports_what_was_done() {
+    let (server, bootstrap) = broker(Options::default());
+    let arguments =
+        ["bench", "produce", "--bootstrap", &bootstrap, "--topic", "t", "--records", "1000000", "--size", "9"];
+    let child = command(&[&arguments[..], &["--rate", "100", "--json"]].concat()).spawn().unwrap();
+    until("some are there", || records(&server, "t", 0).len() > 20);
+    interrupt(&child);
+    let ended = crate::program::Ended::of(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 130, "{ended:?}");
+    let [acknowledged, failed, unknown] = ended.counts();
+    assert_eq!((acknowledged as usize, failed, unknown), (records(&server, "t", 0).len(), 0, 0));
+}

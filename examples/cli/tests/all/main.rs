@@ -1,0 +1,6 @@
+//! The program as its users run it, against the stand-in broker over TCP.
+
+mod bench;
+mod look;
+mod produce;
+mod program;

@@ -1,0 +1,33 @@
+//! `cargo xtask lint`: format, clippy, documentation; every warning is an error.
+
+use crate::steps::Steps;
+use crate::{Result, cargo, features, only};
+
+pub(crate) const HELP: &str = "\
+cargo xtask lint
+    rustfmt, clippy over all targets and feature sets, rustdoc; warnings are errors";
+
+pub(crate) fn run(arguments: &[String]) -> Result {
+    only(arguments, &[])?;
+    let mut steps = Steps::new();
+    steps.step("rustfmt", || crate::run(cargo().args(["fmt", "--all", "--check"])));
+    let selections = features::selections()?;
+    for selection in &selections {
+        steps.step(&format!("clippy: {}", selection.name), || {
+            let mut command = cargo();
+            command.args(["clippy", "--all-targets", "--locked"]).args(&selection.arguments);
+            crate::run(command.args(["--", "-D", "warnings"]))
+        });
+    }
+    for selection in &selections {
+        steps.step(&format!("rustdoc: {}", selection.name), || {
+            let mut command = cargo();
+            command
+                .args(["doc", "--no-deps", "--locked"])
+                .args(&selection.arguments)
+                .env("RUSTDOCFLAGS", "-D warnings");
+            crate::run(&mut command)
+        });
+    }
+    steps.finish()
+}
