@@ -8,14 +8,29 @@
 //! This is a plain program with threads; in async code leave out `_blocking` and await.
 
 use demitasse_broker::{Options, Server};
-use demitasse_io_std::{Producer, Record};
+use demitasse_io_std::{Producer, Record, guard};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 const READINGS: u32 = 1_000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+// Not needed, and nice to have: it counts what the client allocates after its start (feature `allocation-guard`).
+#[global_allocator]
+static ALLOCATOR: guard::GuardedAllocator = guard::GuardedAllocator::new();
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--bootstrap", servers] => {
@@ -35,6 +50,7 @@ fn produce(servers: &str) -> Result<(), Box<dyn Error>> {
     // All memory is allocated here: 4 MiB of batches. Settings have Kafka's names, defaults are the Java client's.
     let builder = Producer::builder().bootstrap_servers(servers).set("batch.size", "16384")?;
     let producer = builder.set("buffer.memory", "4194304")?.set("linger.ms", "5")?.start()?;
+    let allocations = guard::counts().client;
     let topic = producer.topic("quickstart")?;
 
     // A record with a key: all readings of a room go to one partition, in their order. If all memory is in use, `send`
@@ -56,6 +72,7 @@ fn produce(servers: &str) -> Result<(), Box<dyn Error>> {
     for (partition, (records, last)) in &partitions {
         println!("  partition {partition}: {records:4} readings, the last at offset {}", last.unwrap_or(-1));
     }
+
     let metrics = producer.metrics();
     let (acknowledged, batches) = (metrics.counters.acknowledged, metrics.counters.batches);
     println!(
@@ -63,7 +80,8 @@ fn produce(servers: &str) -> Result<(), Box<dyn Error>> {
         metrics.latency.p50
     );
 
-    println!("The memory, all of it taken at the start and none since:");
+    let since = guard::counts().client - allocations;
+    println!("The client's memory was taken at its start; it has allocated {since} times since then:");
     println!("  {:12}{:>12}{:>12}{:>12}", "pool", "entries", "most in use", "bytes");
     for (name, pool) in metrics.memory.pools() {
         println!("  {name:12}{:>12}{:>12}{:>12}", pool.capacity, pool.high_water, pool.bytes());

@@ -2,7 +2,7 @@
 //!
 //! All of Kafka is in `demitasse-core`, which does not allocate. This crate brings what the core has not: tokio's
 //! sockets and timers, name resolution, clocks, hardware CRC-32C, and storage, allocated from the heap once at the
-//! start and never after it. The claim is executable, see [`guard`].
+//! start and never after it. The claim is executable, by the feature `allocation-guard`.
 //!
 //! ```no_run
 //! use demitasse_io_std::{Producer, Record};

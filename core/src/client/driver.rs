@@ -77,6 +77,8 @@ impl<P: Platform> Producer<P> {
                         let read = async { self.read(io, slot, reader, receive).await };
                         let closing = self.closing(slot);
                         let (mut write, mut read, mut closing) = (pin!(write), pin!(read), pin!(closing));
+                        // In this order: `closing` leaves the waker in the state before anything is looked at, and what
+                        // was read is acted on by `write` in the same poll, without a wake.
                         poll_fn(|cx| {
                             for end in [closing.as_mut().poll(cx), read.as_mut().poll(cx), write.as_mut().poll(cx)] {
                                 if let Poll::Ready(end) = end {

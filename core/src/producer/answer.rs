@@ -67,6 +67,20 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         now: Instant,
         delivered: &mut dyn FnMut(u64, u32),
     ) -> Result<usize, ConnectionError> {
+        let used = self.receive_items(slot, bytes, now, delivered);
+        if used.is_ok() {
+            self.awake(slot);
+        }
+        used
+    }
+
+    fn receive_items(
+        &mut self,
+        slot: usize,
+        bytes: &[u8],
+        now: Instant,
+        delivered: &mut dyn FnMut(u64, u32),
+    ) -> Result<usize, ConnectionError> {
         let mut window = bytes;
         loop {
             let ring = self.connections[slot].ring;
@@ -108,7 +122,6 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             ApiKey::Produce => self.produce_answered(&request, now),
             _ => {}
         }
-        self.wake_connection(slot);
         if self.connections[slot].phase == Link_::Draining {
             self.wake_clock();
         }

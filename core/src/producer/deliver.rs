@@ -164,7 +164,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     fn settled_slice(&mut self, delivery: &Delivery) -> Result<Receipt, DeliveryError> {
-        let queue = &self.queues[delivery.place as usize];
+        let Some(queue) = self.queues.get(delivery.place as usize) else { return self.forgotten(delivery) };
         let forgot = queue.forgotten.is_some_and(|end| end.wrapping_sub(delivery.first) as i32 > 0);
         if forgot {
             return self.forgotten(delivery);

@@ -222,8 +222,8 @@ struct Scalars {
     clock_waker: Option<Waker>,
     clock_until: Instant,
     clock_wake: bool,
-    /// Not zero: there are connections whose task is to be woken.
-    connection_wakes: u8,
+    /// Connections whose task is to be woken.
+    connection_wakes: u16,
 }
 
 impl Scalars {
@@ -457,9 +457,18 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     fn wake_connection(&mut self, slot: usize) {
+        if !core::mem::replace(&mut self.connections[slot].wake, true) {
+            self.s.connection_wakes += 1;
+        }
+    }
+
+    /// The slot's own task is at work and will look for something to write before it waits: for that it need not be
+    /// woken, only to let go of its stream.
+    fn awake(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
-        connection.wake = true;
-        self.s.connection_wakes |= 1;
+        if connection.is_open() && core::mem::take(&mut connection.wake) {
+            self.s.connection_wakes -= 1;
+        }
     }
 
     /// The one way in which wakers leave the state. They must be called unlocked, and then asked for again if there
@@ -477,14 +486,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             wakes.push(self.s.clock_waker.take());
         }
         if self.s.connection_wakes > 0 {
-            self.s.connection_wakes = 0;
             for connection in self.connections.iter_mut().filter(|c| c.wake) {
-                if wakes.has_place() {
-                    connection.wake = false;
-                    wakes.push(connection.waker.take());
-                } else {
-                    self.s.connection_wakes = 1;
+                if !wakes.has_place() {
+                    break;
                 }
+                connection.wake = false;
+                self.s.connection_wakes -= 1;
+                wakes.push(connection.waker.take());
             }
         }
         self.seats().collect(&mut wakes);

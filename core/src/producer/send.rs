@@ -114,6 +114,14 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     /// What the connection is to write now. Part of a request is always followed by its rest.
     pub(crate) fn next(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+        let next = self.decide(slot, now, frame);
+        if let Next::Write(_) = next {
+            self.awake(slot);
+        }
+        next
+    }
+
+    fn decide(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
         let connection = &self.connections[slot];
         if connection.writing {
             return self.gather(slot, frame, None);
@@ -410,33 +418,24 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 self.close_connection(slot, ConnectionError::Closed);
                 return Next::Wait;
             };
-            let seal = (!batch.sealed).then(|| Sealing {
+            let queue = &self.queues[batch.partition as usize];
+            let (producer_id, producer_epoch, base_sequence) =
+                if batch.sequenced { (queue.producer_id, queue.epoch, batch.sequence) } else { (-1, -1, -1) };
+            let sealing = Sealing {
                 base_timestamp: batch.base_timestamp,
                 max_timestamp: batch.max_timestamp,
-                producer_id: -1,
-                producer_epoch: -1,
-                base_sequence: -1,
+                producer_id,
+                producer_epoch,
+                base_sequence,
                 records: batch.count,
-            });
-            batch.sealed = true;
-            let queue = &self.queues[batch.partition as usize];
-            let seal = seal.map(|seal| {
-                if !batch.sequenced {
-                    return seal;
-                }
-                Sealing {
-                    producer_id: queue.producer_id,
-                    producer_epoch: queue.epoch,
-                    base_sequence: batch.sequence,
-                    ..seal
-                }
-            });
+            };
+            let sealed = core::mem::replace(&mut batch.sealed, true);
             outgoing.batches[taken] = Some(Taken {
                 buffer,
                 slot: index as u16,
                 generation: batch.generation,
                 length: batch.length,
-                seal,
+                seal: if sealed { None } else { Some(sealing) },
                 frame_before: outgoing.frame_bytes as u16,
             });
             taken += 1;

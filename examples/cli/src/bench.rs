@@ -17,8 +17,11 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Records that are handed over at once, and are one delivery.
+/// Records that are handed over at once, and are one delivery; fewer if they are large.
 const SLICE: u64 = 64;
+
+/// Bytes of a record beside its value, and then some.
+const RECORD_OVERHEAD: u64 = 32;
 
 /// Deliveries whose outcome may be open at once: more than fit into the default `buffer.memory`.
 const WINDOW: usize = 64 * 1024;
@@ -33,7 +36,7 @@ const DAY: u64 = 86_400_000_000;
 
 /// Produces records of one size without keys and observes the outcome of every one.
 ///
-/// Records are handed over in slices of 64 (with --rate, of what is due each millisecond); deliveries are awaited in
+/// Records are handed over in slices of 64, fewer if they are large (with --rate, of what is due each millisecond); deliveries are awaited in
 /// order. `seconds` and CPU time are from just before the first send to the last acknowledgement; CPU time is user and
 /// system of the whole process. Allocations are counted in all threads, from when the first record of every partition was
 /// acknowledged, so that all connections stand, to the last acknowledgement. Resident memory is taken at the same moments.
@@ -218,10 +221,11 @@ impl Run {
 
     async fn full_speed(&mut self, records: u64, value: &[u8]) -> Result<(), Stopped> {
         let slice = [Record::new(value); SLICE as usize];
-        let slices_between_looks = (BYTES_BETWEEN_LOOKS / (SLICE * (value.len() as u64 + 8))).max(1);
+        let most = self.records_of_slice(value);
+        let slices_between_looks = (BYTES_BETWEEN_LOOKS / (most * (value.len() as u64 + RECORD_OVERHEAD))).max(1);
         let (mut left, mut until_look) = (records, slices_between_looks);
         while left > 0 {
-            let count = left.min(SLICE);
+            let count = left.min(most);
             self.send(self.topic.into(), &slice[..count as usize], Instant::now()).await?;
             left -= count;
             until_look -= 1;
@@ -233,8 +237,15 @@ impl Run {
         Ok(())
     }
 
+    /// A slice is taken whole or not at all: it should not need more than one batch.
+    fn records_of_slice(&self, value: &[u8]) -> u64 {
+        let batch = u64::from(self.producer.memory().buffers.entry_bytes);
+        (batch / (value.len() as u64 + RECORD_OVERHEAD)).clamp(1, SLICE)
+    }
+
     async fn paced(&mut self, records: u64, rate: u64, value: &[u8]) -> Result<(), Stopped> {
         let slice = [Record::new(value); SLICE as usize];
+        let most = self.records_of_slice(value);
         let begun = Instant::now();
         let due_at = |records: u64| {
             begun + Duration::from_nanos((u128::from(records) * 1_000_000_000 / u128::from(rate)) as u64)
@@ -249,7 +260,7 @@ impl Run {
                 continue;
             }
             let until_now = (now - begun).as_nanos() * u128::from(rate) / 1_000_000_000 + 1;
-            let count = (until_now as u64).min(records).saturating_sub(sent).clamp(1, SLICE);
+            let count = (until_now as u64).min(records).saturating_sub(sent).clamp(1, most);
             let at = if now - due > 2 * TICK { due } else { now };
             self.send(self.topic.into(), &slice[..count as usize], at).await?;
             sent += count;

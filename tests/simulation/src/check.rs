@@ -31,7 +31,7 @@ fn read(cluster: &Cluster, topics: usize, idempotent: bool) -> Result<Places, St
                 if value.first() == Some(&crate::simulate::ALIVE) {
                     continue;
                 }
-                let (user, number) = parse(&value).ok_or("a record that nobody sent")?;
+                let (user, number) = parse(value).ok_or("a record that nobody sent")?;
                 places.entry((user, number)).or_default().push((topic, partition, record.offset));
                 let before = last.insert(user, number);
                 if idempotent && before.is_some_and(|before| before >= number) {
