@@ -55,3 +55,61 @@ fn a_plain_thread_needs_no_runtime() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(producer.metrics().counters.acknowledged, 200);
 }
+
+#[tokio::test]
+async fn dropping_the_last_handle_sends_what_was_taken_without_blocking() {
+    let server = Server::start(options()).unwrap();
+    let producer = Producer::builder().bootstrap_servers(&server.bootstrap()).linger(Duration::from_secs(60));
+    let producer = producer.start().unwrap();
+    let topic = producer.topic("dropped").unwrap();
+    producer.send(topic, &Record::new(b"first")).await.unwrap();
+    for _ in 0..10 {
+        producer.try_send(topic, &Record::new(b"x")).unwrap();
+    }
+    drop(producer);
+    let written = |c: &mut demitasse_broker::Cluster| -> usize {
+        (0..4).filter_map(|p| c.partition("dropped", p)).map(|p| p.records().count()).sum()
+    };
+    let all = async {
+        while server.with(written) < 11 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all).await.expect("what was taken arrives");
+}
+
+#[tokio::test]
+async fn every_address_of_a_name_is_tried() {
+    // `localhost` may be ::1 as well, where nobody listens.
+    let server = Server::start(Options { host: "localhost".to_owned(), ..options() }).unwrap();
+    let port = server.addresses()[0].port();
+    let producer = Producer::builder().bootstrap_servers(&format!("localhost:{port}")).start().unwrap();
+    let topic = producer.topic("named").unwrap();
+    let delivery = producer.send(topic, &Record::new(b"x")).await.unwrap();
+    assert!(producer.wait(delivery).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_error_says_whose_fault_it_is() {
+    use demitasse_io_std::{ConnectionError, Fault, SendError, TopicError};
+    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (address, expected) in [
+        (refused.to_string(), ConnectionError::Refused),
+        ("no-such-host.invalid:9092".to_owned(), ConnectionError::Resolve),
+    ] {
+        let builder = Producer::builder().bootstrap_servers(&address).max_block(Duration::from_millis(400));
+        let producer = builder.start().unwrap();
+        let topic = producer.topic("t").unwrap();
+        let error = producer.send(topic, &Record::new(b"x")).await.unwrap_err();
+        let SendError::Timeout { connection, .. } = error else { panic!("{error}") };
+        assert_eq!((connection, error.fault()), (Some(expected), Fault::Network), "{error}");
+    }
+    let producer = Producer::builder().bootstrap_servers("127.0.0.1:1").batch_size(1000).start().unwrap();
+    let topic = producer.topic("t").unwrap();
+    let error = producer.send(topic.partition(0), &Record::new(&[0; 1000])).await.unwrap_err();
+    let SendError::RecordTooLarge { needed, capacity } = error else { panic!("{error}") };
+    assert!(needed > 1061 && capacity == 1000 && error.fault() == Fault::Setting, "{error}");
+    assert_eq!(producer.topic("not a topic"), Err(TopicError::InvalidName));
+    producer.close(Duration::ZERO).await;
+    assert_eq!(producer.try_send(topic, &Record::new(b"x")), Err(SendError::Closed));
+}
