@@ -69,7 +69,7 @@ impl<P: Platform> Producer<P> {
             let host = receive.get(..host).and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("");
             let error = match self.connect(io, slot, host, port).await {
                 Ok(mut stream) => {
-                    self.with(|view| view.opened(slot));
+                    self.with(|view| view.opened(slot, self.now()));
                     let (reader, writer) = stream.split();
                     let mut error = ConnectionError::Closed;
                     {

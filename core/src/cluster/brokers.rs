@@ -2,7 +2,38 @@
 
 use super::Cluster;
 use crate::pool::Link;
+use crate::protocol::{self, ApiKey};
 use crate::time::Instant;
+
+/// The versions that were agreed on with one broker; -1 is "not offered".
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Versions([i8; 3]);
+
+impl Versions {
+    const APIS: [ApiKey; 3] = [ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId];
+    /// As empty tables have it.
+    pub(crate) const UNSET: Versions = Versions([0; 3]);
+    pub(crate) const NONE: Versions = Versions([-1; 3]);
+    /// What every broker since Kafka 2.4 offers: enough to ask for metadata and a producer id without waiting for the
+    /// answer to ApiVersions. Nothing is assumed of Produce.
+    pub(crate) const GUESS: Versions = Versions([-1, 9, 2]);
+
+    /// Takes in one range of an ApiVersions response.
+    pub(crate) fn offer(&mut self, key: i16, min: i16, max: i16) {
+        for (place, api) in self.0.iter_mut().zip(Self::APIS) {
+            if api as i16 == key {
+                let (ours_min, ours_max) = protocol::versions(api);
+                let best = max.min(ours_max);
+                *place = if best >= min.max(ours_min) { best as i8 } else { -1 };
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, api: ApiKey) -> Option<i16> {
+        let place = Self::APIS.iter().position(|&a| a as i16 == api as i16)?;
+        self.0.get(place).filter(|&&v| v >= 0).map(|&v| v as i16)
+    }
+}
 
 /// One place in the table of brokers.
 #[derive(Debug)]
@@ -22,6 +53,10 @@ pub struct BrokerEntry {
     pub(crate) retry_at: Instant,
     /// The connection slot that serves it.
     pub(crate) connection: Link,
+    /// What it told when it was connected to last.
+    pub(crate) versions: Option<Versions>,
+    /// It did not take well to assumptions: the next connection waits for what it says.
+    pub(crate) cautious: bool,
 }
 
 impl BrokerEntry {
@@ -36,6 +71,8 @@ impl BrokerEntry {
         failures: 0,
         retry_at: Instant::ZERO,
         connection: Link::NONE,
+        versions: None,
+        cautious: false,
     };
 
     pub(crate) fn is_used(&self) -> bool {
@@ -94,6 +131,7 @@ impl Cluster<'_> {
                 let broker = &mut self.brokers[index];
                 (broker.host_length, broker.port, broker.failures, broker.retry_at) =
                     (host_length, port, 0, Instant::ZERO);
+                (broker.versions, broker.cautious) = (None, false);
                 return Some(index);
             }
             self.brokers[index].node = 0;
@@ -174,6 +212,16 @@ impl Cluster<'_> {
     pub(crate) fn next_retry(&self) -> Instant {
         let waiting = self.brokers.iter().filter(|b| b.used && b.connection.is_none());
         waiting.map(|b| b.retry_at).min().unwrap_or(Instant::NEVER)
+    }
+
+    /// What to speak with a broker until it has told its versions: those that it told last, or those of another broker of
+    /// the same cluster, or what nearly all offer; none at all if that did not go well.
+    pub(crate) fn assumed_versions(&self, broker: usize) -> Versions {
+        if self.brokers[broker].cautious {
+            return Versions::NONE;
+        }
+        let others = || self.brokers.iter().filter(|b| b.used).find_map(|b| b.versions);
+        self.brokers[broker].versions.or_else(others).unwrap_or(Versions::GUESS)
     }
 
     pub(crate) fn used_brokers(&self) -> usize {

@@ -9,6 +9,7 @@ mod partitions;
 mod topics;
 
 pub use brokers::BrokerEntry;
+pub(crate) use brokers::Versions;
 pub(crate) use metadata::{Metadata, MetadataReading};
 pub use partitions::PartitionEntry;
 pub use topics::TopicEntry;

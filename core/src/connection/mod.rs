@@ -12,8 +12,8 @@ pub(crate) use receive::{Receive, Received, frame_length};
 pub use ring::Request;
 pub(crate) use ring::Ring;
 
+use crate::cluster::Versions;
 use crate::pool::{Link, List};
-use crate::protocol::{self, ApiKey};
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -25,8 +25,9 @@ pub(crate) enum Phase {
     Closed,
     /// Connecting; the driver has been told or will be.
     Opening,
-    /// Connected, the broker's versions are asked for.
+    /// Connected, the broker's versions are asked for, and nothing is known that could be assumed for Produce.
     Negotiating,
+    /// In use; at first perhaps on assumed versions.
     Active,
     /// No new request; closes when nothing is outstanding.
     Draining,
@@ -123,31 +124,6 @@ impl core::fmt::Display for ConnectionError {
 
 impl core::error::Error for ConnectionError {}
 
-/// The versions that were agreed on with one broker; -1 is "not offered".
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Versions([i8; 3]);
-
-impl Versions {
-    const APIS: [ApiKey; 3] = [ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId];
-    pub(crate) const NONE: Versions = Versions([-1; 3]);
-
-    /// Takes in one range of an ApiVersions response.
-    pub(crate) fn offer(&mut self, key: i16, min: i16, max: i16) {
-        for (place, api) in self.0.iter_mut().zip(Self::APIS) {
-            if api as i16 == key {
-                let (ours_min, ours_max) = protocol::versions(api);
-                let best = max.min(ours_max);
-                *place = if best >= min.max(ours_min) { best as i8 } else { -1 };
-            }
-        }
-    }
-
-    pub(crate) fn get(&self, api: ApiKey) -> Option<i16> {
-        let place = Self::APIS.iter().position(|&a| a as i16 == api as i16)?;
-        self.0.get(place).filter(|&&v| v >= 0).map(|&v| v as i16)
-    }
-}
-
 /// One connection slot.
 pub struct Connection {
     pub(crate) phase: Phase,
@@ -156,12 +132,14 @@ pub struct Connection {
     /// Produce requests among those outstanding.
     pub(crate) produce_in_flight: u8,
     pub(crate) versions: Versions,
+    /// The broker has not confirmed the versions yet.
+    pub(crate) assumed: bool,
     /// The version of ApiVersions to ask with: a broker that is too old for it says so, and is asked again.
     pub(crate) api_versions_version: i8,
     pub(crate) api_versions_sent: bool,
     /// Whether a byte of a valid answer has come since it was opened.
     pub(crate) answered: bool,
-    /// End of the phases Opening and Negotiating.
+    /// By when the broker must have told its versions.
     pub(crate) deadline: Instant,
     /// No request before this (KIP-219).
     pub(crate) throttled_until: Instant,
@@ -187,7 +165,8 @@ impl Connection {
         broker: Link::NONE,
         ring: Ring::EMPTY,
         produce_in_flight: 0,
-        versions: Versions([0; 3]),
+        versions: Versions::UNSET,
+        assumed: false,
         api_versions_version: 0,
         api_versions_sent: false,
         answered: false,
@@ -204,14 +183,14 @@ impl Connection {
         write_at: (Link::NONE, Link::NONE),
     };
 
-    /// Takes the slot for a broker; the driver is to open it.
-    pub(crate) fn open(&mut self, broker: usize, deadline: Instant) {
+    /// Takes the slot for a broker; the driver is to open it. `versions` are those to speak until the broker has told
+    /// its own; `api_versions_version` is the one to ask for them with.
+    pub(crate) fn open(&mut self, broker: usize, deadline: Instant, versions: Versions, api_versions_version: i8) {
         debug_assert!(self.phase == Phase::Closed && self.ring.is_empty());
         self.phase = Phase::Opening;
         self.broker = Link::to(broker);
-        self.versions = Versions::NONE;
-        self.api_versions_version = protocol::versions(ApiKey::ApiVersions).1 as i8;
-        self.api_versions_sent = false;
+        (self.versions, self.assumed) = (versions, true);
+        (self.api_versions_version, self.api_versions_sent) = (api_versions_version, false);
         self.answered = false;
         self.deadline = deadline;
         self.error = None;

@@ -3,7 +3,7 @@
 use super::batch::Phase;
 use super::batch::sequence_after;
 use super::{Failure, Identity, Outcome, Reason, View};
-use crate::cluster::TopicState;
+use crate::cluster::{TopicState, Versions};
 use crate::connection::{ConnectionError, Phase as Link_, Received, Request};
 use crate::pool::Link;
 use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
@@ -145,11 +145,16 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     ) -> Result<(), ConnectionError> {
         let connection = &mut self.connections[slot];
         match item {
-            api_versions::Item::Error(ErrorCode::NONE) => {}
+            // From now on what it says counts, not what was assumed.
+            api_versions::Item::Error(ErrorCode::NONE) => connection.versions = Versions::NONE,
             api_versions::Item::Error(ErrorCode::UNSUPPORTED_VERSION) if connection.api_versions_version > 0 => {
                 // Too new for this broker; version 0 is known to all.
                 connection.api_versions_version = 0;
                 connection.api_versions_sent = false;
+                // So old a broker offers none of the versions that are assumed of those that nobody knows yet.
+                if connection.phase == Link_::Negotiating {
+                    connection.versions = Versions::NONE;
+                }
             }
             api_versions::Item::Error(code) => {
                 debug!("ApiVersions: error {}", code.0);
@@ -172,6 +177,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 return self.close_connection(slot, error);
             }
         }
+        self.confirm(slot);
         self.activate(slot, now);
     }
 

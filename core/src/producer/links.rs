@@ -81,18 +81,25 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.wake_connection(slot);
     }
 
-    /// The driver has a stream for the slot.
-    pub(crate) fn opened(&mut self, slot: usize) {
+    /// The driver has a stream for the slot. If versions can be assumed it is used at once, and what is asked first is
+    /// whether they hold: that saves a round trip.
+    pub(crate) fn opened(&mut self, slot: usize, now: Instant) {
         let connection = &mut self.connections[slot];
-        if connection.phase == Link_::Opening {
-            connection.phase = Link_::Negotiating;
-            self.s.counters.connections_opened += 1;
-            let open = self.connections.iter().filter(|c| c.phase != Link_::Closed).count() as u16;
-            self.s.connections_high = self.s.connections_high.max(open);
+        if connection.phase != Link_::Opening {
+            return;
         }
+        connection.phase = Link_::Negotiating;
+        self.s.counters.connections_opened += 1;
+        let produce = connection.versions.get(ApiKey::Produce).is_some();
+        let open = self.connections.iter().filter(|c| c.phase != Link_::Closed).count() as u16;
+        self.s.connections_high = self.s.connections_high.max(open);
+        if produce {
+            self.activate(slot, now);
+        }
+        self.wake_clock();
     }
 
-    /// The broker's versions are known: the connection can be used.
+    /// The connection can be used.
     pub(super) fn activate(&mut self, slot: usize, now: Instant) {
         let connection = &mut self.connections[slot];
         if connection.phase != Link_::Negotiating {
@@ -100,13 +107,20 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         connection.phase = Link_::Active;
         (connection.active_since, connection.used_at) = (now, now);
-        if let Some(broker) = connection.broker.get() {
-            self.brokers[broker].failures = 0;
-            info!("connected to node {}", self.brokers[broker].node_id());
-        }
-        self.s.trouble = None;
         self.reconsider_all();
         self.wake_clock();
+    }
+
+    /// The broker has told its versions: it is one, and it is well.
+    pub(super) fn confirm(&mut self, slot: usize) {
+        let connection = &mut self.connections[slot];
+        connection.assumed = false;
+        if let Some(broker) = connection.broker.get() {
+            let broker = &mut self.brokers[broker];
+            (broker.versions, broker.cautious, broker.failures) = (Some(connection.versions), false, 0);
+            info!("connected to node {}", broker.node_id());
+        }
+        self.s.trouble = None;
     }
 
     /// The slot's stream is gone, or could not be had. Whatever was outstanding on it is to be sent again; nobody
@@ -120,7 +134,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         if error == ConnectionError::Closed && !connection.answered {
             error = ConnectionError::ClosedUnanswered;
         }
-        let (broker, was_active) = (connection.broker, connection.active_since > Instant::ZERO);
+        let (broker, confirmed) = (connection.broker, !connection.assumed);
+        // More was asked than ApiVersions before its answer: perhaps that was it.
+        let assumed_too_much = connection.assumed && connection.ring.len() > usize::from(!connection.answered);
         while let Some(request) = self.pop(slot) {
             self.lost(&request, error, now);
         }
@@ -130,7 +146,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let (waker, wake) = (connection.waker.take(), connection.wake);
         *connection = Connection { waker, wake, ring: Ring::EMPTY, ..Connection::EMPTY };
         if let Some(index) = broker.get() {
-            self.broker_lost(index, error, was_active, now);
+            self.brokers[index].cautious |= assumed_too_much;
+            self.broker_lost(index, error, confirmed, now);
         }
         if !error.is_intended() {
             self.s.counters.connections_lost += 1;
@@ -142,7 +159,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.wake_clock();
     }
 
-    fn broker_lost(&mut self, index: usize, error: ConnectionError, was_active: bool, now: Instant) {
+    fn broker_lost(&mut self, index: usize, error: ConnectionError, confirmed: bool, now: Instant) {
         let random = self.random();
         let settings = &self.s.settings;
         let (base, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
@@ -151,7 +168,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         if error.is_intended() {
             return;
         }
-        broker.failures = if was_active { 1 } else { broker.failures.saturating_add(1) };
+        broker.failures = if confirmed { 1 } else { broker.failures.saturating_add(1) };
         broker.retry_at = now.after_millis(backoff_millis(base, max, broker.failures, random));
         let node = broker.node_id();
         log_lost(node, error);

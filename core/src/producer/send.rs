@@ -133,11 +133,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         if ring.is_full(self.places(slot)) {
             return Next::Wait;
         }
-        let connection = &self.connections[slot];
-        if connection.phase == Link_::Negotiating {
-            if connection.api_versions_sent {
-                return Next::Wait;
-            }
+        if !self.connections[slot].api_versions_sent {
             return self.ask_versions(slot, now, frame);
         }
         if self.s.metadata_slot == Link::to(slot) && self.s.metadata.due_at() <= now {
@@ -145,6 +141,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         if self.s.identity_slot == Link::to(slot) && self.s.identity == Identity::Wanted {
             return self.ask_identity(slot, now, frame);
+        }
+        if self.connections[slot].phase == Link_::Negotiating {
+            return Next::Wait;
         }
         self.produce(slot, now, frame)
     }
@@ -157,6 +156,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     fn ask_identity(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
         let Some(version) = self.connections[slot].versions.get(ApiKey::InitProducerId) else {
+            if self.connections[slot].assumed {
+                return Next::Wait;
+            }
             self.no_identity(protocol::ErrorCode::UNSUPPORTED_VERSION, now);
             return Next::Wait;
         };

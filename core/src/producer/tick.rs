@@ -4,7 +4,7 @@ use super::batch::Phase;
 use super::{Failure, Identity, Outcome, Reason, View, Wait};
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
 use crate::pool::{Link, Seat};
-use crate::protocol::ErrorCode;
+use crate::protocol::{ApiKey, ErrorCode};
 use crate::time::Instant;
 use core::ops::DerefMut;
 use core::task::Waker;
@@ -131,6 +131,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 Link_::Active if ring.is_empty() && connection.ready.is_empty() => {
                     (connection.used_at.after_millis(idle_time), ConnectionError::Idle)
                 }
+                Link_::Active | Link_::Draining if connection.assumed => {
+                    (connection.deadline.min(request), ConnectionError::RequestTimeout)
+                }
                 Link_::Active | Link_::Draining => (request, ConnectionError::RequestTimeout),
             };
             if connection.throttled_until > Instant::ZERO {
@@ -213,7 +216,11 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
         let deadline = now.after_millis(self.s.settings.connection_setup_timeout);
-        self.connections[slot].open(broker, deadline);
+        let versions = self.cluster().assumed_versions(broker);
+        // Who did not take well to assumptions is old, and is asked in the way that all understand. Version 3 is known
+        // since Kafka 2.4; what came after it adds nothing that is needed here.
+        let ask_with = if self.brokers[broker].cautious { 0 } else { 3 };
+        self.connections[slot].open(broker, deadline, versions, ask_with);
         self.brokers[broker].connection = Link::to(slot);
         self.wake_connection(slot);
         self.wake_clock_by(deadline);
@@ -251,11 +258,12 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let depth = self.s.capacities.requests as usize;
         let usable = |slot: &usize| {
             let c = &self.connections[*slot];
-            c.phase == Link_::Active && c.throttled_until <= now && c.ring.len() < depth
+            let guessed = c.phase == Link_::Negotiating && c.versions.get(ApiKey::Metadata).is_some();
+            (c.phase == Link_::Active || guessed) && c.throttled_until <= now && c.ring.len() < depth
         };
         let rank = |slot: &usize| {
             let c = &self.connections[*slot];
-            (c.broker == self.s.metadata.asked, c.ring.len())
+            (c.phase != Link_::Active, c.broker == self.s.metadata.asked, c.ring.len())
         };
         (0..self.connections.len()).filter(usable).min_by_key(rank)
     }

@@ -39,7 +39,8 @@ const DAY: u64 = 86_400_000_000;
 /// Records are handed over in slices of 64, fewer if they are large (with --rate, of what is due each millisecond); deliveries are awaited in
 /// order. `seconds` and CPU time are from just before the first send to the last acknowledgement; CPU time is user and
 /// system of the whole process. Allocations are counted in all threads, from when the first record of every partition was
-/// acknowledged, so that all connections stand, to the last acknowledgement. Resident memory is taken at the same moments.
+/// acknowledged, so that all connections stand, to the last acknowledgement. Resident memory is taken at the same moments; it
+/// still grows by those batch buffers, buffer.memory at most, that the system hands out only when they are first used.
 ///
 /// Latency is from the call of send, waiting for room included, to when the outcome was seen, and counts every record, not
 /// a sample; a slice is seen when the last of its records is acknowledged. With --rate it is from when a record was due,

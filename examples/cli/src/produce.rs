@@ -10,12 +10,13 @@ use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use clap::Args;
 use demitasse_io_std::{Delivery, DeliveryError, Destination, Producer, Receipt, Record, SendError};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Records whose outcome may be open at once. With 1.5 MB of window, even records of one byte keep 8 batches on their way.
+/// Records whose outcome may be open at once: of the smallest records still some batches of the default size, and a few MB
+/// of memory.
 const WINDOW: usize = 32 * 1024;
 
 /// Records that are handed over at once.
@@ -92,9 +93,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
 fn progress_bar(wanted: bool) -> ProgressBar {
     // Indicatif hides it by itself if standard error is no terminal.
     let target = if wanted { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{spinner} {human_pos} acknowledged, {per_sec}, {elapsed} {msg}");
     let bar = ProgressBar::with_draw_target(None, target);
-    if let Ok(style) = style { bar.with_style(style) } else { bar }
+    let rate = |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+        let _ = write!(to, "{}", HumanCount(state.per_sec() as u64));
+    };
+    match ProgressStyle::with_template("{spinner} {human_pos} records acknowledged, {rate} a second, {elapsed}") {
+        Ok(style) => bar.with_style(style.with_key("rate", rate)),
+        Err(_) => bar,
+    }
 }
 
 /// Why no more lines are read.
