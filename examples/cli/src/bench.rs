@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
             summary.table(&mut output);
         }
         let written = output.finish();
-        let problem = run.tally.problem(&bootstrap);
+        let problem = run.tally.problem(&arguments.topic, &bootstrap);
         if run.interrupt.is_pressed() {
             let and = problem.map_or(String::new(), |problem| format!("; {problem}"));
             return Err(Problem::interrupted(format!("interrupted after {} records{and}", summary.records)));

@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         let end = session.run(&mut lines).await;
         session.settle(end == End::Interrupted).await;
         let seconds = begun.elapsed().as_secs_f64();
-        session.finish(end, seconds, &bootstrap)
+        session.finish(end, seconds, &arguments.topic, &bootstrap)
     })
 }
 
@@ -296,12 +296,12 @@ impl Session<'_> {
         self.read_outcomes();
     }
 
-    fn finish(mut self, end: End, seconds: f64, bootstrap: &str) -> Result<(), Problem> {
+    fn finish(mut self, end: End, seconds: f64, topic: &str, bootstrap: &str) -> Result<(), Problem> {
         self.bar.finish_and_clear();
         let Tally { acknowledged, failed, unknown, .. } = self.tally;
         self.output.json(&Summary { acknowledged, failed, unknown, seconds: rounded(seconds, 6) });
         let written = self.output.finish();
-        let problem = self.tally.problem(bootstrap);
+        let problem = self.tally.problem(topic, bootstrap);
         let records = self.tally.records();
         if self.interrupt.is_pressed() {
             let and = problem.map_or(String::new(), |problem| format!("; {problem}"));

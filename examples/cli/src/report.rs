@@ -155,11 +155,12 @@ impl Tally {
     }
 
     /// The line for all that went wrong, if anything did.
-    pub(crate) fn problem(&self, bootstrap: &str) -> Option<String> {
+    pub(crate) fn problem(&self, topic: &str, bootstrap: &str) -> Option<String> {
         let first = self.first.as_ref()?;
         let Tally { failed, unknown, .. } = self;
         let records = self.records();
-        Some(format!("of {records} records {failed} failed, {unknown} unknown; first: {}", first.describe(bootstrap)))
+        let first = first.describe(bootstrap);
+        Some(format!("topic {topic}: of {records} records {failed} failed, {unknown} unknown; first: {first}"))
     }
 }
 
