@@ -6,6 +6,7 @@ mod common;
 mod harness;
 mod keyed_lines;
 mod million_records;
+mod records;
 
 use demitasse_kafka_tests::{KAFKA_3, KAFKA_4, Kafka, Options};
 use std::sync::OnceLock;

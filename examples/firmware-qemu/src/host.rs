@@ -1,0 +1,114 @@
+//! The host, through semihosting: settings of a test, status lines, the end.
+//!
+//! Without the feature nothing is said and nothing asked: settings are then what the program has as its defaults. On
+//! your board put `defmt::info!` or a UART in place of `status!`.
+
+/// Longest command line.
+const LINE: usize = 160;
+
+/// Says a line, as `println!` does.
+#[macro_export]
+macro_rules! status {
+    ($($argument:tt)*) => {{
+        #[cfg(feature = "semihosting")]
+        $crate::host::print(core::format_args!($($argument)*));
+        #[cfg(not(feature = "semihosting"))]
+        if false {
+            // Used, so that nobody warns; and not compiled into the image.
+            let _ = core::format_args!($($argument)*);
+        }
+    }};
+}
+
+/// What was given at the start, word by word: QEMU's `-semihosting-config arg=...`.
+pub struct Arguments {
+    line: [u8; LINE],
+    length: usize,
+}
+
+impl Arguments {
+    /// Asks the host.
+    pub fn read() -> Arguments {
+        #[allow(unused_mut, reason = "without the feature")]
+        let mut arguments = Arguments { line: [0; LINE], length: 0 };
+        #[cfg(feature = "semihosting")]
+        {
+            // SAFETY: SYS_GET_CMDLINE writes at most as many bytes as it is told there are.
+            let refused = unsafe { cortex_m_semihosting::syscall!(GET_CMDLINE, arguments.line.as_mut_ptr(), LINE) };
+            if refused == 0 {
+                arguments.length = arguments.line.iter().position(|&byte| byte == 0).unwrap_or(LINE);
+            }
+        }
+        arguments
+    }
+
+    /// The word at `index`, if there is one. The program's name is not counted.
+    pub fn word(&self, index: usize) -> Option<&str> {
+        let text = core::str::from_utf8(self.line.get(..self.length)?).ok()?;
+        text.split(' ').nth(index + 1).filter(|word| !word.is_empty())
+    }
+
+    /// The number at `index`, or `default` if there is none.
+    pub fn number(&self, index: usize, default: u32) -> u32 {
+        self.word(index).and_then(|word| word.parse().ok()).unwrap_or(default)
+    }
+}
+
+/// The work of [`status!`](crate::status).
+#[cfg(feature = "semihosting")]
+pub fn print(text: core::fmt::Arguments<'_>) {
+    use core::fmt::Write;
+
+    /// A line goes out in one call: each stops the machine for a while.
+    struct Line {
+        bytes: [u8; 240],
+        length: usize,
+    }
+    impl Write for Line {
+        fn write_str(&mut self, text: &str) -> core::fmt::Result {
+            for &byte in text.as_bytes() {
+                // What does not fit is cut off, the last byte is for the end of the line.
+                if self.length < self.bytes.len() - 1 {
+                    self.bytes[self.length] = byte;
+                    self.length += 1;
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut line = Line { bytes: [0; 240], length: 0 };
+    let _ = line.write_fmt(text);
+    line.bytes[line.length] = b'\n';
+    if let Ok(mut out) = cortex_m_semihosting::hio::hstdout() {
+        let _ = out.write_all(&line.bytes[..=line.length]);
+    }
+}
+
+/// Ends the program; QEMU's exit status is 0 if all is well. A device sleeps for ever.
+pub fn exit(well: bool) -> ! {
+    #[cfg(feature = "semihosting")]
+    {
+        use cortex_m_semihosting::debug;
+        debug::exit(if well { debug::EXIT_SUCCESS } else { debug::EXIT_FAILURE });
+    }
+    let _ = well;
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+/// A panic is said and ends a test; a device without a debugger starts anew.
+#[panic_handler]
+fn panic(information: &core::panic::PanicInfo<'_>) -> ! {
+    cortex_m::interrupt::disable();
+    #[cfg(feature = "semihosting")]
+    {
+        print(format_args!("{information}"));
+        exit(false)
+    }
+    #[cfg(not(feature = "semihosting"))]
+    {
+        let _ = information;
+        cortex_m::peripheral::SCB::sys_reset()
+    }
+}
