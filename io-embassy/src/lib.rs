@@ -1,1 +1,69 @@
+//! demitasse on a microcontroller: a Kafka producer over embassy-net, with all its memory in one `static`.
+//!
+//! ```no_run
+//! use demitasse_io_embassy::{Config, Record, storage};
+//!
+//! storage! {
+//!     /// 4 batches of 1 KiB on their way at once; what is not named has a default, see [`demitasse_io_embassy::Sizes`].
+//!     pub static KAFKA: { batch_bytes: 1024, buffers: 4, partitions: 2, topics: 1 }
+//! }
+//! const _: () = assert!(KAFKA.memory_bytes() < 10 * 1024);
+//!
+//! async fn sensor(stack: embassy_net::Stack<'static>, seed: u32) {
+//!     stack.wait_config_up().await;
+//!     let config = Config::new();
+//!     let (producer, mut runner) = KAFKA.start(stack, &config, &[("10.0.2.2", 9092)], seed).unwrap();
+//!     let work = async {
+//!         let readings = producer.topic("readings").unwrap();
+//!         // Waits for room; what comes back is plain data, to wait for now, later, or never.
+//!         let delivery = producer.send(readings, &Record::new(b"21.5")).await.unwrap();
+//!         let _receipt = producer.wait(delivery).await;
+//!     };
+//!     // Or give the runner to a task of its own: `async fn kafka(mut runner: Runner) { runner.run().await }`.
+//!     embassy_futures::join::join(runner.run(), work).await;
+//! }
+//! ```
+//!
+//! # What is needed
+//! - The network stack's own `Runner` in a task, as always with embassy-net.
+//! - In `StackResources<N>`: one socket for each connection, one more for DNS and one for DHCP where these are used.
+//!   With too few, embassy-net panics in [`Storage::start`].
+//! - Room for the future of [`Runner::run`], in the task that it runs in: see there.
+//! - A number that differs from start to start, for `seed`: retries of many devices must not coincide.
+//!
+//! # Time stamps
+//! A device seldom knows the date. Records carry it from when [`Producer::set_wall_clock`] was first called, for example
+//! with what SNTP said; before that, and without it, their time stamp is -1, "none".
+//!
+//! Without dates, make the topic with `message.timestamp.type=LogAppendTime`: the broker stamps what it writes. It is
+//! not only for show: Kafka forgets a producer by the time stamps of its batches (`producer.id.expiration.ms`), so one
+//! whose batches have none is forgotten at the next look, and a retry after that may be written twice.
+//!
+//! # Names and addresses
+//! Hosts are IPv4 addresses; names too with the feature `dns`. That holds for what the brokers advertise
+//! (`advertised.listeners`) just as for the bootstrap list.
+//!
+//! # Features
+//! - `dns`: host names.
+//! - `defmt`, `log`: where log lines go; at most one of them, none by default.
+
 #![no_std]
+#![forbid(unsafe_code)]
+
+mod clock;
+mod net;
+mod platform;
+mod producer;
+mod runner;
+mod sizes;
+mod storage;
+
+pub use demitasse_core::{
+    Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
+    DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,
+    Record, SendError, Topic, TopicError, Usage, WaitersFull, heapless,
+};
+pub use producer::Producer;
+pub use runner::Runner;
+pub use sizes::Sizes;
+pub use storage::{StartError, Storage};

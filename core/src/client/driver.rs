@@ -57,6 +57,8 @@ impl<P: Platform> Producer<P> {
     /// Dropped, its connection ends; what was outstanding on it is sent again.
     pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
         let Scratch { frame, receive } = scratch;
+        self.with(|view| view.serve(slot, true));
+        let _served = Served { producer: self, slot };
         loop {
             let order = poll_fn(|cx| {
                 let mut replaced = None;
@@ -176,6 +178,22 @@ pub(super) fn lost(kind: ErrorKind) -> ConnectionError {
     match kind {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => ConnectionError::Closed,
         kind => ConnectionError::Io(kind),
+    }
+}
+
+/// Tells the state that a slot is not served any more.
+struct Served<'a, P: Platform> {
+    producer: &'a Producer<P>,
+    slot: usize,
+}
+
+impl<P: Platform> Drop for Served<'_, P> {
+    fn drop(&mut self) {
+        let now = self.producer.now();
+        self.producer.with(|view| {
+            view.serve(self.slot, false);
+            view.abandoned(self.slot, now);
+        });
     }
 }
 

@@ -66,7 +66,7 @@ impl<P: Platform> Producer<P> {
         self.with(|view| view.partition_count(topic))
     }
 
-    /// Runs `f` on the topic's name.
+    /// Runs `f` on the topic's name. It is called with the state locked and must not call the producer.
     pub fn with_name<R>(&self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
         self.with(|view| f(view.topic_name(topic)))
     }

@@ -81,7 +81,7 @@ impl BrokerEntry {
 
     /// The broker's node id, or -1 while it is only an address of the bootstrap list.
     pub(crate) fn node_id(&self) -> i32 {
-        self.node as i32 - 1
+        self.node.wrapping_sub(1) as i32
     }
 }
 
@@ -190,7 +190,7 @@ impl Cluster<'_> {
             broker.used = broker.bootstrap || !broker.connection.is_none();
         }
         for partition in self.partitions.iter_mut() {
-            partition.leader = -1;
+            (partition.leader, partition.leader_epoch) = (-1, -1);
         }
     }
 

@@ -19,8 +19,6 @@ pub(crate) struct Metadata {
     pub(crate) asked: Link,
     /// Answers in a row that left something open; the backoff grows with it.
     pub(crate) failures: u8,
-    /// The topic at which the next request goes on when not all fit into one.
-    pub(crate) cursor: u16,
 }
 
 impl Metadata {
@@ -31,7 +29,6 @@ impl Metadata {
         asked_until: Instant::ZERO,
         asked: Link::NONE,
         failures: 0,
-        cursor: 0,
     };
 
     pub(crate) fn want(&mut self, at: Instant) {
@@ -86,13 +83,35 @@ impl Cluster<'_> {
         None
     }
 
-    /// The response is over. True: everything that was asked for is known now.
-    pub(crate) fn metadata_ends(&mut self) -> bool {
+    /// The response is over: what it leaves open.
+    pub(crate) fn metadata_ends(&mut self) -> Open {
         self.forget_unseen_brokers();
         self.metadata.asked_until = Instant::ZERO;
-        let waits = |t: &super::TopicEntry| t.is_used() && matches!(t.state(), TopicState::Pending(_));
+        for topic in self.topics.iter_mut() {
+            topic.answered |= core::mem::take(&mut topic.asked);
+        }
+        let wanted = |t: &super::TopicEntry| t.is_used() && (t.wanted || matches!(t.state(), TopicState::Pending(_)));
+        if self.topics.iter().any(|t| wanted(t) && !t.answered) {
+            return Open::NotAsked;
+        }
+        self.topics.iter_mut().for_each(|topic| topic.answered = false);
         let leaderless =
             |p: &super::PartitionEntry| p.is_used() && p.pinned && (p.leader < 0 || self.node(p.leader).is_none());
-        !self.topics.iter().any(|t| waits(t) || (t.is_used() && t.wanted)) && !self.partitions.iter().any(leaderless)
+        if self.topics.iter().any(wanted) || self.partitions.iter().any(leaderless) {
+            Open::Unanswered
+        } else {
+            Open::Nothing
+        }
     }
+}
+
+/// What is open after a Metadata response.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Open {
+    /// Everything is known.
+    Nothing,
+    /// Topics that had no place in the question: they are asked for at once.
+    NotAsked,
+    /// Something that the cluster did not know: it is asked again, after a backoff.
+    Unanswered,
 }

@@ -10,7 +10,7 @@ mod topics;
 
 pub use brokers::BrokerEntry;
 pub(crate) use brokers::Versions;
-pub(crate) use metadata::{Metadata, MetadataReading};
+pub(crate) use metadata::{Metadata, MetadataReading, Open};
 pub use partitions::PartitionEntry;
 pub use topics::TopicEntry;
 pub(crate) use topics::TopicState;

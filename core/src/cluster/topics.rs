@@ -22,6 +22,10 @@ pub struct TopicEntry {
     hash: u32,
     /// Metadata must be asked for it.
     pub(crate) wanted: bool,
+    /// It stands in the question that is out.
+    pub(crate) asked: bool,
+    /// It was asked for in this round of questions, in which not all fit into one, and is still wanted.
+    pub(crate) answered: bool,
     /// Zero until known.
     pub(crate) partition_count: u32,
     /// Answers in a row that told of fewer partitions.
@@ -41,6 +45,8 @@ impl TopicEntry {
         name_length: 0,
         hash: 0,
         wanted: false,
+        asked: false,
+        answered: false,
         partition_count: 0,
         stale: 0,
         error: ErrorCode::NONE,

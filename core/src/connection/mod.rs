@@ -132,6 +132,8 @@ pub struct Connection {
     /// Produce requests among those outstanding.
     pub(crate) produce_in_flight: u8,
     pub(crate) versions: Versions,
+    /// Those that its answer has named so far.
+    pub(crate) offered: Versions,
     /// The broker has not confirmed the versions yet.
     pub(crate) assumed: bool,
     /// The version of ApiVersions to ask with: a broker that is too old for it says so, and is asked again.
@@ -154,8 +156,12 @@ pub struct Connection {
     pub(crate) wake: bool,
     /// A Produce request is being written; nothing else may be until it is whole.
     pub(crate) writing: bool,
+    /// Its correlation id.
+    pub(crate) writes: i32,
     /// The next of its batches to be written, and the topic of the one before.
     pub(crate) write_at: (Link, Link),
+    /// Tasks that serve the slot: one, or none.
+    pub(crate) served: u8,
 }
 
 impl Connection {
@@ -166,6 +172,7 @@ impl Connection {
         ring: Ring::EMPTY,
         produce_in_flight: 0,
         versions: Versions::UNSET,
+        offered: Versions::UNSET,
         assumed: false,
         api_versions_version: 0,
         api_versions_sent: false,
@@ -180,7 +187,9 @@ impl Connection {
         waker: None,
         wake: false,
         writing: false,
+        writes: 0,
         write_at: (Link::NONE, Link::NONE),
+        served: 0,
     };
 
     /// Takes the slot for a broker; the driver is to open it. `versions` are those to speak until the broker has told

@@ -85,6 +85,15 @@ impl List {
         self.last = Link::to(index);
     }
 
+    pub(crate) fn push_front<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
+        *hooks(&mut table[index]) = Hooks { previous: Link::NONE, next: self.first };
+        match self.first.get() {
+            Some(first) => hooks(&mut table[first]).previous = Link::to(index),
+            None => self.last = Link::to(index),
+        }
+        self.first = Link::to(index);
+    }
+
     pub(crate) fn remove<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
         let Hooks { previous, next } = core::mem::take(hooks(&mut table[index]));
         match previous.get() {

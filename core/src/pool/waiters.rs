@@ -126,18 +126,21 @@ impl Seats<'_> {
         }
     }
 
-    /// Tells those at the head of `list` whose deadline has come; the deadline of the first of the others. In a list
-    /// with deadlines everybody waits equally long, so they are in order.
+    /// Tells those in `list` whose deadline has come; the first deadline of the others.
     pub(crate) fn tell_due(&mut self, list: &mut List, now: Instant) -> Instant {
-        while let Some(index) = list.first() {
+        let mut next = Instant::NEVER;
+        let mut at = list.first();
+        while let Some(index) = at {
+            at = self.table[index].hooks.next().get();
             if self.table[index].deadline > now {
-                return self.table[index].deadline;
+                next = next.min(self.table[index].deadline);
+                continue;
             }
             list.remove(self.table, index, hooks);
             self.table[index].phase = Phase::Told;
             self.state.woken.push_back(self.table, index, hooks);
         }
-        Instant::NEVER
+        next
     }
 
     /// What a seat was told, if it was.

@@ -3,7 +3,7 @@
 use super::batch::Phase;
 use super::batch::sequence_after;
 use super::{Failure, Identity, Outcome, Reason, View};
-use crate::cluster::{TopicState, Versions};
+use crate::cluster::{Open, TopicState, Versions};
 use crate::connection::{ConnectionError, Phase as Link_, Received, Request};
 use crate::pool::Link;
 use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
@@ -14,6 +14,8 @@ use core::ops::DerefMut;
 enum Verdict {
     /// Not written, and will not be.
     Refused,
+    /// It makes no sense to try again, and what the broker did is not known.
+    Lost,
     /// Not written this time; it may be tried again.
     Again,
     /// As before, and somebody else may lead the partition.
@@ -52,7 +54,20 @@ fn verdict(code: ErrorCode) -> Verdict {
         }
         // CORRUPT_MESSAGE too: bytes that were damaged on the way arrive whole the next time.
         E::CORRUPT_MESSAGE => Verdict::Again,
-        _ => Verdict::Refused,
+        E::MESSAGE_TOO_LARGE
+        | E::RECORD_LIST_TOO_LARGE
+        | E::INVALID_TOPIC_EXCEPTION
+        | E::INVALID_REQUIRED_ACKS
+        | E::INVALID_RECORD
+        | E::INVALID_REQUEST
+        | E::INVALID_TIMESTAMP
+        | E::POLICY_VIOLATION
+        | E::TOPIC_AUTHORIZATION_FAILED
+        | E::CLUSTER_AUTHORIZATION_FAILED
+        | E::UNSUPPORTED_VERSION
+        | E::UNSUPPORTED_FOR_MESSAGE_FORMAT
+        | E::UNSUPPORTED_COMPRESSION_TYPE => Verdict::Refused,
+        _ => Verdict::Lost,
     }
 }
 
@@ -84,8 +99,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let mut window = bytes;
         loop {
             let ring = self.connections[slot].ring;
-            // What is not written yet cannot be answered: a peer that does is not to be believed.
-            let unwritten = self.connections[slot].writing && ring.len() == 1;
+            // What is not written to its end cannot be answered: a peer that does is not to be believed.
+            let unwritten =
+                ring.len() == 1 && self.connections[slot].writing && !self.connections[slot].write_at.0.is_none();
             let front = if unwritten { None } else { ring.front(self.places(slot)) };
             let connection = &mut self.connections[slot];
             if !connection.is_open() {
@@ -145,8 +161,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     ) -> Result<(), ConnectionError> {
         let connection = &mut self.connections[slot];
         match item {
-            // From now on what it says counts, not what was assumed.
-            api_versions::Item::Error(ErrorCode::NONE) => connection.versions = Versions::NONE,
+            api_versions::Item::Error(ErrorCode::NONE) => connection.offered = Versions::NONE,
             api_versions::Item::Error(ErrorCode::UNSUPPORTED_VERSION) if connection.api_versions_version > 0 => {
                 // Too new for this broker; version 0 is known to all.
                 connection.api_versions_version = 0;
@@ -160,7 +175,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 debug!("ApiVersions: error {}", code.0);
                 return Err(ConnectionError::UnsupportedVersion { api_key: ApiKey::ApiVersions as i16 });
             }
-            api_versions::Item::Range { key, min, max } => connection.versions.offer(key, min, max),
+            api_versions::Item::Range { key, min, max } => connection.offered.offer(key, min, max),
             api_versions::Item::Throttle(millis) => self.throttle(slot, millis, now),
         }
         Ok(())
@@ -171,6 +186,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         if !connection.api_versions_sent {
             return; // It is asked again, with an older version.
         }
+        // From now on what it says counts, not what was assumed.
+        let connection = &mut self.connections[slot];
+        connection.versions = connection.offered;
         for api in [ApiKey::Produce, ApiKey::Metadata] {
             if connection.versions.get(api).is_none() {
                 let error = ConnectionError::UnsupportedVersion { api_key: api as i16 };
@@ -185,18 +203,25 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let mut reading = self.connections[slot].receive.metadata;
         let moved = self.cluster().metadata_item(&mut reading, item);
         self.connections[slot].receive.metadata = reading;
-        if let Some(connection) = moved.and_then(|broker| self.brokers[broker].connection.get()) {
-            // The node has another address now; what is connected under the old one is somebody else or nobody.
-            self.close_connection(connection, ConnectionError::Closed);
+        self.close_moved(moved);
+    }
+
+    /// A node has another address now; what is connected under the old one is somebody else or nobody.
+    fn close_moved(&mut self, broker: Option<usize>) {
+        if let Some(slot) = broker.and_then(|broker| self.brokers[broker].connection.get()) {
+            self.close_connection(slot, ConnectionError::Closed);
         }
     }
 
     fn metadata_answered(&mut self, slot: usize, now: Instant) {
         self.s.counters.metadata_responses += 1;
         let reading = self.connections[slot].receive.metadata;
-        let complete = self.cluster().metadata_ends();
-        if complete {
+        let open = self.cluster().metadata_ends();
+        if open == Open::Nothing {
             self.s.metadata.failures = 0;
+        } else if open == Open::NotAsked {
+            self.s.metadata.not_before = now;
+            self.want_metadata(now);
         } else {
             let random = self.random();
             let settings = &self.s.settings;
@@ -239,9 +264,14 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                     let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
                     let failure = Failure { reason: Reason::NoSuchPartition, code, connection: None };
                     self.fail_unsent(partition, failure);
-                    // Nothing was ever sent to it, so there is nothing to remember: others may have its place.
+                    // If nothing was ever sent to it there is nothing to remember: others may have its place.
                     let queue = &self.queues[partition];
-                    self.partitions[partition].pinned = queue.in_flight > 0 || queue.known_at > Instant::ZERO;
+                    let sent = queue.in_flight > 0 || queue.identified || queue.known_at > Instant::ZERO;
+                    self.partitions[partition].pinned = sent;
+                    let topic = &mut self.topics[self.partitions[partition].topic()];
+                    if topic.sticky == Link::to(partition) {
+                        topic.sticky = Link::NONE;
+                    }
                 }
                 _ => {}
             }
@@ -321,8 +351,10 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             }
             produce::Item::RecordError { batch_index } => debug!("record {} of a batch is invalid", batch_index),
             produce::Item::CurrentLeader { leader_id, leader_epoch } => {
+                // Only a newer epoch is news: two brokers that name each other must not be believed in turn.
                 if let Some(partition) = self.connections[slot].receive.partition.get()
                     && leader_id >= 0
+                    && leader_epoch > self.partitions[partition].leader_epoch
                     && self.cluster().partition(partition, leader_id, leader_epoch)
                 {
                     self.s.counters.leader_hints += 1;
@@ -332,7 +364,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 }
             }
             produce::Item::NodeEndpoint { node_id, host, port } => {
-                self.cluster().broker(node_id, host, port);
+                let moved = self.cluster().broker(node_id, host, port);
+                self.close_moved(moved);
                 self.s.connections_wanted = true;
                 self.wake_clock();
             }
@@ -404,8 +437,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 self.s.counters.duplicates += 1;
                 self.acknowledge(index, -1, -1, now);
             }
-            Some(Verdict::Refused) => {
-                let outcome = if batch.maybe_written { Outcome::Unknown(failure) } else { Outcome::Failed(failure) };
+            Some(verdict @ (Verdict::Refused | Verdict::Lost)) => {
+                let unknown = batch.maybe_written || matches!(verdict, Verdict::Lost);
+                let outcome = if unknown { Outcome::Unknown(failure) } else { Outcome::Failed(failure) };
                 self.leave_flight(index);
                 if self.batches[index].outcome == Outcome::Pending {
                     self.conclude(index, outcome);
@@ -449,7 +483,12 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let batch = &self.batches[index];
         let queue = &mut self.queues[batch.partition as usize];
         if batch.sequenced {
-            queue.expected_sequence = sequence_after(batch.sequence, batch.count);
+            let next = sequence_after(batch.sequence, batch.count);
+            // Not back: a batch that was sent again may be answered after its successor.
+            let behind = queue.expected_sequence.wrapping_sub(next) & i32::MAX;
+            if queue.expected_sequence < 0 || behind > i32::MAX / 2 {
+                queue.expected_sequence = next;
+            }
         }
         (queue.failures, queue.known_at) = (0, now);
         self.leave_flight(index);
@@ -509,6 +548,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let connection = &mut self.connections[slot];
         connection.ring = ring;
         connection.produce_in_flight -= 1;
+        if connection.phase == Link_::Draining {
+            self.wake_clock();
+        }
         let Some(request) = request else { return };
         let mut at = request.batches;
         while let Some(index) = at.get() {

@@ -2,7 +2,7 @@
 
 use super::batch::Phase;
 use super::batch::{age_hooks, linger_hooks, queue_hooks};
-use super::deliver::{Delivery, Wait};
+use super::deliver::{Delivery, FORGET_MARKS_AFTER, Wait};
 use super::record::{Destination, Record, Topic};
 use super::{Partitioner, SendError, TopicError, Usage, View};
 use crate::cluster::TopicState;
@@ -80,9 +80,6 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             };
             let batch = &mut self.batches[index];
             let timestamp = record.timestamp.unwrap_or(batch.base_timestamp);
-            if batch.count == 0 {
-                (batch.base_timestamp, batch.max_timestamp) = (timestamp, timestamp);
-            }
             let fields = Fields {
                 key: record.key,
                 value: record.value,
@@ -93,7 +90,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             let end = batch.buffer.as_mut().and_then(|b| records::append(b, at, batch.count, &fields));
             if let Some(end) = end {
                 batch.length = end as u32;
-                batch.max_timestamp = batch.max_timestamp.max(timestamp);
+                let first = batch.count == 0;
+                batch.max_timestamp = if first { timestamp } else { batch.max_timestamp.max(timestamp) };
                 let first = batch.first_ordinal.wrapping_add(batch.count);
                 batch.count += 1;
                 let generation = batch.generation;
@@ -126,24 +124,32 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     fn too_large(&self, record: &Record<'_>) -> SendError {
-        let needed = (HEADER_BYTES + record_bytes(record)).min(u32::MAX as usize) as u32;
+        let needed = record_bytes(record).saturating_add(HEADER_BYTES).min(u32::MAX as usize) as u32;
         SendError::RecordTooLarge { needed, capacity: self.s.capacities.batch_bytes }
     }
 
     /// Takes a buffer and a slot for a new batch of the partition at `place`.
     fn open(&mut self, place: usize, record: &Record<'_>, clock: &impl Clock) -> Result<usize, Refused> {
-        if HEADER_BYTES + record_bytes(record) > self.s.capacities.batch_bytes as usize {
+        if record_bytes(record).saturating_add(HEADER_BYTES) > self.s.capacities.batch_bytes as usize {
             return Err(Refused::Never(self.too_large(record)));
         }
         if self.pool().free() == 0 || (self.s.free_batches.is_empty() && self.s.free_unread.is_empty()) {
             self.s.counters.full += 1;
             return Err(Refused::Full);
         }
-        let (Some(index), Some(buffer)) = (self.take_slot(), self.pool().take()) else { return Err(Refused::Full) };
+        let Some(buffer) = self.pool().take() else { return Err(Refused::Full) };
+        let Some(index) = self.take_slot() else {
+            self.pool().give(buffer);
+            return Err(Refused::Full);
+        };
         let (now, wall) = (clock.now(), clock.wall_millis().unwrap_or(-1));
         let serial = self.s.next_serial;
         self.s.next_serial = serial.wrapping_add(1);
-        let first_ordinal = self.queues[place].appended;
+        let queue = &mut self.queues[place];
+        let first_ordinal = queue.appended;
+        if queue.forgotten.is_some_and(|end| first_ordinal.wrapping_sub(end) > FORGET_MARKS_AFTER) {
+            queue.forgotten = None;
+        }
         self.batches[index].open(buffer, place, first_ordinal, serial, now, wall);
         self.queues[place].batches.push_back(self.batches, index, queue_hooks);
         self.s.age.push_back(self.batches, index, age_hooks);
@@ -183,7 +189,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             return Err(Refused::Never(SendError::Closed));
         }
         let topic = to.topic.0 as usize;
-        let Some(entry) = self.topics.get(topic) else { return Err(Refused::TopicPending) };
+        let entry = self.topics.get(topic).filter(|entry| entry.is_used());
+        let Some(entry) = entry else { return Err(Refused::Never(SendError::UnknownTopic)) };
         let (state, count) = (entry.state(), entry.partition_count);
         if let TopicState::Refused(code) = state {
             return Err(Refused::Never(SendError::TopicRefused { code }));
@@ -230,6 +237,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let entry = &self.topics[topic];
         if let Some(place) = entry.sticky.get()
             && entry.sticky_bytes < self.s.capacities.batch_bytes
+            && (self.partitions[place].index as u32) < entry.partition_count
         {
             return Ok(place);
         }
@@ -237,7 +245,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let start = self.random() % count.max(1);
         let mut choice = None;
         // A partition that has a leader and is not the one before; failing that, whatever there is.
-        for step in 0..count {
+        // More than there are places for cannot be found anyway.
+        for step in 0..count.min(self.partitions.len() as u32) {
             let Some(place) = self.cluster().find_partition(topic, ((start + step) % count) as i32) else { continue };
             choice = Some(place);
             if self.partitions[place].leader >= 0 && (Link::to(place) != before || count == 1) {
@@ -288,7 +297,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// Whether all records fit behind each other into the partition's open batch and the free buffers.
     fn fits(&mut self, place: usize, records: &[Record<'_>]) -> Result<(), Refused> {
         let capacity = self.s.capacities.batch_bytes as usize;
-        let too_large = records.iter().find(|record| HEADER_BYTES + record_bytes(record) > capacity);
+        let too_large = records.iter().find(|record| record_bytes(record).saturating_add(HEADER_BYTES) > capacity);
         if let Some(record) = too_large {
             return Err(Refused::Never(self.too_large(record)));
         }

@@ -51,6 +51,10 @@ pub struct Receipt {
     pub count: u32,
 }
 
+/// A mark that outcomes were forgotten is itself forgotten when it lies so far back: later numbers must not be taken for
+/// earlier ones when they wrap.
+pub(super) const FORGET_MARKS_AFTER: u32 = 1 << 30;
+
 /// What a future that waits learns at each poll.
 pub(crate) enum Wait<T> {
     Ready(T),
@@ -234,10 +238,11 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     fn receipt(&self, delivery: &Delivery, offset: Option<i64>, log_append_time: i64) -> Receipt {
-        let partition = &self.partitions[delivery.place as usize];
+        // A delivery of another producer may name a place that there is not.
+        let partition = self.partitions.get(delivery.place as usize);
         Receipt {
-            topic: Topic(partition.topic() as u16),
-            partition: partition.index,
+            topic: Topic(partition.map_or(0, |p| p.topic()) as u16),
+            partition: partition.map_or(-1, |p| p.index),
             offset,
             timestamp: if log_append_time >= 0 { log_append_time } else { delivery.timestamp },
             count: delivery.count,
@@ -275,6 +280,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             }
         };
         let batch = &mut self.batches[index];
+        if batch.generation.wrapping_sub(batch.forgotten) > FORGET_MARKS_AFTER {
+            batch.forgotten = 0;
+        }
         if matches!(batch.outcome, Outcome::Failed(_) | Outcome::Unknown(_)) {
             batch.forgotten = batch.generation;
             let end = batch.first_ordinal.wrapping_add(batch.count);
@@ -358,6 +366,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let free = if unread > 0 { &mut self.s.free_unread } else { &mut self.s.free_batches };
         free.push_back(self.batches, index, queue_hooks);
         self.s.batches_level.give();
+        self.tell_room();
     }
 
     /// A buffer that nobody needs any more; those who wait for room may try again.
@@ -374,7 +383,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// A buffer comes back from a connection: to its batch if that still needs it, else to the pool.
     pub(crate) fn put_back(&mut self, slot: u16, generation: u32, buffer: B) {
         match self.batches.get_mut(slot as usize) {
-            Some(batch) if batch.generation == generation && batch.is_pending() => batch.buffer = Some(buffer),
+            Some(batch) if batch.generation == generation && batch.is_pending() => {
+                batch.buffer = Some(buffer);
+                let partition = batch.partition as usize;
+                if batch.phase == Phase::Queued {
+                    self.reconsider(partition);
+                }
+            }
             _ => self.buffer_home(buffer),
         }
     }

@@ -187,6 +187,8 @@ pub enum SendError {
         /// Why.
         code: ErrorCode,
     },
+    /// The topic is not one of this producer's: it came from another.
+    UnknownTopic,
     /// The topic has no such partition.
     NoSuchPartition {
         /// What was asked for.
@@ -237,9 +239,11 @@ impl SendError {
             | SendError::TooManyPartitions { .. }
             | SendError::TooManyWaiters { .. }
             | SendError::TopicRefused { .. } => Fault::Setting,
-            SendError::NoSuchPartition { .. } | SendError::KeysInSlice | SendError::EmptySlice | SendError::Closed => {
-                Fault::Caller
-            }
+            SendError::UnknownTopic
+            | SendError::NoSuchPartition { .. }
+            | SendError::KeysInSlice
+            | SendError::EmptySlice
+            | SendError::Closed => Fault::Caller,
         }
     }
 
@@ -288,6 +292,7 @@ impl fmt::Display for SendError {
             SendError::TopicRefused { code } => {
                 write!(f, "the broker refuses the topic: error {} {}: {}", code.0, code.name(), advice(*code))
             }
+            SendError::UnknownTopic => f.write_str("the topic belongs to another producer: ask this one for it"),
             SendError::NoSuchPartition { partition, partitions } => {
                 write!(f, "the topic has no partition {partition}: it has {partitions}")
             }

@@ -81,6 +81,22 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.wake_connection(slot);
     }
 
+    /// A task begins or ends to serve the slot: only then is it opened.
+    pub(crate) fn serve(&mut self, slot: usize, begins: bool) {
+        if let Some(connection) = self.connections.get_mut(slot) {
+            let served = connection.served;
+            connection.served = if begins { served.saturating_add(1) } else { served.saturating_sub(1) };
+            self.wake_clock();
+        }
+    }
+
+    /// The slot's task is gone. What it was told to open or close, nobody will; the slot is as if it had.
+    pub(crate) fn abandoned(&mut self, slot: usize, now: Instant) {
+        if self.connections.get(slot).is_some_and(|c| c.served == 0) {
+            self.closed(slot, ConnectionError::Dropped, now);
+        }
+    }
+
     /// The driver has a stream for the slot. If versions can be assumed it is used at once, and what is asked first is
     /// whether they hold: that saves a round trip.
     pub(crate) fn opened(&mut self, slot: usize, now: Instant) {
@@ -143,8 +159,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let ready = self.connections[slot].ready;
         self.abandon_ready(ready);
         let connection = &mut self.connections[slot];
-        let (waker, wake) = (connection.waker.take(), connection.wake);
-        *connection = Connection { waker, wake, ring: Ring::EMPTY, ..Connection::EMPTY };
+        let (waker, wake, served) = (connection.waker.take(), connection.wake, connection.served);
+        *connection = Connection { waker, wake, served, ring: Ring::EMPTY, ..Connection::EMPTY };
         if let Some(index) = broker.get() {
             self.brokers[index].cautious |= assumed_too_much;
             self.broker_lost(index, error, confirmed, now);

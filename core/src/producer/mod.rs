@@ -201,6 +201,8 @@ struct Scalars {
     retry_scan_at: Instant,
     /// Partitions wait for a connection to their leader.
     connections_wanted: bool,
+    /// Where the next look for such partitions begins.
+    connections_cursor: u16,
     /// The slots that are to ask for metadata and for a producer id.
     metadata_slot: Link,
     identity_slot: Link,
@@ -276,6 +278,7 @@ impl Scalars {
         producer_epoch: 0,
         retry_scan_at: Instant::ZERO,
         connections_wanted: false,
+        connections_cursor: 0,
         metadata_slot: Link::NONE,
         identity_slot: Link::NONE,
         broker_rotation: 0,
@@ -394,9 +397,12 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         scratch: (usize, usize),
         random: u32,
     ) -> Result<(), StartError> {
+        if self.s.started {
+            return Err(StartError::AlreadyStarted);
+        }
         let settings = Settings::from(config).map_err(StartError::Config)?;
         let depth = self.requests.len().checked_div(self.connections.len()).unwrap_or(0);
-        self.s.capacities = Capacities {
+        let capacities = Capacities {
             batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
             buffers: self.buffers.len() as u16,
             batches: self.batches.len() as u16,
@@ -411,23 +417,25 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             frame_bytes: scratch.0 as u32,
             receive_bytes: scratch.1 as u32,
         };
-        let capacities = self.s.capacities;
         capacities.check().map_err(StartError::Capacity)?;
-        let needed = settings.max_in_flight as usize + CONTROL_REQUESTS;
-        if depth < needed {
-            return Err(StartError::Capacity(CapacityError::new("requests", depth as u64, needed as u64)));
-        }
-        for &(host, port) in bootstrap {
-            if self.cluster().bootstrap(host, port).is_none() {
-                return Err(StartError::Capacity(if host.len() > capacities.host_bytes as usize {
-                    CapacityError::new("host_bytes", capacities.host_bytes.into(), host.len() as u64)
-                } else {
-                    CapacityError::new("brokers", capacities.brokers.into(), bootstrap.len() as u64)
-                }));
-            }
+        let lent = self.buffers.iter().flatten().count();
+        let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
+        let needs = [
+            ("requests", depth, settings.max_in_flight as usize + CONTROL_REQUESTS),
+            ("buffers that were lent", lent, self.buffers.len()),
+            ("host_bytes", capacities.host_bytes as usize, longest),
+            ("brokers", self.brokers.len(), bootstrap.len()),
+        ];
+        if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
+            return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
         }
         if bootstrap.is_empty() {
             return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
+        }
+        // From here on nothing can fail.
+        self.s.capacities = capacities;
+        for &(host, port) in bootstrap {
+            self.cluster().bootstrap(host, port);
         }
         self.seats().start();
         for index in 0..self.batches.len() {
@@ -441,6 +449,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.s.close_at = Instant::NEVER;
         self.s.clock_until = Instant::NEVER;
         self.s.started = true;
+        self.wake_clock();
         Ok(())
     }
 
@@ -524,6 +533,8 @@ pub enum StartError {
     Config(ConfigError),
     /// A capacity is too small for the others or for the settings.
     Capacity(CapacityError),
+    /// It runs already.
+    AlreadyStarted,
 }
 
 impl core::fmt::Display for StartError {
@@ -531,6 +542,7 @@ impl core::fmt::Display for StartError {
         match self {
             StartError::Config(error) => error.fmt(f),
             StartError::Capacity(error) => error.fmt(f),
+            StartError::AlreadyStarted => f.write_str("the producer was started before"),
         }
     }
 }

@@ -163,6 +163,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             return Next::Wait;
         };
         self.s.identity = Identity::Asked;
+        self.s.identity_slot = Link::NONE;
         self.ask(slot, now, frame, ApiKey::InitProducerId, version, |_, w| init_producer_id::request(w, version))
     }
 
@@ -174,38 +175,37 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let patience = if alone { request_timeout } else { request_timeout.min(2000) };
         self.s.metadata.asked_until = now.after_millis(patience);
         self.s.metadata.asked = self.connections[slot].broker;
+        self.s.metadata_slot = Link::NONE;
         self.s.metadata.refresh_at = now.after_millis(self.s.settings.metadata_max_age);
         self.s.metadata.not_before = now.after_millis(self.s.settings.retry_backoff);
         let room = frame.len();
         self.ask(slot, now, frame, ApiKey::Metadata, version, |view, w| {
             let allow = view.s.settings.allow_auto_create_topics;
-            let header = w.position();
-            let (first, count) = view.metadata_topics(room.saturating_sub(header + 16));
-            let total = view.topics.len().max(1);
+            let (first, count) = view.ask_topics(room.saturating_sub(w.position() + 16));
             let cluster = view.cluster();
-            let names =
-                (0..total).map(|i| (first + i) % total).filter(|&i| cluster.topics.get(i).is_some_and(|t| t.is_used()));
-            metadata::request(w, version, count, names.map(|i| cluster.name(i)), allow);
+            let asked = cluster.topics.iter().enumerate().skip(first).filter(|(_, topic)| topic.asked);
+            metadata::request(w, version, count, asked.map(|(index, _)| cluster.name(index)), allow);
         })
     }
 
-    /// The topics to ask for now: where to begin in the table and how many names fit into `room` bytes.
-    fn metadata_topics(&mut self, room: usize) -> (usize, usize) {
-        let total = self.topics.len();
-        let first = self.s.metadata.cursor as usize % total.max(1);
-        let (mut count, mut bytes, mut next) = (0, 0, first);
-        for step in 0..total {
-            let index = (first + step) % total;
-            if self.topics[index].is_used() {
-                bytes += self.cluster().name(index).len() + 20;
-                if bytes > room && count > 0 {
-                    break;
-                }
+    /// Marks the topics to ask for now, as many wanted ones as fit into `room` bytes: the first, and how many. When none
+    /// is wanted it is time that makes metadata old, and all are.
+    fn ask_topics(&mut self, room: usize) -> (usize, usize) {
+        if !self.topics.iter().any(|topic| topic.is_used() && topic.wanted) {
+            self.topics.iter_mut().for_each(|topic| topic.wanted = topic.is_used());
+        }
+        let (mut first, mut count, mut bytes) = (0, 0, 0);
+        for index in 0..self.topics.len() {
+            let topic = &self.topics[index];
+            let open = topic.is_used() && topic.wanted && !topic.answered;
+            bytes += if open { self.cluster().name(index).len() + 20 } else { 0 };
+            let asked = open && (bytes <= room || count == 0);
+            self.topics[index].asked = asked;
+            if asked {
+                first = if count == 0 { index } else { first };
                 count += 1;
             }
-            next = (index + 1) % total;
         }
-        self.s.metadata.cursor = next as u16;
         (first, count)
     }
 
@@ -273,19 +273,17 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.wake_clock_by(deadline);
         let connection = &mut self.connections[slot];
         (connection.produce_in_flight, connection.writing) = (connection.produce_in_flight + 1, true);
+        connection.writes = correlation_id;
         self.s.counters.requests += 1;
         self.gather(slot, frame, Some(request))
     }
 
     /// Takes the ready batches that fit into one request and links them, those of a topic together; the first.
     fn collect(&mut self, slot: usize, now: Instant, correlation_id: i32) -> Link {
-        let (mut first, mut bytes, mut refused) = (Link::NONE, 0u32, Link::NONE);
+        let (mut first, mut bytes) = (Link::NONE, 0u32);
         let limit = self.s.settings.max_request_size;
         loop {
             let mut ready = self.connections[slot].ready;
-            if ready.first().map(Link::to) == Some(refused) {
-                break;
-            }
             let popped = ready.pop_front(self.queues, ready_hooks);
             self.connections[slot].ready = ready;
             let Some(partition) = popped else { break };
@@ -294,11 +292,11 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             let length = self.batches[index].length;
             if !first.is_none() && bytes.saturating_add(length) > limit {
                 // It goes with the next request, and first.
-                self.make_ready(partition, slot);
-                if refused.is_none() {
-                    refused = Link::to(partition);
-                }
-                continue;
+                let mut ready = self.connections[slot].ready;
+                ready.push_front(self.queues, partition, ready_hooks);
+                self.connections[slot].ready = ready;
+                self.queues[partition].ready_on = Link::to(slot);
+                break;
             }
             if !self.number(index, now) {
                 continue;
@@ -334,7 +332,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let index = self.unsent(partition)?;
         let leads = self.leader_connection(partition) == Some(slot);
         let queue = &self.queues[partition];
-        let here = queue.connection == Link::to(slot) || queue.in_flight == 0;
+        // A batch may have been answered while the writer still has its buffer; it comes back in a moment.
+        let whole = self.batches[index].buffer.is_some();
+        let here = whole && (queue.connection == Link::to(slot) || queue.in_flight == 0);
         let free = queue.in_flight < self.window(partition, now) && !(queue.retrying && queue.in_flight > 0);
         if !here || !leads || !free || queue.retry_at > now {
             return None;
@@ -417,6 +417,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             at = batch.request_next;
             // A batch that was settled while its request was being written left a hole that cannot be filled.
             let Some(buffer) = batch.buffer.take() else {
+                for taken in outgoing.batches.into_iter().flatten() {
+                    self.put_back(taken.slot, taken.generation, taken.buffer);
+                }
                 self.close_connection(slot, ConnectionError::Closed);
                 return Next::Wait;
             };
@@ -519,10 +522,10 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         connection.writing = false;
         let deadline = now.after_millis(self.s.settings.request_timeout);
-        let ring = connection.ring;
-        if let Some(request) = ring.back_mut(self.places(slot)) {
-            (request.deadline, request.sent_at) = (deadline, now);
-        }
+        let (ring, writes) = (connection.ring, connection.writes);
+        // It may have been answered already, if the writer waits for the peer.
+        let Some(request) = ring.back_mut(self.places(slot)).filter(|r| r.correlation_id == writes) else { return };
+        (request.deadline, request.sent_at) = (deadline, now);
         if self.s.settings.acks == Acks::None {
             self.unacknowledged(slot, now);
         }

@@ -15,6 +15,11 @@ const HOLD_MILLIS: u32 = 500;
 impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// Does what is due. When to call again at the latest, or `None` when the client is closed.
     pub(crate) fn tick(&mut self, now: Instant, waker: &Waker, replaced: &mut Option<Waker>) -> Option<Instant> {
+        if !self.s.started {
+            // `start` wakes it.
+            self.register_clock(waker, replaced);
+            return Some(Instant::NEVER);
+        }
         // Each step leaves work only to those after it, so nobody needs to wake the clock for what it is about to see.
         self.s.clock_until = Instant::ZERO;
         let mut next = Instant::NEVER;
@@ -34,11 +39,15 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             return None;
         }
         (self.s.clock_until, self.s.clock_wake) = (next, false);
+        self.register_clock(waker, replaced);
+        Some(next)
+    }
+
+    fn register_clock(&mut self, waker: &Waker, replaced: &mut Option<Waker>) {
         match &self.s.clock_waker {
             Some(current) if current.will_wake(waker) => {}
             _ => *replaced = self.s.clock_waker.replace(waker.clone()),
         }
-        Some(next)
     }
 
     /// Batches whose time is over, and at the end of a close all of them.
@@ -160,10 +169,10 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         self.s.connections_wanted = false;
         let mut next = Instant::NEVER;
-        for partition in 0..self.queues.len() {
-            if self.queues[partition].batches.is_empty() || self.unsent(partition).is_none() {
-                continue;
-            }
+        let (total, start) = (self.queues.len(), self.s.connections_cursor as usize);
+        for step in 0..total {
+            let partition = (start + step) % total;
+            let Some(index) = self.unsent(partition) else { continue };
             let leader = self.partitions[partition].leader;
             let Some(broker) = self.cluster().node(leader) else {
                 self.topics[self.partitions[partition].topic()].wanted = true;
@@ -173,7 +182,10 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 }
                 continue;
             };
-            if !self.brokers[broker].connection.is_none() {
+            let queue = &self.queues[partition];
+            let due = self.batches[index].phase != Phase::Open || self.is_due(index, now);
+            if !self.brokers[broker].connection.is_none() || !due || queue.in_flight > 0 || queue.retry_at > now {
+                // What cannot be sent yet is looked at again when it can: it needs no connection to wait with.
                 continue;
             }
             self.s.connections_wanted = true;
@@ -183,7 +195,11 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 continue;
             }
             match self.free_slot(now) {
-                Ok(slot) => self.connect(slot, broker, now),
+                Ok(slot) => {
+                    // Whoever comes after it has the next slot: otherwise the first in the table would have them all.
+                    self.s.connections_cursor = ((partition + 1) % total) as u16;
+                    self.connect(slot, broker, now);
+                }
                 Err(later) => next = next.min(later),
             }
         }
@@ -192,11 +208,16 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     /// A closed slot; or, when all are taken, one is seen to becoming free.
     fn free_slot(&mut self, now: Instant) -> Result<usize, Instant> {
-        if let Some(slot) = self.connections.iter().position(|c| c.phase == Link_::Closed) {
+        if let Some(slot) = self.closed_slot() {
             return Ok(slot);
         }
-        if self.connections.iter().any(|c| matches!(c.phase, Link_::Draining | Link_::Closing)) {
+        if self.connections.iter().any(|c| c.phase == Link_::Closing) {
             return Err(Instant::NEVER);
+        }
+        // One that drains will be free soon, unless its broker is stuck: then others have to give way too.
+        let draining = self.connections.iter().filter(|c| c.phase == Link_::Draining).map(|c| c.active_since).max();
+        if let Some(until) = draining.map(|since| since.after_millis(HOLD_MILLIS)).filter(|&until| until > now) {
+            return Err(until);
         }
         let idle = |c: &Connection| c.phase == Link_::Active && c.ring.is_empty() && c.ready.is_empty();
         if let Some(slot) = self.connections.iter().position(idle) {
@@ -210,8 +231,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             return Err(held_until);
         }
         // Everybody has a turn: no new request on it, and it closes when what is outstanding is answered.
-        oldest.phase = Link_::Draining;
-        Err(if oldest.ring.is_empty() { now } else { Instant::NEVER })
+        (oldest.phase, oldest.active_since) = (Link_::Draining, now);
+        Err(if oldest.ring.is_empty() { now } else { now.after_millis(HOLD_MILLIS) })
+    }
+
+    /// A slot that is closed and that somebody serves.
+    fn closed_slot(&self) -> Option<usize> {
+        self.connections.iter().position(|c| c.phase == Link_::Closed && c.served > 0)
     }
 
     fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
@@ -243,13 +269,18 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let Some(slot) = self.best_connection(now) else {
             return next.min(self.seek(now));
         };
+        let own = Link::to(slot);
+        let mut chosen = false;
         if metadata_at <= now {
-            self.s.metadata_slot = Link::to(slot);
+            chosen |= core::mem::replace(&mut self.s.metadata_slot, own) != own;
         }
         if identity_at <= now {
-            self.s.identity_slot = Link::to(slot);
+            chosen |= core::mem::replace(&mut self.s.identity_slot, own) != own;
         }
-        self.wake_connection(slot);
+        // Only once: it may be in the midst of a write, and the clock's task may be its own.
+        if chosen {
+            self.wake_connection(slot);
+        }
         next
     }
 
@@ -263,22 +294,18 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         };
         let rank = |slot: &usize| {
             let c = &self.connections[*slot];
-            (c.phase != Link_::Active, c.broker == self.s.metadata.asked, c.ring.len())
+            (c.writing, c.phase != Link_::Active, c.broker == self.s.metadata.asked, c.ring.len())
         };
         (0..self.connections.len()).filter(usable).min_by_key(rank)
     }
 
     /// Nobody can be asked: a connection to somebody is needed.
     fn seek(&mut self, now: Instant) -> Instant {
-        let alive = |c: &Connection| {
-            matches!(c.phase, Link_::Opening | Link_::Negotiating | Link_::Closing) || c.throttled_until > now
-        };
+        let alive = |c: &Connection| matches!(c.phase, Link_::Opening | Link_::Negotiating | Link_::Closing);
         if self.connections.iter().any(alive) {
             return Instant::NEVER;
         }
-        let Some(slot) = self.connections.iter().position(|c| c.phase == Link_::Closed) else {
-            return Instant::NEVER;
-        };
+        let Some(slot) = self.closed_slot() else { return Instant::NEVER };
         let rotation = self.s.broker_rotation as usize;
         let Some(broker) = self.cluster().candidate(now, rotation) else {
             return self.cluster().next_retry();

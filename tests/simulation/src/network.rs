@@ -153,6 +153,7 @@ impl World {
 
     fn piece(&mut self, most: usize) -> usize {
         match self.weather.piece {
+            _ if most == 0 => 0,
             0 => most,
             piece => self.rng.usize(1..=piece).min(most),
         }
@@ -221,16 +222,25 @@ impl World {
         }
     }
 
-    /// An answer on its way back; empty is the end of the stream.
-    fn send_down(&mut self, link: usize, bytes: Vec<u8>, from: u64) {
-        let arrival = (from + self.delay()).max(self.links[link].down.last_arrival).max(self.links[link].stalled_until);
-        let state = &mut self.links[link];
-        if state.closed || state.abandoned {
-            return;
+    /// An answer on its way back, in pieces that arrive one after the other; empty is the end of the stream.
+    fn send_down(&mut self, link: usize, mut bytes: Vec<u8>, from: u64) {
+        loop {
+            let piece = self.piece(bytes.len());
+            let rest = if self.weather.jitter > 0 { bytes.split_off(piece) } else { Vec::new() };
+            let delay = self.delay();
+            let state = &mut self.links[link];
+            if state.closed || state.abandoned {
+                return;
+            }
+            let arrival = (from + delay).max(state.down.last_arrival).max(state.stalled_until);
+            state.down.last_arrival = arrival;
+            state.down.pieces.push_back((arrival, bytes));
+            if rest.is_empty() {
+                break;
+            }
+            bytes = rest;
         }
-        state.down.last_arrival = arrival;
-        state.down.pieces.push_back((arrival, bytes));
-        if let Some(waker) = state.down.waker.take() {
+        if let Some(waker) = self.links[link].down.waker.take() {
             waker.wake();
         }
     }

@@ -1,0 +1,45 @@
+//! embassy-time as the core's clock; the date, once somebody has told it.
+
+use core::cell::Cell;
+use demitasse_core::{Clock, Instant};
+
+/// The monotonic clock, and what to add to it for the date.
+pub(crate) struct EmbassyClock {
+    /// Milliseconds from 1970 to the clock's beginning; `None` while nobody has told the date.
+    wall: Cell<Option<i64>>,
+}
+
+impl EmbassyClock {
+    pub(crate) const fn new() -> Self {
+        EmbassyClock { wall: Cell::new(None) }
+    }
+
+    pub(crate) fn set_wall(&self, unix_millis: i64) {
+        self.wall.set(Some(unix_millis.wrapping_sub(millis())));
+    }
+}
+
+fn millis() -> i64 {
+    embassy_time::Instant::now().as_millis() as i64
+}
+
+impl Clock for EmbassyClock {
+    fn now(&self) -> Instant {
+        Instant::from_micros(embassy_time::Instant::now().as_micros())
+    }
+
+    fn wall_millis(&self) -> Option<i64> {
+        self.wall.get().map(|start| start.wrapping_add(millis()))
+    }
+}
+
+/// Waits until the clock shows `at`, not a tick less: the core would look, see nothing due, and wait again.
+pub(crate) async fn sleep_until(at: Instant) {
+    match embassy_time::Instant::try_from_micros(at.as_micros()) {
+        Some(tick) => {
+            let short = tick.as_micros() < at.as_micros();
+            embassy_time::Timer::at(if short { tick + embassy_time::Duration::from_ticks(1) } else { tick }).await;
+        }
+        None => core::future::pending().await,
+    }
+}

@@ -1,0 +1,140 @@
+//! The capacities of a storage, by name.
+
+use demitasse_core::{CONTROL_REQUESTS, Capacities};
+
+/// What `storage!` takes: how many of what, and how large. All of it is memory in one `static`, and nothing is added.
+///
+/// What is 0, the default of most, follows from the others or has the value that is stated here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Sizes {
+    /// `batch.size`: bytes of one batch buffer, its 61 bytes of header included; the largest record that can be sent.
+    /// Default 1,024.
+    pub batch_bytes: usize,
+    /// Batch buffers: as many batches can wait and be on their way. Each partition that records go to holds one while
+    /// it is open. Default 4.
+    pub buffers: usize,
+    /// Batches whose outcome is remembered, those on their way included. Default: twice the buffers and 4.
+    pub batches: usize,
+    /// Partitions that records may go to or whose leaders are known beforehand. Default 4.
+    pub partitions: usize,
+    /// Topics. Default 1.
+    pub topics: usize,
+    /// The longest topic name, in bytes. Default 32.
+    pub topic_name_bytes: usize,
+    /// Brokers, the addresses of the bootstrap list included. Default 3.
+    pub brokers: usize,
+    /// The longest host name, in bytes. Default 40.
+    pub host_bytes: usize,
+    /// Connections that may be open at once; with fewer than leaders they take turns. Each needs a socket in the
+    /// network stack. Default 1.
+    pub connections: usize,
+    /// The most Produce requests that may be unanswered at once on a connection. Default 2: one on its way out while the
+    /// answer to another is on its way in.
+    pub max_in_flight: usize,
+    /// Tasks that may wait at once, in `send`, `wait`, `flush`. Default 4.
+    pub waiters: usize,
+    /// Bytes of a connection's buffer for requests; batches do not pass through it. Default: the least that works, and
+    /// 32 for each topic.
+    pub frame_bytes: usize,
+    /// Bytes of a connection's buffer for responses, which stream through it. Default: the least that works, but 256.
+    pub receive_bytes: usize,
+    /// Bytes that a connection's socket holds until they are read. Default 512.
+    pub socket_receive_bytes: usize,
+    /// Bytes that a connection's socket holds until the peer has acknowledged them; so many are sent in one round trip,
+    /// at most. Default: one batch and what frames it, so that a batch never waits for an acknowledgement halfway.
+    pub socket_send_bytes: usize,
+}
+
+const fn or(given: usize, default: usize) -> usize {
+    if given == 0 { default } else { given }
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+const fn u16_of(n: usize) -> u16 {
+    if n > u16::MAX as usize { u16::MAX } else { n as u16 }
+}
+
+const fn u32_of(n: usize) -> u32 {
+    if n > u32::MAX as usize { u32::MAX } else { n as u32 }
+}
+
+impl Sizes {
+    /// Everything by default.
+    pub const DEFAULT: Sizes = Sizes {
+        batch_bytes: 0,
+        buffers: 0,
+        batches: 0,
+        partitions: 0,
+        topics: 0,
+        topic_name_bytes: 0,
+        brokers: 0,
+        host_bytes: 0,
+        connections: 0,
+        max_in_flight: 0,
+        waiters: 0,
+        frame_bytes: 0,
+        receive_bytes: 0,
+        socket_receive_bytes: 0,
+        socket_send_bytes: 0,
+    };
+
+    /// With every default filled in.
+    pub const fn filled(self) -> Sizes {
+        let batch_bytes = or(self.batch_bytes, 1024);
+        let buffers = or(self.buffers, 4);
+        let topics = or(self.topics, 1);
+        let named = Sizes {
+            batch_bytes,
+            buffers,
+            batches: or(self.batches, buffers.saturating_mul(2).saturating_add(4)),
+            partitions: or(self.partitions, 4),
+            topics,
+            topic_name_bytes: or(self.topic_name_bytes, 32),
+            brokers: or(self.brokers, 3),
+            host_bytes: or(self.host_bytes, 40),
+            connections: or(self.connections, 1),
+            max_in_flight: or(self.max_in_flight, 2),
+            waiters: or(self.waiters, 4),
+            ..self
+        };
+        let least_frame = Capacities::least_frame_bytes(u16_of(named.topic_name_bytes)) as usize;
+        let frame_bytes = or(self.frame_bytes, least_frame.saturating_add(topics.saturating_mul(32)));
+        let least_receive = named.capacities().least_receive_bytes() as usize;
+        Sizes {
+            frame_bytes,
+            receive_bytes: or(self.receive_bytes, max(least_receive, 256)),
+            socket_receive_bytes: or(self.socket_receive_bytes, 512),
+            socket_send_bytes: or(self.socket_send_bytes, batch_bytes.saturating_add(frame_bytes)),
+            ..named
+        }
+    }
+
+    /// As the core counts them. What cannot be counted is as much as can be, and will be refused.
+    pub const fn capacities(&self) -> Capacities {
+        Capacities {
+            batch_bytes: u32_of(self.batch_bytes),
+            buffers: u16_of(self.buffers),
+            batches: u16_of(self.batches),
+            partitions: u16_of(self.partitions),
+            topics: u16_of(self.topics),
+            topic_name_bytes: u16_of(self.topic_name_bytes),
+            brokers: u16_of(self.brokers),
+            host_bytes: u16_of(self.host_bytes),
+            connections: u16_of(self.connections),
+            requests: u16_of(self.max_in_flight.saturating_add(CONTROL_REQUESTS)),
+            waiters: u16_of(self.waiters),
+            frame_bytes: u32_of(self.frame_bytes),
+            receive_bytes: u32_of(self.receive_bytes),
+        }
+    }
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
