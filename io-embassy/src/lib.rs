@@ -61,9 +61,9 @@ mod storage;
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
     DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,
-    Record, SendError, Topic, TopicError, Usage, WaitersFull, heapless,
+    Record, SendError, StartError, Topic, TopicError, Usage, WaitersFull, heapless,
 };
 pub use producer::Producer;
 pub use runner::Runner;
 pub use sizes::Sizes;
-pub use storage::{StartError, Storage};
+pub use storage::Storage;

@@ -24,17 +24,20 @@ impl Net {
     }
 
     /// Waits until what `Tcp`'s drop left to be said has been said.
-    pub(crate) async fn flush(&mut self) {
-        let _ = self.socket.get_mut().flush().await;
+    #[allow(clippy::await_holding_refcell_ref, reason = "a connection that cannot have the socket says so")]
+    pub(crate) async fn flush(&self) {
+        if let Ok(mut socket) = self.socket.try_borrow_mut() {
+            let _ = socket.flush().await;
+        }
     }
 }
 
-impl<'a> Io for &'a Net {
-    type Stream = Tcp<'a>;
+impl Io for &'static Net {
+    type Stream = Tcp;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<Tcp<'a>, ConnectionError> {
+    async fn connect(&self, host: &str, port: u16) -> Result<Tcp, ConnectionError> {
+        let net: &'static Net = self;
         // Taken first: wherever this future is dropped, the socket is let go of.
-        let net: &'a Net = self;
         let mut tcp = Tcp(net.socket.try_borrow_mut().map_err(|_| ConnectionError::Dropped)?);
         if let Ok(address) = host.parse::<Ipv4Address>() {
             tcp.connect(IpAddress::Ipv4(address), port).await?;
@@ -62,9 +65,9 @@ impl<'a> Io for &'a Net {
 }
 
 /// A connection, from the first attempt on.
-pub(crate) struct Tcp<'a>(RefMut<'a, TcpSocket<'static>>);
+pub(crate) struct Tcp(RefMut<'static, TcpSocket<'static>>);
 
-impl Tcp<'_> {
+impl Tcp {
     async fn connect(&mut self, address: IpAddress, port: u16) -> Result<(), ConnectionError> {
         self.0.connect((address, port)).await.map_err(|error| match error {
             ConnectError::ConnectionReset => ConnectionError::Refused,
@@ -78,7 +81,7 @@ impl Tcp<'_> {
     }
 }
 
-impl Drop for Tcp<'_> {
+impl Drop for Tcp {
     /// Nothing lingers: the peer is told by a reset, which the network stack sends when it runs next. What was written
     /// and matters has been answered by now.
     fn drop(&mut self) {
@@ -86,15 +89,9 @@ impl Drop for Tcp<'_> {
     }
 }
 
-impl Stream for Tcp<'_> {
-    type Reader<'a>
-        = Reader<'a>
-    where
-        Self: 'a;
-    type Writer<'a>
-        = Writer<'a>
-    where
-        Self: 'a;
+impl Stream for Tcp {
+    type Reader<'a> = Reader<'a>;
+    type Writer<'a> = Writer<'a>;
 
     fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         let (reader, writer) = self.0.split();

@@ -8,7 +8,7 @@ use embassy_time::{Duration, with_timeout};
 
 /// What one connection slot works with.
 pub(crate) struct Slot {
-    pub(crate) net: Net,
+    pub(crate) net: &'static Net,
     pub(crate) frame: &'static mut [u8],
     pub(crate) receive: &'static mut [u8],
 }
@@ -39,17 +39,18 @@ impl<const CONNECTIONS: usize> Runner<CONNECTIONS> {
     /// Dropped, connections end and nothing expires; run again, it goes on, and sends again what was outstanding.
     pub async fn run(&mut self) {
         let core = self.core;
+        let Some(&Slot { net, .. }) = self.slots.first() else { return };
         // Each future stands in memory once: they are given on as they are made.
         let mut number = 0..;
         join(
-            core.run_clock(&CLOCK_IO),
+            core.run_clock(&net),
             join_array(self.slots.each_mut().map(|slot| {
                 let scratch = Scratch { frame: slot.frame, receive: slot.receive };
                 core.run_connection(&slot.net, number.next().unwrap_or(0), scratch)
             })),
         )
         .await;
-        for slot in &mut self.slots {
+        for slot in &self.slots {
             let _ = with_timeout(FAREWELL, slot.net.flush()).await;
         }
     }

@@ -113,6 +113,22 @@ impl Sizes {
         }
     }
 
+    /// Stops the compiler, with the sizes, if the capacities cannot work together.
+    pub(crate) const fn must_work(&self) {
+        if let Err(error) = self.capacities().check() {
+            let mut text = [0; 120];
+            let mut length = append(&mut text, 0, error.what.as_bytes());
+            length = append(&mut text, length, b" is ");
+            length = append_number(&mut text, length, error.given);
+            length = append(&mut text, length, if error.at_most { b", must be at most " } else { b", must be at least " });
+            length = append_number(&mut text, length, error.needed);
+            match core::str::from_utf8(text.split_at(length).0) {
+                Ok(text) => panic!("{}", text),
+                Err(_) => panic!("{}", error.what),
+            }
+        }
+    }
+
     /// As the core counts them. What cannot be counted is as much as can be, and will be refused.
     pub const fn capacities(&self) -> Capacities {
         Capacities {
@@ -131,6 +147,21 @@ impl Sizes {
             receive_bytes: u32_of(self.receive_bytes),
         }
     }
+}
+
+/// What `write!` would do, if it could be done by the compiler.
+const fn append(text: &mut [u8], at: usize, what: &[u8]) -> usize {
+    let mut i = 0;
+    while i < what.len() && at + i < text.len() {
+        text[at + i] = what[i];
+        i += 1;
+    }
+    at + i
+}
+
+const fn append_number(text: &mut [u8], at: usize, number: u64) -> usize {
+    let at = if number >= 10 { append_number(text, at, number / 10) } else { at };
+    append(text, at, &[b'0' + (number % 10) as u8])
 }
 
 impl Default for Sizes {

@@ -2,12 +2,12 @@
 
 use crate::clock::EmbassyClock;
 use crate::net::Net;
-use crate::platform::{Buffer, CellLock, Core};
+use crate::platform::{Buffer, CellLock, Core, Embassy};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
 use demitasse_core::{
-    Batch, BrokerEntry, CONTROL_REQUESTS, CapacityError, Config, ConfigError, Connection, PartitionEntry,
-    PartitionQueue, Request, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, PartitionEntry, PartitionQueue, Request, StartError, State,
+    Tables, TopicEntry, Waiter,
 };
 use embassy_net::Stack;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -32,14 +32,25 @@ pub struct Storage<
     const SOCKET_RECEIVE_BYTES: usize,
     const SOCKET_SEND_BYTES: usize,
 > {
-    tables: ConstStaticCell<Arrays<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>>,
-    buffers: ConstStaticCell<[[u8; BATCH_BYTES]; BUFFERS]>,
-    names: ConstStaticCell<[[u8; TOPIC_NAME_BYTES]; TOPICS]>,
-    hosts: ConstStaticCell<[[u8; HOST_BYTES]; BROKERS]>,
-    scratch: ConstStaticCell<
-        [Scratch<FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES>; CONNECTIONS],
+    memory: ConstStaticCell<
+        Memory<
+            Arrays<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>,
+            [[u8; BATCH_BYTES]; BUFFERS],
+            [[u8; TOPIC_NAME_BYTES]; TOPICS],
+            [[u8; HOST_BYTES]; BROKERS],
+            [Link<FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES>; CONNECTIONS],
+        >,
     >,
     producer: StaticCell<Core>,
+}
+
+/// Everything that is handed out at the start, so that it is handed out once.
+struct Memory<Tables, Buffers, Names, Hosts, Links> {
+    tables: Tables,
+    buffers: Buffers,
+    names: Names,
+    hosts: Hosts,
+    links: Links,
 }
 
 /// The tables of the core.
@@ -64,12 +75,13 @@ struct Arrays<
     waiters: [Waiter; WAITERS],
 }
 
-/// The bytes of one connection.
-struct Scratch<const FRAME: usize, const RECEIVE: usize, const SOCKET_RECEIVE: usize, const SOCKET_SEND: usize> {
+/// The bytes of one connection, and its socket.
+struct Link<const FRAME: usize, const RECEIVE: usize, const SOCKET_RECEIVE: usize, const SOCKET_SEND: usize> {
     frame: [u8; FRAME],
     receive: [u8; RECEIVE],
     socket_receive: [u8; SOCKET_RECEIVE],
     socket_send: [u8; SOCKET_SEND],
+    net: StaticCell<Net>,
 }
 
 impl<
@@ -135,30 +147,31 @@ impl<
     pub const fn new() -> Self {
         const { Self::SIZES.must_work() };
         Storage {
-            tables: ConstStaticCell::new(Arrays {
-                buffers: [const { None }; BUFFERS],
-                batches: [const { Batch::EMPTY }; BATCHES],
-                partitions: [const { PartitionEntry::EMPTY }; PARTITIONS],
-                queues: [const { PartitionQueue::EMPTY }; PARTITIONS],
-                topics: [const { TopicEntry::EMPTY }; TOPICS],
-                brokers: [const { BrokerEntry::EMPTY }; BROKERS],
-                connections: [const { Connection::EMPTY }; CONNECTIONS],
-                requests: [const { [const { Request::EMPTY }; REQUESTS] }; CONNECTIONS],
-                waiters: [const { Waiter::EMPTY }; WAITERS],
-            }),
-            buffers: ConstStaticCell::new([[0; BATCH_BYTES]; BUFFERS]),
-            names: ConstStaticCell::new([[0; TOPIC_NAME_BYTES]; TOPICS]),
-            hosts: ConstStaticCell::new([[0; HOST_BYTES]; BROKERS]),
-            scratch: ConstStaticCell::new(
-                [const {
-                    Scratch {
+            memory: ConstStaticCell::new(Memory {
+                tables: Arrays {
+                    buffers: [const { None }; BUFFERS],
+                    batches: [const { Batch::EMPTY }; BATCHES],
+                    partitions: [const { PartitionEntry::EMPTY }; PARTITIONS],
+                    queues: [const { PartitionQueue::EMPTY }; PARTITIONS],
+                    topics: [const { TopicEntry::EMPTY }; TOPICS],
+                    brokers: [const { BrokerEntry::EMPTY }; BROKERS],
+                    connections: [const { Connection::EMPTY }; CONNECTIONS],
+                    requests: [[Request::EMPTY; REQUESTS]; CONNECTIONS],
+                    waiters: [const { Waiter::EMPTY }; WAITERS],
+                },
+                buffers: [[0; BATCH_BYTES]; BUFFERS],
+                names: [[0; TOPIC_NAME_BYTES]; TOPICS],
+                hosts: [[0; HOST_BYTES]; BROKERS],
+                links: [const {
+                    Link {
                         frame: [0; FRAME_BYTES],
                         receive: [0; RECEIVE_BYTES],
                         socket_receive: [0; SOCKET_RECEIVE_BYTES],
                         socket_send: [0; SOCKET_SEND_BYTES],
+                        net: StaticCell::new(),
                     }
                 }; CONNECTIONS],
-            ),
+            }),
             producer: StaticCell::new(),
         }
     }
@@ -186,13 +199,8 @@ impl<
         bootstrap: &[(&str, u16)],
         seed: u32,
     ) -> Result<(Producer, Runner<CONNECTIONS>), StartError> {
-        let tables = self.tables.try_take().ok_or(StartError::Started)?;
-        let (Some(names), Some(hosts), Some(buffers), Some(scratch)) =
-            (self.names.try_take(), self.hosts.try_take(), self.buffers.try_take(), self.scratch.try_take())
-        else {
-            return Err(StartError::Started);
-        };
-        let state = State::new(Tables {
+        let Memory { tables, buffers, names, hosts, links } = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
+        let state = State::new(Tables::<Embassy> {
             buffers: &mut tables.buffers,
             batches: &mut tables.batches,
             partitions: &mut tables.partitions,
@@ -209,10 +217,9 @@ impl<
         core.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice));
         let in_flight = REQUESTS.saturating_sub(CONTROL_REQUESTS);
         begin(core, config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), in_flight, seed)?;
-        let slots = scratch.each_mut().map(|scratch| Slot {
-            net: Net::new(stack, &mut scratch.socket_receive, &mut scratch.socket_send),
-            frame: &mut scratch.frame,
-            receive: &mut scratch.receive,
+        let slots = links.each_mut().map(|link| {
+            let Link { frame, receive, socket_receive, socket_send, net } = link;
+            Slot { net: net.init(Net::new(stack, socket_receive, socket_send)), frame, receive }
         });
         Ok((Producer::new(core), Runner::new(core, slots)))
     }
@@ -229,36 +236,8 @@ fn begin(
 ) -> Result<(), StartError> {
     let mut config = config.clone();
     config.max_in_flight = config.max_in_flight.min(u8::try_from(in_flight).unwrap_or(u8::MAX));
-    core.start(&config, bootstrap, scratch, seed).map_err(|error| match error {
-        demitasse_core::StartError::Config(error) => StartError::Config(error),
-        demitasse_core::StartError::Capacity(error) => StartError::Capacity(error),
-    })
+    core.start(&config, bootstrap, scratch, seed)
 }
-
-/// Why a producer cannot start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum StartError {
-    /// The storage was started before, with or without success.
-    Started,
-    /// A setting cannot be.
-    Config(ConfigError),
-    /// A capacity is too small for the others or for the settings.
-    Capacity(CapacityError),
-}
-
-impl core::fmt::Display for StartError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            StartError::Started => f.write_str("this storage was started before"),
-            StartError::Config(error) => error.fmt(f),
-            StartError::Capacity(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for StartError {}
 
 /// Declares the memory of a producer as a `static`, with capacities by name; those that are not named have a default,
 /// see [`Sizes`].

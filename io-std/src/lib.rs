@@ -42,3 +42,8 @@ pub use heap::{Buffer, Heap, MutexLock};
 pub use metrics::{Latency, Metrics};
 pub use net::StdClock;
 pub use producer::{BuildError, Builder, Producer};
+
+/// The programs of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

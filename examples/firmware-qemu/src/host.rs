@@ -48,6 +48,12 @@ impl Arguments {
         text.split(' ').nth(index + 1).filter(|word| !word.is_empty())
     }
 
+    /// Host and port, written `HOST:PORT`, at `index`, or `default` if there is none.
+    pub fn address<'a>(&'a self, index: usize, default: (&'a str, u16)) -> (&'a str, u16) {
+        let given = self.word(index).and_then(|word| word.rsplit_once(':'));
+        given.and_then(|(host, port)| Some((host, port.parse().ok()?))).unwrap_or(default)
+    }
+
     /// The number at `index`, or `default` if there is none.
     pub fn number(&self, index: usize, default: u32) -> u32 {
         self.word(index).and_then(|word| word.parse().ok()).unwrap_or(default)

@@ -10,3 +10,4 @@ mod ethernet;
 pub mod executor;
 pub mod host;
 pub mod stack;
+pub mod text;

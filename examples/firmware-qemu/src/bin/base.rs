@@ -5,7 +5,6 @@
 #![no_std]
 #![no_main]
 
-use embassy_executor::Spawner;
 use embassy_net::tcp::TcpSocket;
 use embassy_net::{Ipv4Address, Stack};
 use embedded_io_async::{Read, Write};

@@ -1,0 +1,73 @@
+//! Records of 100 bytes, as fast as they are acknowledged: what a record costs. For `cargo xtask size`.
+//!
+//! Arguments: `HOST:PORT` of a broker, the topic, how many records, how many before waiting for their acknowledgement.
+
+#![no_std]
+#![no_main]
+
+use core::time::Duration;
+use demitasse_io_embassy::{Config, Record, Runner, storage};
+use embassy_executor::Spawner;
+use embassy_net::Stack;
+use firmware_qemu::host::{Arguments, exit};
+use firmware_qemu::{board, executor, stack, status};
+
+storage! {
+    /// A batch holds 32 records.
+    static KAFKA: { batch_bytes: 4096, buffers: 2, partitions: 1, topics: 1 }
+}
+
+#[embassy_executor::task]
+async fn kafka(mut runner: Runner) {
+    runner.run().await;
+}
+
+#[embassy_executor::task]
+async fn load(network: Stack<'static>, spawner: Spawner) {
+    let arguments = Arguments::read();
+    let bootstrap = arguments.address(0, ("10.0.2.2", 9092));
+    let topic = arguments.word(1).unwrap_or("load");
+    let (records, burst) = (arguments.number(2, 1000), arguments.number(3, 1));
+    let mut config = Config::new();
+    // What is there when the connection's turn comes goes at once.
+    config.linger = Duration::ZERO;
+    network.wait_config_up().await;
+    let Ok((producer, runner)) = KAFKA.start(network, &config, &[bootstrap], 1) else { exit(false) };
+    let Ok(task) = kafka(runner) else { exit(false) };
+    spawner.spawn(task);
+    let Ok(topic) = producer.topic(topic) else { exit(false) };
+
+    let value = [7; 100];
+    let mut sent = 0;
+    while sent < records {
+        let mut last = None;
+        for _ in 0..burst {
+            let Ok(delivery) = producer.send(topic, &Record::new(&value)).await else { exit(false) };
+            last = Some(delivery);
+            sent += 1;
+        }
+        if let Some(last) = last {
+            if producer.wait(last).await.is_err() {
+                exit(false);
+            }
+        }
+    }
+    let _counters = producer.counters();
+    status!(
+        "acknowledged={} requests={} connections={} stack={}",
+        _counters.acknowledged,
+        _counters.requests,
+        _counters.connections_opened,
+        stack::deepest()
+    );
+    exit(_counters.acknowledged == u64::from(records))
+}
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    executor::run(|spawner| {
+        let network = board::start(spawner);
+        let Ok(task) = load(network, spawner) else { panic!("started twice") };
+        spawner.spawn(task);
+    })
+}

@@ -1,0 +1,133 @@
+//! A sensor that puts its readings into Kafka. Copy it, put your sensor in place of `measure`, your board in place of
+//! `board`, your addresses in place of the defaults.
+//!
+//! It goes on whatever the network does. Readings wait in RAM while the broker is away; when that is full, **the newest
+//! reading is refused, and counted**: what was measured first is kept. Each reading that was taken is in the log once, in
+//! order, or counted as failed or unknown.
+//!
+//! Arguments, all optional, by semihosting: `HOST:PORT` of a broker, the topic, how many readings (0: for ever),
+//! milliseconds between them, milliseconds that a batch waits for more.
+
+#![no_std]
+#![no_main]
+
+use core::time::Duration;
+use demitasse_io_embassy::{Config, Producer, Record, Runner, storage};
+use embassy_executor::Spawner;
+use embassy_net::Stack;
+use embassy_time::{Instant, Timer};
+use firmware_qemu::host::{Arguments, exit};
+use firmware_qemu::text::Text;
+use firmware_qemu::{board, executor, stack, status};
+
+storage! {
+    /// All that Kafka takes. A reading is about 55 bytes in a batch: 8 batches of 2 KiB hold some 280 of them, half a
+    /// minute of a broker that is away. Each key may go to a partition of its own, which then fills a batch of its own.
+    static KAFKA: { batch_bytes: 2048, buffers: 8, partitions: 4, topics: 1 }
+}
+
+// A change that needs more memory than you thought does not compile.
+const MEMORY_BYTES: usize = KAFKA.memory_bytes();
+const _: () = assert!(MEMORY_BYTES < 25 * 1024);
+
+/// Readings with the same key stay in order.
+const KEYS: [&[u8]; 3] = [b"kitchen", b"cellar", b"garden"];
+
+/// Kafka's own work, beside ours.
+#[embassy_executor::task]
+async fn kafka(mut runner: Runner) {
+    runner.run().await;
+}
+
+#[embassy_executor::task]
+async fn sensor(network: Stack<'static>, spawner: Spawner) {
+    let arguments = Arguments::read();
+    let bootstrap = arguments.address(0, ("10.0.2.2", 9092));
+    let topic = arguments.word(1).unwrap_or("readings");
+    let count = arguments.number(2, 0);
+    let interval = embassy_time::Duration::from_millis(arguments.number(3, 100).into());
+    let linger = Duration::from_millis(arguments.number(4, 1000).into());
+    status!("memory={MEMORY_BYTES}");
+
+    let mut config = Config::new();
+    // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
+    config.linger = linger;
+    // A reading may wait this long for the broker to come back. After it, it is given up, and counted.
+    config.delivery_timeout = Duration::from_secs(3600);
+    // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
+    config.request_timeout = Duration::from_secs(10);
+
+    network.wait_config_up().await;
+    // It must differ from start to start: the random number generator of your chip.
+    let seed = Instant::now().as_ticks() as u32;
+    let (producer, runner) = match KAFKA.start(network, &config, &[bootstrap], seed) {
+        Ok(started) => started,
+        Err(_error) => {
+            status!("cannot start: {_error}");
+            exit(false)
+        }
+    };
+    let Ok(task) = kafka(runner) else { panic!("started twice") };
+    spawner.spawn(task);
+    let readings = match producer.topic(topic) {
+        Ok(readings) => readings,
+        Err(_error) => {
+            status!("topic {topic}: {_error}");
+            exit(false)
+        }
+    };
+
+    let mut refused = 0;
+    let mut next = Instant::now();
+    let mut number = 0;
+    while count == 0 || number < count {
+        let value = measure(number);
+        let key = KEYS[number as usize % KEYS.len()];
+        // It never waits, so that the sensor keeps its pace. There is nothing to keep of the delivery: the producer
+        // repeats what must be repeated, and counts what came of it.
+        if producer.try_send(readings, &Record::new(value.bytes()).key(key)).is_err() {
+            refused += 1;
+        }
+        number += 1;
+        if number % 64 == 0 {
+            report("status", &producer, refused);
+        }
+        next += interval;
+        Timer::at(next).await;
+    }
+
+    // Only a test comes here: a sensor does not end.
+    let _ = producer.flush().await;
+    report("end", &producer, refused);
+    exit(true)
+}
+
+/// A reading, as the bytes that go into Kafka. Numbered, so that who reads them can tell that none is missing.
+fn measure(number: u32) -> Text<64> {
+    // A day of 1,024 readings, between 15 and 25 degrees.
+    let ramp = number % 1024;
+    let centidegrees = 1500 + 1000 * ramp.min(1024 - ramp) / 512;
+    Text::new().text("{\"number\":").number(number).text(",\"centidegrees\":").number(centidegrees).text("}")
+}
+
+fn report(_what: &str, producer: &Producer, _refused: u32) {
+    let _counters = producer.counters();
+    status!(
+        "{_what} acknowledged={} failed={} unknown={} refused={_refused} retries={} connections={} stack={}",
+        _counters.acknowledged,
+        _counters.failed,
+        _counters.unknown,
+        _counters.retries,
+        _counters.connections_opened,
+        stack::deepest()
+    );
+}
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    executor::run(|spawner| {
+        let network = board::start(spawner);
+        let Ok(task) = sensor(network, spawner) else { panic!("started twice") };
+        spawner.spawn(task);
+    })
+}
