@@ -37,8 +37,8 @@ pub use pool::{Link, Waiter};
 pub use producer::{
     Acks, Batch, Capacities, CapacityError, Config, ConfigError, Counters, Delivery, DeliveryError, DeliveryFailure,
     Destination, Failure, Fault, Lock, MemoryPlan, Outcome, PartitionQueue, Partitioner, Platform, Pool, PropertyError,
-    Reason, Receipt, Record, SendError, Setting, Sizing, StartError, State, Tables, Topic, TopicError, Usage,
-    WaitersFull,
+    Reason, Receipt, Record, SendError, Setting, Sizing, StartError, State, Tables, Topic, TopicError, UnknownOutcome,
+    Usage, WaitersFull,
 };
 pub use protocol::ErrorCode;
 pub use records::Header;

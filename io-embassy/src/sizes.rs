@@ -14,7 +14,7 @@ pub struct Sizes {
     /// Batch buffers: as many batches can wait and be on their way. Each partition that records go to holds one while
     /// it is open. Default 4.
     pub buffers: usize,
-    /// Batches whose outcome is remembered, those on their way included. Default: twice the buffers and 4.
+    /// Batches that have a buffer or whose outcome is remembered; more than buffers. Default: 4 more.
     pub batches: usize,
     /// Partitions that records may go to or whose leaders are known beforehand. Default 4.
     pub partitions: usize,
@@ -90,7 +90,7 @@ impl Sizes {
         let named = Sizes {
             batch_bytes,
             buffers,
-            batches: or(self.batches, buffers.saturating_mul(2).saturating_add(4)),
+            batches: or(self.batches, buffers.saturating_add(4)),
             partitions: or(self.partitions, 4),
             topics,
             topic_name_bytes: or(self.topic_name_bytes, 32),

@@ -36,7 +36,7 @@ pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, NewTopic, PartitionI
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
     DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,
-    Record, SendError, Setting, Sizing, StartError, Topic, TopicError, Usage, WaitersFull,
+    Record, SendError, Setting, Sizing, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
 };
 pub use heap::{Buffer, Heap, MutexLock};
 pub use metrics::{Latency, Metrics};

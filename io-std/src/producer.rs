@@ -6,7 +6,7 @@ use crate::metrics::{Latencies, Metrics};
 use crate::net::{StdClock, TokioIo};
 use demitasse_core::{
     Acks, Capacities, Config, Delivery, DeliveryError, Destination, MemoryPlan, Partitioner, Receipt, Record, Scratch,
-    SendError, Setting, Sizing, StartError, State, Topic, TopicError, WaitersFull,
+    SendError, Setting, Sizing, StartError, State, Topic, TopicError, UnknownOutcome, WaitersFull,
 };
 use std::fmt;
 use std::future::Future;
@@ -154,6 +154,12 @@ impl Producer {
     /// Dropping it changes nothing for the records; it may be waited for again.
     pub fn wait(&self, delivery: Delivery) -> impl Future<Output = Result<Receipt, DeliveryError>> + Send {
         guard::guarded(self.core().wait(delivery))
+    }
+
+    /// Ends what is held of a delivery, see [`UnknownOutcome::Hold`]: its outcome is "unknown" from now on. How many
+    /// records it was for; none if nothing of it is held.
+    pub fn give_up(&self, delivery: &Delivery) -> u32 {
+        guard::client(|| self.core().give_up(delivery))
     }
 
     /// Sends without lingering what was taken before this call, and waits until the outcome of all of it is known, good
@@ -358,6 +364,12 @@ impl Builder {
     /// `max.block.ms`.
     pub fn max_block(mut self, timeout: Duration) -> Self {
         self.config.max_block = timeout;
+        self
+    }
+
+    /// What happens to a batch whose time is over while it may be in the log.
+    pub fn unknown_outcome(mut self, choice: UnknownOutcome) -> Self {
+        self.config.unknown_outcome = choice;
         self
     }
 

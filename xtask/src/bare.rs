@@ -14,7 +14,7 @@ pub(crate) const HELP: &str = "\
 cargo xtask bare
     builds demitasse-core for thumbv7m-none-eabi in every feature set for devices, without an allocator";
 
-const TARGET: &str = "thumbv7m-none-eabi";
+pub(crate) const TARGET: &str = "thumbv7m-none-eabi";
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     only(arguments, &[])?;
@@ -41,7 +41,7 @@ pub(crate) fn steps(steps: &mut Steps) {
 }
 
 /// A cargo that can build for the target.
-enum Toolchain {
+pub(crate) enum Toolchain {
     /// The one that runs us: rustup has the target for it.
     Ours,
     /// Debian's, with a sysroot that holds nothing but `core`.
@@ -49,7 +49,7 @@ enum Toolchain {
 }
 
 impl Toolchain {
-    fn find() -> std::result::Result<Toolchain, Stop> {
+    pub(crate) fn find() -> std::result::Result<Toolchain, Stop> {
         let said = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
         let folder = said.map(|said| PathBuf::from(String::from_utf8_lossy(&said.stdout).trim()));
         if folder.is_ok_and(|folder| folder.is_dir()) {
@@ -61,16 +61,36 @@ impl Toolchain {
         Ok(Toolchain::Debian { sysroot: sysroot()? })
     }
 
-    fn cargo(&self) -> Command {
+    /// Its cargo. To link a program it needs a linker, too: [`Toolchain::need_linker`].
+    pub(crate) fn cargo(&self) -> Command {
         match self {
             Toolchain::Ours => cargo(),
             Toolchain::Debian { sysroot } => {
                 let mut command = debian_cargo();
                 let flags = format!("--sysroot={}", sysroot.display());
                 command.env("CARGO_TARGET_THUMBV7M_NONE_EABI_RUSTFLAGS", flags);
+                command.env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", "ld.lld");
                 command
             }
         }
+    }
+
+    /// A linker: rustup brings one, Debian has it in a package of its own.
+    pub(crate) fn need_linker(&self) -> std::result::Result<(), Stop> {
+        match self {
+            Toolchain::Ours => Ok(()),
+            Toolchain::Debian { .. } => debian::need(&["lld"]),
+        }
+    }
+
+    /// Which compiler it is: sizes depend on it.
+    pub(crate) fn version(&self) -> String {
+        let compiler = match self {
+            Toolchain::Ours => "rustc",
+            Toolchain::Debian { .. } => "/usr/bin/rustc",
+        };
+        let said = Command::new(compiler).arg("--version").output();
+        said.map(|said| String::from_utf8_lossy(&said.stdout).trim().into()).unwrap_or_default()
     }
 }
 

@@ -23,6 +23,8 @@ const EXCLUSIVE: &[Exclusive] = &[Exclusive {
 
 /// Tested in steps of their own, after a set-up.
 pub(crate) const KAFKA_TESTS: &str = "demitasse-kafka-tests";
+/// The same, with firmware in QEMU.
+pub(crate) const FIRMWARE_TESTS: &str = "demitasse-firmware-tests";
 
 /// One choice of packages and features for cargo.
 pub(crate) struct Selection {

@@ -5,8 +5,10 @@
 mod bare;
 mod debian;
 mod features;
+mod firmware;
 mod kafka;
 mod lint;
+mod size;
 mod steps;
 mod test;
 mod tools;
@@ -24,6 +26,8 @@ const COMMANDS: &[Subcommand] = &[
     ("test", test::HELP, test::run),
     ("lint", lint::HELP, lint::run),
     ("bare", bare::HELP, bare::run),
+    ("firmware", firmware::HELP, firmware::run),
+    ("size", size::HELP, size::run),
     ("kafka", kafka::HELP, kafka::run),
 ];
 

@@ -222,6 +222,12 @@ impl<P: Platform> Producer<P> {
         .await
     }
 
+    /// Ends what is held of a delivery, see [`crate::UnknownOutcome::Hold`]: its outcome is "unknown" from now on, and its
+    /// partition goes on under a new epoch. How many records it was for; none if nothing of it is held.
+    pub fn give_up(&self, delivery: &Delivery) -> u32 {
+        self.with(|view| view.give_up(delivery))
+    }
+
     /// Sends without lingering what was taken before this call, and waits until the outcome of all of it is known, good
     /// or bad.
     ///

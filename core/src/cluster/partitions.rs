@@ -20,9 +20,9 @@ pub struct PartitionEntry {
 }
 
 impl PartitionEntry {
-    /// A free place.
+    /// A free place. All zero bits, see [`Link`].
     pub const EMPTY: PartitionEntry =
-        PartitionEntry { topic: Link::NONE, index: 0, leader: -1, leader_epoch: -1, pinned: false, stale: 0 };
+        PartitionEntry { topic: Link::NONE, index: 0, leader: 0, leader_epoch: 0, pinned: false, stale: 0 };
 
     pub(crate) fn is_used(&self) -> bool {
         !self.topic.is_none()
@@ -58,7 +58,9 @@ impl Cluster<'_> {
                 let idle = |&at: &usize| self.partitions.get(at).is_some_and(|p| !p.pinned);
                 if pinned { self.probe(topic, index).find(idle) } else { None }
             })?;
-            self.partitions[place] = PartitionEntry { topic: Link::to(topic), index, ..PartitionEntry::EMPTY };
+            let topic = Link::to(topic);
+            let unknown = PartitionEntry { topic, leader: -1, leader_epoch: -1, ..PartitionEntry::EMPTY };
+            self.partitions[place] = PartitionEntry { index, ..unknown };
             Some(place)
         })?;
         self.partitions[place].pinned |= pinned;

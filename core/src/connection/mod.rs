@@ -36,12 +36,14 @@ pub(crate) enum Phase {
 }
 
 /// Why a connection ended or could not be made.
+// From 1 on, so that no error is all zero bits: a `static` of tables that hold `None` stays in `.bss`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum ConnectionError {
     /// The host's name could not be resolved. Ours to correct: `bootstrap.servers`, or the name service.
-    Resolve,
+    Resolve = 1,
     /// Nobody listens there: a wrong port, or the broker is down.
     Refused,
     /// There is no way to the host.

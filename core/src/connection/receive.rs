@@ -14,7 +14,10 @@ use crate::wire::{ReadError, Skip};
 const MAX_FRAME_BYTES: u32 = 100 * 1024 * 1024;
 
 /// The response that is being read.
+///
+/// With a tag of its own, not in a niche: that is zero in an empty connection, whose table stays in `.bss`.
 #[derive(Clone, Copy)]
+#[repr(u8)]
 pub(crate) enum Body {
     ApiVersions(api_versions::ResponseReader),
     Metadata(metadata::ResponseReader),
@@ -22,7 +25,9 @@ pub(crate) enum Body {
     Produce(produce::ResponseReader),
 }
 
+/// As [`Body`], with a tag of its own.
 #[derive(Clone, Copy)]
+#[repr(u8)]
 enum Stage {
     Length,
     CorrelationId,

@@ -80,8 +80,9 @@ pub struct Batch<B> {
     pub(crate) waiters: List,
     /// In its partition's queue, or in a list of free slots.
     pub(crate) queue: Hooks,
-    /// Among all that have no outcome, oldest first.
+    /// Among all that have no outcome, oldest first; or, if `held`, among those.
     pub(crate) age: Hooks,
+    pub(crate) held: bool,
     /// Among the open ones that wait for more records, oldest first.
     pub(crate) linger: Hooks,
     pub(crate) lingers: bool,
@@ -115,6 +116,7 @@ impl<B> Batch<B> {
         waiters: List::EMPTY,
         queue: Hooks::NONE,
         age: Hooks::NONE,
+        held: false,
         linger: Hooks::NONE,
         lingers: false,
     };

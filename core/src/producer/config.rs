@@ -36,6 +36,21 @@ pub enum Partitioner {
     Sticky,
 }
 
+/// What happens to a batch whose `delivery.timeout.ms` is over while it may be in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum UnknownOutcome {
+    /// Its outcome is "unknown", and its partition goes on under a new epoch. As Java's client does.
+    GiveUp,
+    /// It keeps its bytes, sequence and epoch, and is sent again until the broker writes it or says that it has it; what
+    /// comes later in its partition waits behind it. It ends before that if the broker refuses it, by
+    /// [`crate::Producer::give_up`], or by the end of a close.
+    ///
+    /// Limit: a broker that has forgotten the producer (`producer.id.expiration.ms`, a day by default) cannot tell, and
+    /// writes it a second time.
+    Hold,
+}
+
 /// What happens when more tasks wait than there are seats for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -91,6 +106,8 @@ pub struct Config {
     pub allow_auto_create_topics: bool,
     /// `partitioner.class`. Default murmur2.
     pub partitioner: Partitioner,
+    /// What to do when a delivery's time is over and nobody knows whether it was written. Default: give up.
+    pub unknown_outcome: UnknownOutcome,
     /// What to do when every seat for a waiting task is taken. Default: spin.
     pub waiters_full: WaitersFull,
 }
@@ -120,6 +137,7 @@ impl Config {
             metadata_max_age: Duration::from_millis(300_000),
             allow_auto_create_topics: true,
             partitioner: Partitioner::Murmur2,
+            unknown_outcome: UnknownOutcome::GiveUp,
             waiters_full: WaitersFull::Spin,
         }
     }
@@ -129,6 +147,9 @@ impl Config {
         let wrong = |name, reason| Err(ConfigError { name, reason });
         if self.idempotence && self.acks != Acks::All {
             return wrong("acks", "enable.idempotence needs acks=all; turn idempotence off to use less");
+        }
+        if self.unknown_outcome == UnknownOutcome::Hold && !self.idempotence {
+            return wrong("unknown.outcome", "hold needs enable.idempotence: else sending again writes again");
         }
         if self.max_in_flight == 0 {
             return wrong("max.in.flight.requests.per.connection", "must be at least 1");
@@ -198,6 +219,7 @@ pub(crate) struct Settings {
     pub(crate) max_in_flight: u8,
     pub(crate) allow_auto_create_topics: bool,
     pub(crate) partitioner: Partitioner,
+    pub(crate) unknown_outcome: UnknownOutcome,
     pub(crate) waiters_full: WaitersFull,
     pub(crate) max_request_size: u32,
     pub(crate) linger: u32,
@@ -226,6 +248,7 @@ impl Settings {
         max_in_flight: 0,
         allow_auto_create_topics: false,
         partitioner: Partitioner::Murmur2,
+        unknown_outcome: UnknownOutcome::GiveUp,
         waiters_full: WaitersFull::Spin,
         max_request_size: 0,
         linger: 0,
@@ -250,6 +273,7 @@ impl Settings {
             max_in_flight: config.max_in_flight,
             allow_auto_create_topics: config.allow_auto_create_topics,
             partitioner: config.partitioner,
+            unknown_outcome: config.unknown_outcome,
             waiters_full: config.waiters_full,
             max_request_size: config.max_request_size,
             linger: millis(config.linger),

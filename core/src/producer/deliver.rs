@@ -1,7 +1,7 @@
 //! What became of records, who asks, and how long it is remembered.
 
 use super::batch::Phase;
-use super::batch::{age_hooks, queue_hooks};
+use super::batch::{Batch, age_hooks, queue_hooks};
 use super::error::{DeliveryError, DeliveryFailure, Failure};
 use super::record::Topic;
 use super::{Outcome, SendError, View, WaitersFull};
@@ -325,8 +325,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             }
             Outcome::Pending => debug_assert!(false, "pending is not an outcome"),
         }
-        self.s.age.remove(self.batches, index, age_hooks);
-        if self.s.closing && self.s.age.is_empty() {
+        let list = if core::mem::take(&mut self.batches[index].held) { &mut self.s.held } else { &mut self.s.age };
+        list.remove(self.batches, index, age_hooks);
+        if self.s.closing && self.is_settled() {
             // The last outcome ends the client; nothing else would have the clock look before its next deadline.
             self.wake_clock();
         }
@@ -397,7 +398,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// Everything up to now is due. The serial of the last batch, for [`View::poll_flush`].
     pub(crate) fn flush(&mut self) -> u32 {
         let serial = self.s.next_serial.wrapping_sub(1);
-        if !self.s.age.is_empty() {
+        if !self.is_settled() {
             (self.s.flushing, self.s.flush_serial) = (true, serial);
         }
         while let Some(index) = self.s.lingering.first() {
@@ -416,18 +417,27 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         waker: &Waker,
         replaced: &mut Option<Waker>,
     ) -> Wait<Result<(), SendError>> {
+        let not_later = |batch: &Batch<B>| batch.serial.wrapping_sub(serial) as i32 <= 0;
         let mut at = self.s.age.last();
-        while let Some(index) = at {
-            if (self.batches[index].serial.wrapping_sub(serial) as i32) <= 0 {
-                break;
-            }
+        while let Some(index) = at.filter(|&index| !not_later(&self.batches[index])) {
             at = self.batches[index].age.previous().get();
+        }
+        if at.is_none() {
+            at = self.s.held.first();
+            while let Some(index) = at.filter(|&index| !not_later(&self.batches[index])) {
+                at = self.batches[index].age.next().get();
+            }
         }
         let Some(index) = at else {
             *replaced = self.leave_delivery(seat, *waits_on);
             return Wait::Ready(Ok(()));
         };
         self.wait_on(index, seat, waits_on, waker, replaced)
+    }
+
+    /// Whether every batch has its outcome.
+    pub(super) fn is_settled(&self) -> bool {
+        self.s.age.is_empty() && self.s.held.is_empty()
     }
 
     /// Whether a batch is to be sent although it is not full.

@@ -26,7 +26,7 @@ mod tick;
 pub(crate) use append::{Refused, record_bytes};
 pub use batch::{Batch, Outcome};
 pub use capacity::{Capacities, CapacityError, MemoryPlan, Pool, Sizing};
-pub use config::{Acks, Config, ConfigError, Partitioner, WaitersFull};
+pub use config::{Acks, Config, ConfigError, Partitioner, UnknownOutcome, WaitersFull};
 pub(crate) use deliver::Wait;
 pub use deliver::{Delivery, Receipt};
 pub use error::{DeliveryError, DeliveryFailure, Failure, Fault, Reason, SendError, TopicError, Usage};
@@ -141,6 +141,8 @@ pub struct Counters {
     pub forgotten_failures: u64,
     /// Answers for batches whose time was over.
     pub late_answers: u64,
+    /// Batches that were held when their time was over, see [`UnknownOutcome::Hold`].
+    pub held: u64,
     /// Connections opened.
     pub connections_opened: u64,
     /// Connections that failed or were lost.
@@ -180,6 +182,8 @@ struct Scalars {
     free_unread: List,
     /// Batches without an outcome, oldest first.
     age: List,
+    /// Batches whose time is over and that are kept until the broker tells, see [`UnknownOutcome::Hold`].
+    held: List,
     /// Open batches that wait for more records, oldest first.
     lingering: List,
     open: u16,
@@ -248,6 +252,7 @@ impl Scalars {
             waiter_overflows: 0,
             forgotten_failures: 0,
             late_answers: 0,
+            held: 0,
             connections_opened: 0,
             connections_lost: 0,
             metadata_responses: 0,
@@ -263,6 +268,7 @@ impl Scalars {
         free_batches: List::EMPTY,
         free_unread: List::EMPTY,
         age: List::EMPTY,
+        held: List::EMPTY,
         lingering: List::EMPTY,
         open: 0,
         queued: 0,

@@ -1,6 +1,6 @@
 //! The same settings by Kafka's property names and values: `linger.ms=5`.
 
-use super::{Acks, Config, Partitioner, Sizing, WaitersFull};
+use super::{Acks, Config, Partitioner, Sizing, UnknownOutcome, WaitersFull};
 use core::fmt;
 use core::time::Duration;
 
@@ -146,6 +146,15 @@ impl Setting {
         setting!("connections.max", COUNT, sizing connections = count),
         setting!("partitions.max", COUNT, sizing partitions = count),
         setting!("topics.max", COUNT, sizing topics = count),
+        setting!(
+            "unknown.outcome",
+            "give-up or hold",
+            config.unknown_outcome = |value| match value {
+                "give-up" => Some(UnknownOutcome::GiveUp),
+                "hold" => Some(UnknownOutcome::Hold),
+                _ => None,
+            }
+        ),
         setting!(
             "waiters.full",
             "spin or refuse",

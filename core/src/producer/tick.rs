@@ -1,7 +1,8 @@
 //! Everything that time does, in one poll: it looks at what is true now, acts, and says when to look again.
 
-use super::batch::Phase;
-use super::{Failure, Identity, Outcome, Reason, View, Wait};
+use super::batch::{Phase, age_hooks};
+use super::deliver::Delivery;
+use super::{Failure, Identity, Outcome, Reason, UnknownOutcome, View, Wait};
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
 use crate::pool::{Link, Seat};
 use crate::protocol::{ApiKey, ErrorCode};
@@ -34,7 +35,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         ] {
             next = next.min(deadline);
         }
-        if self.s.closing && self.s.age.is_empty() {
+        if self.s.closing && self.is_settled() {
             self.shut_down();
             return None;
         }
@@ -53,6 +54,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// Batches whose time is over, and at the end of a close all of them.
     fn expire(&mut self, now: Instant) -> Instant {
         let closing = self.s.close_at <= now;
+        if closing {
+            self.give_up_all();
+        }
         while let Some(index) = self.s.age.first() {
             let batch = &self.batches[index];
             let deadline = batch.opened_at.after_millis(self.s.settings.delivery_timeout);
@@ -68,9 +72,46 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             let connection = if code == ErrorCode::NONE { connection } else { None };
             let failure = Failure { reason, code, connection };
             let sent = batch.phase == Phase::InFlight || batch.maybe_written;
+            if sent && !closing && self.s.settings.unknown_outcome == UnknownOutcome::Hold {
+                self.hold(index);
+                continue;
+            }
             self.conclude(index, if sent { Outcome::Unknown(failure) } else { Outcome::Failed(failure) });
         }
         self.s.close_at
+    }
+
+    /// The batch's time is over, and only the broker can tell whether it was written: it stays until that does.
+    fn hold(&mut self, index: usize) {
+        self.s.age.remove(self.batches, index, age_hooks);
+        self.s.held.push_back(self.batches, index, age_hooks);
+        self.batches[index].held = true;
+        self.s.counters.held += 1;
+    }
+
+    /// Ends what is held of a delivery: from now on its outcome is unknown. The records that it was for.
+    pub(crate) fn give_up(&mut self, delivery: &Delivery) -> u32 {
+        let mut records = 0;
+        let mut at = self.s.held.first();
+        while let Some(index) = at {
+            let batch = &self.batches[index];
+            at = batch.age.next().get();
+            let own = batch.partition == delivery.place && batch.overlap(delivery.first, delivery.count) > 0;
+            if own {
+                records += batch.count;
+                let failure = Failure { reason: Reason::Expired, ..batch.last_failure };
+                self.conclude(index, Outcome::Unknown(failure));
+            }
+        }
+        records
+    }
+
+    /// At the end of a close nobody waits any longer for what the broker may say.
+    fn give_up_all(&mut self) {
+        while let Some(index) = self.s.held.first() {
+            let failure = Failure { reason: Reason::Closed, ..self.batches[index].last_failure };
+            self.conclude(index, Outcome::Unknown(failure));
+        }
     }
 
     /// What the cluster says is in a partition's way.

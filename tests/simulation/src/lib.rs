@@ -5,11 +5,13 @@
 //! [`executor`] polls only what was woken, so a lost wake-up is a hang, and a hang is found; [`network`] cuts, delays
 //! and splits the streams between client and brokers at any byte.
 
+pub mod attempt;
 pub mod check;
 pub mod executor;
 pub mod network;
 pub mod plan;
 pub mod platform;
+pub mod probes;
 pub mod simulate;
 pub mod workload;
 

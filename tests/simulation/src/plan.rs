@@ -2,7 +2,7 @@
 
 use crate::network::{FIRST_PORT, Weather};
 use demitasse_broker::{Options, Probabilities, Release};
-use demitasse_core::{Acks, CONTROL_REQUESTS, Capacities, Config, Partitioner, WaitersFull};
+use demitasse_core::{Acks, CONTROL_REQUESTS, Capacities, Config, Partitioner, UnknownOutcome, WaitersFull};
 use fastrand::Rng;
 use std::time::Duration;
 
@@ -149,6 +149,8 @@ fn draw_config(rng: &mut Rng) -> Config {
     config.connections_max_idle = Duration::from_millis(if chance(rng, 20) { rng.u64(20..=500) } else { 540_000 });
     config.metadata_max_age = Duration::from_millis(if chance(rng, 20) { rng.u64(50..=1_000) } else { 300_000 });
     config.partitioner = *rng.choice(&[Partitioner::Murmur2, Partitioner::Crc32, Partitioner::Sticky]).unwrap();
+    let hold = idempotent && chance(rng, 30);
+    config.unknown_outcome = if hold { UnknownOutcome::Hold } else { UnknownOutcome::GiveUp };
     // With `Spin` virtual time could not go on while somebody asks again and again.
     config.waiters_full = WaitersFull::Refuse;
     config

@@ -7,9 +7,10 @@ use crate::plan::{Event, Plan};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables};
 use crate::workload::{Journal, user};
 use demitasse_broker::{Cluster, Faults, Release};
-use demitasse_core::{Counters, Producer, Scratch, State};
+use demitasse_core::{Counters, Producer, Scratch, State, UnknownOutcome};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -127,7 +128,9 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     }
 
     let closing = client.producer.clone();
-    let delivery_timeout = plan.config.delivery_timeout;
+    // A batch that is held may have to wait for what was only just healed.
+    let hold = plan.config.unknown_outcome == UnknownOutcome::Hold;
+    let delivery_timeout = if hold { Duration::from_secs(30) } else { plan.config.delivery_timeout };
     let close_task = executor.spawn(async move { closing.close(delivery_timeout).await });
     // When nothing is in the way, closing takes no longer than sending does.
     let patience = if plan.calm { 2_000_000 } else { delivery_timeout.as_micros() as u64 + 1 };
@@ -142,11 +145,16 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     audit(&client, &journal)?;
     let world = client.network.world.borrow();
     let violations = world.cluster.counters().throttle_violations;
-    if violations > 0 && plan.weather.stall == 0 && plan.faults.delay == 0 {
+    let timely = plan.weather.stall == 0 && plan.weather.jitter == 0 && plan.faults.delay == 0;
+    if violations > 0 && timely {
         return Err(format!("{violations} requests where silence was asked for"));
     }
     check::check(&journal.borrow(), &world.cluster, plan.topics.len(), plan.config.idempotence)?;
     let counters = client.producer.counters();
+    // What is held is settled in the end: after all has healed, every batch is written or known to have been.
+    if plan.config.unknown_outcome == UnknownOutcome::Hold && counters.unknown > 0 {
+        return Err(format!("{} records were left unknown although they were held", counters.unknown));
+    }
     Ok(Report { trace: client.network.trace(), counters, ended_at: time.now(), polls: executor.polls() })
 }
 

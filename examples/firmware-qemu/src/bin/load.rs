@@ -52,15 +52,15 @@ async fn load(network: Stack<'static>, spawner: Spawner) {
             }
         }
     }
-    let _counters = producer.counters();
+    let counters = producer.counters();
     status!(
         "acknowledged={} requests={} connections={} stack={}",
-        _counters.acknowledged,
-        _counters.requests,
-        _counters.connections_opened,
+        counters.acknowledged,
+        counters.requests,
+        counters.connections_opened,
         stack::deepest()
     );
-    exit(_counters.acknowledged == u64::from(records))
+    exit(counters.acknowledged == u64::from(records))
 }
 
 #[cortex_m_rt::entry]

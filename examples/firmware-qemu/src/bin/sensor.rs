@@ -62,8 +62,8 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
     let seed = Instant::now().as_ticks() as u32;
     let (producer, runner) = match KAFKA.start(network, &config, &[bootstrap], seed) {
         Ok(started) => started,
-        Err(_error) => {
-            status!("cannot start: {_error}");
+        Err(error) => {
+            status!("cannot start: {error}");
             exit(false)
         }
     };
@@ -71,8 +71,8 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
     spawner.spawn(task);
     let readings = match producer.topic(topic) {
         Ok(readings) => readings,
-        Err(_error) => {
-            status!("topic {topic}: {_error}");
+        Err(error) => {
+            status!("topic {topic}: {error}");
             exit(false)
         }
     };
@@ -90,7 +90,7 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
         }
         number += 1;
         if number % 64 == 0 {
-            report("status", &producer, refused);
+            report("status", &producer, number, refused);
         }
         next += interval;
         Timer::at(next).await;
@@ -98,7 +98,7 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
 
     // Only a test comes here: a sensor does not end.
     let _ = producer.flush().await;
-    report("end", &producer, refused);
+    report("end", &producer, number, refused);
     exit(true)
 }
 
@@ -110,15 +110,15 @@ fn measure(number: u32) -> Text<64> {
     Text::new().text("{\"number\":").number(number).text(",\"centidegrees\":").number(centidegrees).text("}")
 }
 
-fn report(_what: &str, producer: &Producer, _refused: u32) {
-    let _counters = producer.counters();
+fn report(what: &str, producer: &Producer, measured: u32, refused: u32) {
+    let counters = producer.counters();
     status!(
-        "{_what} acknowledged={} failed={} unknown={} refused={_refused} retries={} connections={} stack={}",
-        _counters.acknowledged,
-        _counters.failed,
-        _counters.unknown,
-        _counters.retries,
-        _counters.connections_opened,
+        "{what} measured={measured} acknowledged={} failed={} unknown={} refused={refused} retries={} connections={} stack={}",
+        counters.acknowledged,
+        counters.failed,
+        counters.unknown,
+        counters.retries,
+        counters.connections_opened,
         stack::deepest()
     );
 }

@@ -1,0 +1,83 @@
+//! Against the stand-in broker, whose faults come when a test says so.
+
+use crate::readings::{End, Run, Seen, check, finish, until_acknowledged};
+use demitasse_broker::{Action, Api, Options, Rule, Server};
+use demitasse_firmware_tests::{Board, images};
+use std::time::Duration;
+
+const TOPIC: &str = "readings";
+
+/// A broker that guests can reach, with a topic of three partitions.
+fn stand_in() -> (Server, u16) {
+    let options = Options { host: "10.0.2.2".into(), ..Options::default() };
+    let server = Server::start(options).unwrap();
+    server.with(|cluster| cluster.create_topic(TOPIC, 3));
+    let port = server.addresses()[0].port();
+    (server, port)
+}
+
+fn records(server: &Server) -> Vec<Seen> {
+    server.with(|cluster| {
+        let of = |partition| {
+            let found = cluster.partition(TOPIC, partition).unwrap();
+            let seen = |record: demitasse_broker::Record<'_>| Seen {
+                partition,
+                key: record.key.unwrap().to_vec(),
+                value: record.value.unwrap().to_vec(),
+            };
+            found.records().map(seen).collect::<Vec<_>>()
+        };
+        (0..3).flat_map(of).collect()
+    })
+}
+
+fn run(board: Board, port: u16, count: u64) -> Run<'static> {
+    Run { board, port, topic: TOPIC, count, interval_ms: 5, linger_ms: 50 }
+}
+
+#[test]
+fn both_boards_deliver() {
+    let Some(images) = images() else { return };
+    for board in Board::ALL {
+        let (server, port) = stand_in();
+        let machine = run(board, port, 400).start(&images);
+        let end = finish(machine, 400, Duration::from_secs(60));
+        let numbers = check(&records(&server), &end);
+        // Before the topic is known nothing can be taken; after it everything is.
+        assert_eq!(*numbers.last().unwrap(), 399);
+        assert!(end.refused < 60, "{end:?}");
+    }
+}
+
+#[test]
+fn while_the_broker_is_away_the_newest_reading_is_refused() {
+    let Some(images) = images() else { return };
+    for board in Board::ALL {
+        let (server, port) = stand_in();
+        let mut machine = run(board, port, 2000).start(&images);
+        until_acknowledged(&mut machine, 200, Duration::from_secs(60));
+        let now = server.now_ms();
+        server.with(|cluster| cluster.node_down(1, now));
+        // Some 280 readings fit into its memory: full after a second and a half.
+        let refusing = |line: &str| demitasse_firmware_tests::number(line, "refused").filter(|&refused| refused > 300);
+        machine.until(Duration::from_secs(60), "readings to be refused", refusing).unwrap();
+        let now = server.now_ms();
+        server.with(|cluster| cluster.node_up(1, now));
+        let end: End = finish(machine, 2000, Duration::from_secs(120));
+        let numbers = check(&records(&server), &end);
+        // What is missing is one stretch in the middle, but for a few at its edge: keys fill their buffers apart.
+        let gap = numbers.windows(2).map(|pair| pair[1] - pair[0] - 1).max().unwrap();
+        assert!(gap > 250, "what was refused is not the newest: {gap} at most in a row, of {end:?}");
+    }
+}
+
+#[test]
+fn answers_are_lost_and_nothing_is_doubled() {
+    let Some(images) = images() else { return };
+    let (server, port) = stand_in();
+    let lost = Rule::new(Action::ApplyThenDrop).api(Api::Produce).after(3).times(4);
+    server.with(|cluster| cluster.add_rule(lost));
+    let machine = run(Board::Lm3s6965evb, port, 1000).start(&images);
+    let end = finish(machine, 1000, Duration::from_secs(120));
+    check(&records(&server), &end);
+}

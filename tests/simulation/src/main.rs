@@ -1,0 +1,71 @@
+//! `cargo xtask simulate`: many seeds, or one with its plan.
+//!
+//!     demitasse-simulation [--seeds N] [--first SEED] [--stop-after FAILURES]
+//!     demitasse-simulation --seed SEED
+
+use demitasse_simulation::attempt::{attempt, attempts};
+use demitasse_simulation::plan::Plan;
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    let (mut seeds, mut first, mut stop_after, mut one) = (10_000, 0, 10, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let Some(value) = arguments.next().and_then(|value| value.parse().ok()) else {
+            eprintln!("{name} takes a number; there are --seeds, --first, --stop-after and --seed");
+            return ExitCode::from(2);
+        };
+        match name.as_str() {
+            "--seeds" => seeds = value,
+            "--first" => first = value,
+            "--stop-after" => stop_after = value as usize,
+            "--seed" => one = Some(value),
+            _ => {
+                eprintln!("unknown: {name}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    // What goes wrong is told in one line a seed.
+    std::panic::set_hook(Box::new(|_| {}));
+    match one {
+        Some(seed) => show(seed),
+        None => many(first, seeds, stop_after),
+    }
+}
+
+fn show(seed: u64) -> ExitCode {
+    println!("{:#?}", Plan::draw(seed));
+    match attempt(seed) {
+        Ok(report) => {
+            println!("{report:#?}\nseed {seed}: every promise was kept; trace {:016x}", report.trace);
+            ExitCode::SUCCESS
+        }
+        Err(what) => {
+            println!("seed {seed}: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn many(first: u64, seeds: u64, stop_after: usize) -> ExitCode {
+    let start = Instant::now();
+    let summary = attempts(first, seeds, stop_after);
+    let seconds = start.elapsed().as_secs_f64();
+    for (name, count) in summary.reached.list() {
+        println!("{count:>12}  {name}");
+    }
+    for (seed, what) in &summary.failed {
+        println!("seed {seed}: {what}\n  again: cargo xtask simulate --seed {seed}");
+    }
+    println!(
+        "{} seeds, {:.0} a second; {} records acknowledged; trace {:016x}; {} failed",
+        summary.seeds,
+        summary.seeds as f64 / seconds,
+        summary.acknowledged,
+        summary.trace,
+        summary.failed.len()
+    );
+    if summary.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
