@@ -4,10 +4,12 @@
 
 mod bare;
 mod debian;
+mod defects;
 mod features;
 mod firmware;
 mod kafka;
 mod lint;
+mod simulate;
 mod size;
 mod steps;
 mod test;
@@ -29,6 +31,8 @@ const COMMANDS: &[Subcommand] = &[
     ("firmware", firmware::HELP, firmware::run),
     ("size", size::HELP, size::run),
     ("kafka", kafka::HELP, kafka::run),
+    ("simulate", simulate::HELP, simulate::run),
+    ("defects", defects::HELP, defects::run),
 ];
 
 fn main() -> ExitCode {

@@ -124,7 +124,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     /// The response to the front request is complete.
-    fn answered(&mut self, slot: usize, now: Instant) {
+    pub(super) fn answered(&mut self, slot: usize, now: Instant) {
         let Some(request) = self.pop(slot) else { return };
         let connection = &mut self.connections[slot];
         connection.answered = true;
@@ -327,7 +327,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.wake_clock();
     }
 
-    fn produce_item(
+    pub(super) fn produce_item(
         &mut self,
         slot: usize,
         item: produce::Item<'_>,

@@ -21,6 +21,8 @@ mod queue;
 mod record;
 mod send;
 mod sequence;
+#[cfg(test)]
+mod tests;
 mod tick;
 
 pub(crate) use append::{Refused, record_bytes};

@@ -124,6 +124,7 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
         prove_alive(&mut executor, &client, topics[0])?;
     }
     if plan.calm {
+        prove_prompt(&mut executor, &client, topics[0], plan.config.linger)?;
         unhurt(plan, &client.producer.counters(), &journal.borrow())?;
     }
 
@@ -180,6 +181,24 @@ fn prove_alive(executor: &mut Executor, client: &Client, topic: demitasse_core::
     until(executor, soon, |executor| tasks.iter().all(|&task| executor.is_done(task))).map_err(|error| {
         format!("healed, but not alive: {error}: {:?} {:?}", refused.borrow(), client.producer.counters())
     })
+}
+
+/// When nothing goes wrong and nobody else sends, a record is acknowledged soon after its linger is over.
+fn prove_prompt(
+    executor: &mut Executor,
+    client: &Client,
+    topic: demitasse_core::Topic,
+    linger: Duration,
+) -> Result<(), String> {
+    advance(executor, executor.time.now() + 2_000_000)?;
+    let producer = client.producer.clone();
+    let task = executor.spawn(async move {
+        if let Ok(delivery) = producer.send(topic.partition(0), &demitasse_core::Record::new(&[ALIVE])).await {
+            let _ = producer.wait(delivery).await;
+        }
+    });
+    let soon = executor.time.now() + linger.as_micros() as u64 + 500_000;
+    until(executor, soon, |executor| executor.is_done(task)).map_err(|error| format!("not prompt: {error}"))
 }
 
 /// When nothing goes wrong, nothing is refused, sent twice, numbered again or lost.

@@ -1,7 +1,7 @@
 //! Against a real Kafka, which is killed, and with the cable pulled.
 
-use crate::readings::{Run, Seen, check, finish, until_acknowledged};
-use demitasse_firmware_tests::{Board, images};
+use crate::readings::{Run, Seen, check, finish, full, until_acknowledged};
+use demitasse_firmware_tests::{Board, Machine, images, number};
 use demitasse_kafka_tests::{KAFKA_4, Kafka, Options};
 use std::time::Duration;
 
@@ -23,8 +23,7 @@ fn records(kafka: &Kafka, topic: &str) -> Vec<Seen> {
 #[test]
 fn readings_survive_a_killed_broker_and_a_pulled_cable() {
     let Some(images) = images() else { return };
-    let full = std::env::var_os("DEMITASSE_FIRMWARE_FULL").is_some_and(|full| full == "1");
-    let (count, interval_ms) = if full { (10_000, 20) } else { (2_000, 40) };
+    let (count, interval_ms) = if full() { (10_000, 20) } else { (2_000, 40) };
     let kafka = Kafka::start(Options::one(KAFKA_4)).unwrap();
     let mut machines: Vec<_> = Board::ALL
         .iter()
@@ -60,14 +59,14 @@ fn readings_survive_a_killed_broker_and_a_pulled_cable() {
 }
 
 /// Waits until so many readings were measured: acknowledged, refused or waiting.
-fn until_measured(machine: &mut demitasse_firmware_tests::Machine, count: u64) {
+fn until_measured(machine: &mut Machine, count: u64) {
     let what = format!("{count} readings to be measured");
-    let enough = |line: &str| demitasse_firmware_tests::number(line, "measured").filter(|&n| n >= count);
+    let enough = |line: &str| number(line, "measured").filter(|&n| n >= count);
     machine.until(Duration::from_secs(300), &what, enough).unwrap();
 }
 
 /// How many readings are acknowledged by the newest status line.
-fn acknowledged(machine: &demitasse_firmware_tests::Machine) -> u64 {
+fn acknowledged(machine: &Machine) -> u64 {
     let lines = machine.lines();
-    lines.iter().rev().find_map(|line| demitasse_firmware_tests::number(line, "acknowledged")).unwrap_or(0)
+    lines.iter().rev().find_map(|line| number(line, "acknowledged")).unwrap_or(0)
 }

@@ -8,6 +8,11 @@ use std::time::Duration;
 /// The keys of the firmware, reading by reading in turn.
 const KEYS: [&str; 3] = ["kitchen", "cellar", "garden"];
 
+/// Whether `cargo xtask firmware --full` runs this.
+pub(crate) fn full() -> bool {
+    std::env::var_os("DEMITASSE_FIRMWARE_FULL").is_some_and(|full| full == "1")
+}
+
 /// A run of the sensor.
 pub(crate) struct Run<'a> {
     pub(crate) board: Board,

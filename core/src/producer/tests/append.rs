@@ -1,0 +1,102 @@
+//! Records into batches, and who waits for room.
+
+use super::*;
+use crate::pool::Seat;
+use core::time::Duration;
+
+/// It got the timestamp of the batch's first record instead, whatever its sender had set that to.
+#[test]
+fn a_record_without_a_timestamp_gets_the_time_its_batch_was_opened() {
+    let mut rig = Rig::new(SMALL, &config());
+    let to = Topic(0).partition(0);
+    assert_eq!(rig.append(to, &Record::new(b"x").timestamp(42)).ok().unwrap().timestamp, 42);
+    assert_eq!(rig.append(to, &Record::new(b"x")).ok().unwrap().timestamp, EPOCH_MILLIS + 1);
+}
+
+/// A name of another producer's topic waited for metadata that nobody would ask for.
+#[test]
+fn a_topic_that_was_never_named_is_refused_at_once() {
+    let mut rig = Rig::new(SMALL, &config());
+    let refused = rig.append(Topic(1), &Record::new(b"x"));
+    assert!(matches!(refused, Err(Refused::Never(SendError::UnknownTopic))));
+}
+
+/// Batches whose time is over keep their slots until they are answered. When those came free, nobody was told.
+#[test]
+fn who_waits_for_room_is_told_when_a_slot_comes_free() {
+    let config =
+        Config { delivery_timeout: Duration::from_secs(1), request_timeout: Duration::from_secs(30), ..config() };
+    let mut rig = Rig::new(Sizes { buffers: 2, batches: 3, ..SMALL }, &config);
+    for partition in 0..3 {
+        rig.send(partition);
+        assert_eq!(rig.write(), Some(1));
+        rig.pass(1001);
+        rig.tick();
+    }
+    assert!(matches!(rig.try_send(0), Err(Refused::Full)));
+    assert_eq!(rig.view().pool().free(), 2, "it is the slots that are missing, not the buffers");
+    let mut seat = Seat::NONE;
+    let _ = rig.view().wait_for_room::<()>(&mut seat, Waker::noop(), &mut None, Instant::NEVER);
+    let now = rig.now();
+    rig.view().closed(0, ConnectionError::Closed, now);
+    assert!(rig.view().seats().told(&seat).is_some());
+    rig.send(0);
+}
+
+/// Only the first of the list was looked at, and who had been woken in vain stood behind those with later deadlines.
+#[test]
+fn who_waits_for_room_is_told_at_its_own_deadline_in_whatever_order_they_stand() {
+    let mut rig = Rig::new(SMALL, &config());
+    let (mut sooner, mut later) = (Seat::NONE, Seat::NONE);
+    let wait = |rig: &mut Rig, seat: &mut Seat, deadline| {
+        let _ = rig.view().wait_for_room::<()>(seat, Waker::noop(), &mut None, at_millis(deadline));
+    };
+    wait(&mut rig, &mut sooner, 60_000);
+    wait(&mut rig, &mut later, 110_000);
+    rig.view().tell_room();
+    // Both are woken, the one with the later deadline runs first, and neither gets room.
+    wait(&mut rig, &mut later, 110_000);
+    wait(&mut rig, &mut sooner, 60_000);
+    rig.pass(60_000);
+    assert!(rig.tick() <= at_millis(110_000));
+    assert!(rig.view().seats().told(&sooner).is_some());
+    assert!(rig.view().seats().told(&later).is_none());
+}
+
+/// It was the sticky one when the topic still had it, and stayed that.
+#[test]
+fn records_without_a_key_leave_a_partition_that_the_topic_has_no_more() {
+    let mut rig = Rig::new(SMALL, &config());
+    let gone = rig.place(2);
+    let mut view = rig.view();
+    view.topics[0].sticky = Link::to(gone);
+    // That there are fewer is believed once it has been said often enough.
+    while view.partition_count(Topic(0)) != Some(1) {
+        view.cluster().topic("t", ErrorCode::NONE, 1);
+    }
+    let delivery = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
+    assert_eq!(delivery.place as usize, rig.place(0));
+}
+
+/// The place of a vanished partition went to another topic's, with the first topic still pointing at it.
+#[test]
+fn a_place_that_is_given_away_takes_no_more_records_of_its_old_topic() {
+    let mut rig = Rig::new(SMALL, &config());
+    rig.view().topic("u").unwrap();
+    let given_away = rig.place(2);
+    rig.view().topics[0].sticky = Link::to(given_away);
+    assert_eq!(rig.append(Topic(0), &Record::new(b"x")).ok().unwrap().place as usize, given_away);
+    rig.send(0);
+    rig.send(1);
+    rig.tick();
+    assert_eq!(rig.write(), Some(0), "the question for metadata goes first");
+    while rig.view().partition_count(Topic(0)) != Some(2) {
+        rig.view().cluster().topic("t", ErrorCode::NONE, 2);
+    }
+    rig.end_answer();
+    // The table is full: the partition of the other topic takes the place that nobody needs.
+    let other = rig.append(Topic(1).partition(0), &Record::new(b"x")).ok().unwrap();
+    assert_eq!(other.place as usize, given_away);
+    let own = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
+    assert_eq!(rig.view().partitions[own.place as usize].topic(), 0);
+}

@@ -1,0 +1,60 @@
+//! What is told of a delivery, and for how long.
+
+use super::*;
+
+/// More records than half a 32-bit number can count, and then some.
+const FAR: u32 = (1 << 31) + 100;
+
+/// One batch failed, somebody asked, and every slot has been used again since.
+fn with_a_forgotten_failure() -> (Rig, Delivery) {
+    let mut rig = Rig::new(SMALL, &config());
+    let failed = rig.exchange(0, ErrorCode::MESSAGE_TOO_LARGE);
+    assert!(rig.view().outcome(&failed).unwrap().is_err());
+    for _ in 0..SMALL.batches {
+        rig.exchange(0, ErrorCode::NONE);
+    }
+    (rig, failed)
+}
+
+/// The mark that a failure had been forgotten stayed for ever: half a turn of the record counter later every slice
+/// seemed to lie before it.
+#[test]
+fn a_forgotten_failure_does_not_spoil_slices_when_the_count_of_records_wraps() {
+    let (mut rig, _) = with_a_forgotten_failure();
+    assert_eq!(rig.view().queues[0].forgotten, Some(1));
+    rig.view().queues[0].appended = FAR;
+    let records = [Record::new(b"x"), Record::new(b"y")];
+    let delivery = rig.state.view().append_slice(Topic(0).partition(0), &records, &rig.clock).ok().unwrap();
+    assert_eq!(rig.write(), Some(1));
+    rig.judge(0, ErrorCode::NONE);
+    rig.end_answer();
+    assert!(rig.view().outcome(&delivery).unwrap().is_ok());
+}
+
+/// The same, of the generations of one slot.
+#[test]
+fn a_forgotten_failure_does_not_spoil_its_slot_when_the_generation_wraps() {
+    let (mut rig, failed) = with_a_forgotten_failure();
+    let slot = failed.slot as usize;
+    assert_eq!(rig.view().batches[slot].forgotten, failed.generation);
+    rig.view().batches[slot].generation = failed.generation.wrapping_add(FAR);
+    let in_slot = |rig: &mut Rig| loop {
+        let delivery = rig.exchange(0, ErrorCode::NONE);
+        if delivery.slot as usize == slot {
+            return delivery;
+        }
+    };
+    let delivery = in_slot(&mut rig);
+    in_slot(&mut rig);
+    assert!(rig.view().outcome(&delivery).unwrap().is_ok());
+}
+
+/// Its place was taken for an index without a look, and panicked where there are fewer.
+#[test]
+fn a_delivery_of_a_larger_producer_names_no_partition_and_does_no_harm() {
+    let foreign = Rig::new(Sizes { partitions: 9, ..SMALL }, &config()).send(8);
+    let mut rig = Rig::new(SMALL, &config());
+    let own = rig.exchange(0, ErrorCode::NONE);
+    assert_eq!((own.slot, own.generation), (foreign.slot, foreign.generation));
+    assert_eq!(rig.view().outcome(&foreign).unwrap().unwrap().partition, -1);
+}

@@ -1,0 +1,254 @@
+//! What went wrong once, and must not again: tests on the state alone, by what they are about.
+
+extern crate std;
+
+use super::*;
+use crate::cluster::Versions;
+use crate::connection::Phase;
+use crate::protocol::{ApiKey, ErrorCode, produce};
+use core::cell::{Cell, RefCell};
+use std::boxed::Box;
+use std::vec::Vec;
+use std::{format, vec};
+
+mod answer;
+mod append;
+mod deliver;
+mod send;
+mod start;
+
+/// Tables on the heap.
+enum Heap {}
+
+impl Platform for Heap {
+    type Buffer = Box<[u8]>;
+    type Buffers = Vec<Option<Box<[u8]>>>;
+    type Batches = Vec<Batch<Box<[u8]>>>;
+    type Partitions = Vec<PartitionEntry>;
+    type Queues = Vec<PartitionQueue>;
+    type Topics = Vec<TopicEntry>;
+    type Names = Vec<u8>;
+    type Brokers = Vec<BrokerEntry>;
+    type Hosts = Vec<u8>;
+    type Connections = Vec<Connection>;
+    type Requests = Vec<Request>;
+    type Waiters = Vec<Waiter>;
+    type Lock = CellLock;
+    type Clock = ManualClock;
+}
+
+struct CellLock(RefCell<State<Heap>>);
+
+impl Lock<State<Heap>> for CellLock {
+    fn with<R>(&self, f: impl FnOnce(&mut State<Heap>) -> R) -> R {
+        f(&mut self.0.borrow_mut())
+    }
+}
+
+/// Milliseconds since 1970 at the clock's zero.
+const EPOCH_MILLIS: i64 = 1_000_000;
+
+/// Milliseconds that pass when a test says so.
+struct ManualClock(Cell<u64>);
+
+impl Clock for ManualClock {
+    fn now(&self) -> Instant {
+        at_millis(self.0.get())
+    }
+
+    fn wall_millis(&self) -> Option<i64> {
+        Some(EPOCH_MILLIS + self.0.get() as i64)
+    }
+}
+
+fn at_millis(millis: u64) -> Instant {
+    Instant::from_micros(millis * 1000)
+}
+
+fn table<T>(entries: usize, empty: impl Fn() -> T) -> Vec<T> {
+    (0..entries).map(|_| empty()).collect()
+}
+
+/// How many of what a test needs.
+struct Sizes {
+    buffers: usize,
+    batches: usize,
+    partitions: usize,
+    topics: usize,
+}
+
+const SMALL: Sizes = Sizes { buffers: 4, batches: 8, partitions: 3, topics: 2 };
+
+const BATCH_BYTES: usize = 200;
+const FRAME_BYTES: usize = 400;
+
+/// Nothing waits for more records.
+fn config() -> Config {
+    Config { linger: core::time::Duration::ZERO, ..Config::new() }
+}
+
+/// The state of a producer, with a test in the place of its driver and of its only broker.
+struct Rig {
+    state: State<Heap>,
+    clock: ManualClock,
+    frame: Vec<u8>,
+}
+
+impl Rig {
+    /// A producer that is not started and has no buffers.
+    fn unstarted(sizes: Sizes) -> Rig {
+        let state = State::new(Tables {
+            buffers: table(sizes.buffers, || None),
+            batches: table(sizes.batches, || Batch::EMPTY),
+            partitions: table(sizes.partitions, || PartitionEntry::EMPTY),
+            queues: table(sizes.partitions, || PartitionQueue::EMPTY),
+            topics: table(sizes.topics, || TopicEntry::EMPTY),
+            names: vec![0; 16 * sizes.topics],
+            brokers: table(4, || BrokerEntry::EMPTY),
+            hosts: vec![0; 64],
+            connections: table(2, || Connection::EMPTY),
+            requests: table(16, || Request::EMPTY),
+            waiters: table(8, || Waiter::EMPTY),
+        });
+        Rig { state, clock: ManualClock(Cell::new(1)), frame: vec![0; FRAME_BYTES] }
+    }
+
+    fn lend(&mut self, buffers: usize) {
+        self.view().lend(&mut (0..buffers).map(|_| vec![0; BATCH_BYTES].into_boxed_slice()));
+    }
+
+    fn start(&mut self, config: &Config) -> Result<(), StartError> {
+        self.view().start(config, &[("b", 9092)], (FRAME_BYTES, 400), 7)
+    }
+
+    /// A producer with an identity that knows the cluster: topic 0 is `t`, and all places in the table are its
+    /// partitions'. Node 1 leads them and is connected over slot 0.
+    fn new(sizes: Sizes, config: &Config) -> Rig {
+        let (buffers, partitions) = (sizes.buffers, sizes.partitions);
+        let mut rig = Rig::unstarted(sizes);
+        rig.lend(buffers);
+        rig.start(config).unwrap();
+        let mut view = rig.view();
+        view.topic("t").unwrap();
+        view.cluster().broker(1, "b", 9092);
+        view.cluster().topic("t", ErrorCode::NONE, partitions as u32);
+        for index in 0..partitions {
+            let place = view.cluster().add_partition(0, index as i32, false).unwrap();
+            view.cluster().partition(place, 1, 0);
+        }
+        (view.s.identity, view.s.producer_id) = (Identity::Known, 5);
+        view.stand_connected(0, 0);
+        view.s.metadata.refresh_at = Instant::NEVER;
+        rig
+    }
+
+    fn view(&mut self) -> View<'_, Box<[u8]>> {
+        self.state.view()
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.clock.0.set(self.clock.0.get() + millis);
+    }
+
+    /// The clock's task looks; until when it sleeps.
+    fn tick(&mut self) -> Instant {
+        let now = self.now();
+        self.view().tick(now, Waker::noop(), &mut None).unwrap()
+    }
+
+    fn append(&mut self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, Refused> {
+        self.state.view().append(to.into(), record, &self.clock)
+    }
+
+    fn try_send(&mut self, partition: i32) -> Result<Delivery, Refused> {
+        self.append(Topic(0).partition(partition), &Record::new(b"x"))
+    }
+
+    fn send(&mut self, partition: i32) -> Delivery {
+        self.try_send(partition).unwrap_or_else(|_| panic!("a record for partition {partition} was refused"))
+    }
+
+    /// The place of one of the topic's partitions.
+    fn place(&mut self, partition: i32) -> usize {
+        self.view().cluster().find_partition(0, partition).unwrap()
+    }
+
+    /// What slot 0 is to write next, if anything: a request, or a part of one.
+    fn begin_write(&mut self) -> Option<Outgoing<Box<[u8]>>> {
+        match self.state.view().next(0, self.clock.now(), &mut self.frame) {
+            Next::Write(outgoing) => Some(outgoing),
+            Next::Wait => None,
+        }
+    }
+
+    /// It has been written; how many batches it was.
+    fn end_write(&mut self, outgoing: Outgoing<Box<[u8]>>) -> usize {
+        let now = self.now();
+        let mut view = self.view();
+        let mut batches = 0;
+        for taken in outgoing.batches.into_iter().flatten() {
+            view.put_back(taken.slot, taken.generation, taken.buffer);
+            batches += 1;
+        }
+        view.written(0, now);
+        batches
+    }
+
+    fn write(&mut self) -> Option<usize> {
+        let outgoing = self.begin_write()?;
+        Some(self.end_write(outgoing))
+    }
+
+    fn produce_item(&mut self, item: produce::Item<'_>) {
+        let now = self.now();
+        self.view().produce_item(0, item, now, &mut |_, _| {});
+    }
+
+    /// What an answer to the oldest request says of one partition.
+    fn judge(&mut self, partition: i32, error: ErrorCode) {
+        self.produce_item(produce::Item::Topic { name: "t", partitions: 1 });
+        let (base_offset, log_append_time, log_start_offset) = (1, -1, 0);
+        let index = partition;
+        self.produce_item(produce::Item::Partition { index, error, base_offset, log_append_time, log_start_offset });
+    }
+
+    /// The answer to the oldest request is over.
+    fn end_answer(&mut self) {
+        let now = self.now();
+        self.view().answered(0, now);
+    }
+
+    /// A record in a request of its own, and the broker's answer to it.
+    fn exchange(&mut self, partition: i32, error: ErrorCode) -> Delivery {
+        let delivery = self.send(partition);
+        assert_eq!(self.write(), Some(1));
+        self.judge(partition, error);
+        self.end_answer();
+        delivery
+    }
+}
+
+/// Everything the client may ask for.
+fn all_versions() -> Versions {
+    let mut versions = Versions::NONE;
+    for api in [ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId] {
+        versions.offer(api as i16, 0, 100);
+    }
+    versions
+}
+
+impl View<'_, Box<[u8]>> {
+    /// A connection over which everything has been negotiated.
+    fn stand_connected(&mut self, slot: usize, broker: usize) {
+        self.serve(slot, true);
+        let connection = &mut self.connections[slot];
+        connection.open(broker, Instant::NEVER, all_versions(), 3);
+        (connection.phase, connection.api_versions_sent, connection.assumed) = (Phase::Negotiating, true, false);
+        self.brokers[broker].connection = Link::to(slot);
+        self.activate(slot, at_millis(1));
+    }
+}

@@ -1,0 +1,71 @@
+//! What connections write.
+
+use super::*;
+use core::time::Duration;
+
+/// Buffers that had been taken for the rest of a request were dropped when one of its batches had expired meanwhile.
+#[test]
+fn a_request_that_cannot_be_completed_keeps_no_buffers() {
+    let config = Config { delivery_timeout: Duration::from_secs(1), ..config() };
+    let mut rig = Rig::new(Sizes { buffers: 12, batches: 40, partitions: 10, topics: 2 }, &config);
+    let oldest = rig.send(9);
+    rig.pass(500);
+    for partition in 0..9 {
+        rig.send(partition);
+    }
+    // The oldest batch is the last of the request, as it would be after a retry.
+    let place = rig.place(9);
+    rig.view().make_ready(place, 0);
+    assert_eq!(rig.write(), Some(8), "the first part of the request");
+    rig.pass(501);
+    rig.tick();
+    assert!(rig.view().outcome(&oldest).is_some(), "its time is over, that of the ninth is not");
+    assert_eq!(rig.write(), None, "the rest has a hole");
+    let now = rig.now();
+    rig.view().closed(0, ConnectionError::Closed, now);
+    rig.pass(100_000);
+    rig.tick();
+    assert_eq!(rig.view().memory().buffers.used, 0);
+    assert_eq!(rig.view().buffers.iter().flatten().count(), 12);
+}
+
+/// With acks=0 the end of a write is all there is to wait for, and nobody told the clock: the slot was held for ever.
+#[test]
+fn a_connection_that_drains_is_looked_at_when_an_unacknowledged_request_is_written() {
+    let mut rig = Rig::new(SMALL, &Config { acks: Acks::None, idempotence: false, ..config() });
+    rig.send(0);
+    let outgoing = rig.begin_write().unwrap();
+    // Another broker wants the slot while it is being written.
+    rig.view().connections[0].phase = Phase::Draining;
+    rig.tick();
+    let _ = rig.view().take_wakes();
+    assert_eq!(rig.end_write(outgoing), 1);
+    assert!(rig.view().s.clock_wake);
+}
+
+/// Each further request for the topics that had not fit waited for a backoff that grew.
+#[test]
+fn topics_that_do_not_fit_into_one_question_are_asked_for_at_once_and_once() {
+    const TOPICS: usize = 40;
+    let mut rig = Rig::new(Sizes { partitions: TOPICS, topics: TOPICS, ..SMALL }, &config());
+    // The first is `t`, which is known.
+    let names: Vec<_> = (1..TOPICS).map(|number| format!("topic-{number:02}")).collect();
+    for name in &names {
+        rig.view().topic(name).unwrap();
+    }
+    let mut asked = Vec::new();
+    for _ in 0..TOPICS {
+        rig.tick();
+        let Some(outgoing) = rig.begin_write() else { break };
+        let question = rig.frame[..outgoing.frame_bytes].to_vec();
+        rig.end_write(outgoing);
+        for name in names.iter().filter(|name| question.windows(name.len()).any(|bytes| bytes == name.as_bytes())) {
+            rig.view().cluster().topic(name, ErrorCode::NONE, 1);
+            asked.push(name.clone());
+        }
+        rig.end_answer();
+    }
+    let questions = rig.view().s.counters.metadata_responses;
+    assert!((2..10).contains(&questions), "{questions} questions");
+    assert_eq!(asked, names, "no time has passed");
+}

@@ -1,0 +1,27 @@
+//! Starting.
+
+use super::*;
+
+/// A second `start` put every slot into the free list once more: two batches got the same one.
+#[test]
+fn a_second_start_is_refused_and_changes_nothing() {
+    let mut rig = Rig::new(SMALL, &config());
+    let mut slots = vec![rig.send(0).slot, rig.send(1).slot];
+    assert_eq!(rig.start(&config()), Err(StartError::AlreadyStarted));
+    slots.push(rig.send(2).slot);
+    slots.sort();
+    slots.dedup();
+    assert_eq!(slots.len(), 3, "a slot in use was given to another batch");
+}
+
+/// With fewer buffers than places the free ones were miscounted, and each attempt to open a batch lost a slot.
+#[test]
+fn start_refuses_fewer_buffers_than_places() {
+    let mut rig = Rig::unstarted(SMALL);
+    rig.lend(3);
+    let error = StartError::Capacity(CapacityError::new("buffers that were lent", 3, 4));
+    assert_eq!(rig.start(&config()), Err(error));
+    // A refused start leaves nothing behind: with all of them it is as if it had never been.
+    rig.lend(4);
+    assert_eq!(rig.start(&config()), Ok(()));
+}

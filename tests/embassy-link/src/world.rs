@@ -1,0 +1,77 @@
+//! A device, a cable, and a broker.
+
+use crate::broker::{self, SOCKETS};
+use crate::cable::{Cable, Card, Weather};
+use crate::executor::{self, Executor};
+use crate::names;
+use demitasse_broker::{Cluster, Options};
+use embassy_net::{Config, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The device's address.
+pub const DEVICE: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
+/// The broker's, and the name server's.
+pub const BROKER: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
+/// The broker's port.
+pub const PORT: u16 = 9092;
+/// The topic that there is, with one partition.
+pub const TOPIC: &str = "readings";
+
+/// Everything but the producer.
+pub struct World {
+    /// Runs it.
+    pub executor: Executor,
+    /// Between device and broker.
+    pub cable: Cable,
+    /// One node.
+    pub cluster: Rc<RefCell<Cluster>>,
+    /// The device's network.
+    pub stack: Stack<'static>,
+}
+
+impl World {
+    /// A device with an address, and a broker that is there. Time begins anew.
+    pub fn new(weather: Weather, seed: u64) -> World {
+        executor::reset();
+        let mut executor = Executor::default();
+        let cable = Cable::new(weather, seed);
+        let host = BROKER.to_string();
+        let mut cluster = Cluster::new(Options { host, seed, ..Options::default() });
+        cluster.create_topic(TOPIC, 1);
+        let cluster = Rc::new(RefCell::new(cluster));
+
+        // Two connections, DNS.
+        let (stack, runner) = network(cable.end(0), DEVICE, StackResources::<3>::new(), seed);
+        executor.spawn(run(runner));
+        let (far, runner) = network(cable.end(1), BROKER, StackResources::<{ SOCKETS + 2 }>::new(), seed ^ 1);
+        executor.spawn(run(runner));
+        for _ in 0..SOCKETS {
+            executor.spawn(broker::serve(far, cluster.clone(), PORT));
+        }
+        executor.spawn(names::serve(far));
+        World { executor, cable, cluster, stack }
+    }
+
+    /// What stands in the topic, in order.
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        let cluster = self.cluster.borrow();
+        let partition = cluster.partition(TOPIC, 0).unwrap();
+        partition.records().map(|record| record.value.unwrap_or_default().to_vec()).collect()
+    }
+}
+
+async fn run(mut runner: Runner<'static, Card>) {
+    runner.run().await;
+}
+
+fn network<const SOCKETS: usize>(
+    card: Card,
+    address: Ipv4Address,
+    resources: StackResources<SOCKETS>,
+    seed: u64,
+) -> (Stack<'static>, Runner<'static, Card>) {
+    let dns_servers = [BROKER].into_iter().collect();
+    let config = StaticConfigV4 { address: Ipv4Cidr::new(address, 24), gateway: None, dns_servers };
+    embassy_net::new(card, Config::ipv4_static(config), Box::leak(Box::new(resources)), seed)
+}

@@ -1,0 +1,112 @@
+//! What a board may be told wrongly: an error that says what and how large.
+
+use demitasse_embassy_link_tests::executor::now;
+use demitasse_embassy_link_tests::workload::spawn;
+use demitasse_embassy_link_tests::world::{PORT, TOPIC, World};
+use demitasse_embassy_link_tests::{Weather, names};
+use demitasse_io_embassy::{
+    Acks, CapacityError, Config, ConfigError, ConnectionError, Producer, Record, SendError, Sizes, StartError, Storage,
+    TopicError, storage,
+};
+use std::time::Duration;
+
+storage! { static KAFKA: { batch_bytes: 512, buffers: 2, topics: 1, topic_name_bytes: 16, host_bytes: 16, brokers: 2 } }
+
+/// What `send` says when it has waited in vain for a broker.
+fn sent_to(bootstrap: (&str, u16)) -> (SendError, Producer) {
+    let mut world = World::new(Weather { latency: 1000, ..Weather::default() }, 1);
+    let mut config = Config::new();
+    config.max_block = Duration::from_secs(15);
+    let kafka = demitasse_embassy_link_tests::workload::again(&KAFKA, Storage::new());
+    let (producer, runner) = kafka.start(world.stack, &config, &[bootstrap], 1).unwrap();
+    spawn(&mut world, runner);
+    let topic = producer.topic(TOPIC).unwrap();
+    let start = now();
+    let error = world.executor.run(60, producer.send(topic, &Record::new(b"x"))).unwrap_err();
+    assert_eq!(now() - start, 15_000_000);
+    println!("{bootstrap:?}: {error}");
+    (error, producer)
+}
+
+fn connection(error: SendError) -> Option<ConnectionError> {
+    match error {
+        SendError::Timeout { connection, .. } => connection,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_unknown_host() {
+    assert_eq!(connection(sent_to(("nobody.local", PORT)).0), Some(ConnectionError::Resolve));
+}
+
+#[test]
+fn a_port_without_a_broker() {
+    assert_eq!(connection(sent_to((names::NAME, 9)).0), Some(ConnectionError::Refused));
+    assert_eq!(connection(sent_to(("10.0.0.2", 9)).0), Some(ConnectionError::Refused));
+}
+
+#[test]
+fn an_address_without_a_broker() {
+    assert_eq!(connection(sent_to(("10.0.0.77", PORT)).0), Some(ConnectionError::ConnectTimeout));
+}
+
+#[test]
+fn an_address_without_a_way_to_it() {
+    assert_eq!(connection(sent_to(("0.0.0.0", PORT)).0), Some(ConnectionError::Unreachable));
+}
+
+#[test]
+fn what_is_larger_than_its_place() {
+    let mut world = World::new(Weather::default(), 1);
+    let kafka = demitasse_embassy_link_tests::workload::again(&KAFKA, Storage::new());
+    let (producer, runner) = kafka.start(world.stack, &Config::new(), &[("10.0.0.2", PORT)], 1).unwrap();
+    spawn(&mut world, runner);
+    let long = producer.topic("a-name-of-17-byte").unwrap_err();
+    assert_eq!(long, TopicError::NameTooLong { length: 17, capacity: 16 });
+    let topic = producer.topic(TOPIC).unwrap();
+    assert_eq!(producer.topic("another"), Err(TopicError::TooManyTopics { capacity: 1 }));
+    let error = world.executor.run(10, producer.send(topic, &Record::new(&[7; 600]))).unwrap_err();
+    println!("{error}");
+    let SendError::RecordTooLarge { needed, capacity } = error else { panic!("{error}") };
+    assert_eq!((needed > 600, capacity), (true, 512));
+    let written = async {
+        let delivery = producer.send(topic, &Record::new(&[7; 400])).await.unwrap();
+        producer.wait(delivery).await.unwrap()
+    };
+    assert_eq!(world.executor.run(10, written).offset, Some(0));
+}
+
+#[test]
+fn what_cannot_start() {
+    storage! { static ONCE: { brokers: 1, host_bytes: 16 } }
+    let world = World::new(Weather::default(), 1);
+    let fresh = || demitasse_embassy_link_tests::workload::again(&ONCE, Storage::new());
+    let start = |config: &Config, bootstrap: &[_]| fresh().start(world.stack, config, bootstrap, 1).map(drop);
+
+    let long = start(&Config::new(), &[("a-name-of-17-byte", 1)]).unwrap_err();
+    let capacity = |what, given, needed| StartError::Capacity(CapacityError { what, given, needed, at_most: false });
+    assert_eq!(long, capacity("host_bytes", 16, 17));
+    assert_eq!(start(&Config::new(), &[("a", 1), ("b", 1)]), Err(capacity("brokers", 1, 2)));
+    assert!(matches!(
+        start(&Config::new(), &[]),
+        Err(StartError::Config(ConfigError { name: "bootstrap.servers", .. }))
+    ));
+    let mut config = Config::new();
+    config.acks = Acks::Leader;
+    assert!(matches!(start(&config, &[("a", 1)]), Err(StartError::Config(ConfigError { name: "acks", .. }))));
+
+    assert!(ONCE.start(world.stack, &Config::new(), &[("a", 1)], 1).is_ok());
+    let twice = ONCE.start(world.stack, &Config::new(), &[("a", 1)], 1).map(drop);
+    assert_eq!(twice, Err(StartError::AlreadyStarted));
+}
+
+#[test]
+fn sizes_follow_from_each_other() {
+    let sizes = Sizes { batch_bytes: 500, topics: 3, ..Sizes::DEFAULT }.filled();
+    assert_eq!((sizes.buffers, sizes.batches, sizes.max_in_flight), (4, 8, 2));
+    assert_eq!(sizes.socket_send_bytes, 500 + sizes.frame_bytes);
+    assert_eq!(sizes.capacities().check(), Ok(()));
+    let absurd = Sizes { buffers: usize::MAX, topics: usize::MAX, topic_name_bytes: usize::MAX, ..Sizes::DEFAULT };
+    assert!(absurd.filled().capacities().check().is_err());
+}

@@ -1,0 +1,14 @@
+//! `cargo xtask simulate`: the real core against the model broker, as many seeds as one likes.
+
+use crate::{Result, cargo};
+
+pub(crate) const HELP: &str = "\
+cargo xtask simulate [--seeds N] [--first SEED] [--stop-after FAILURES] | [--seed SEED]
+    runs the real core against the model broker, 10,000 seeds unless told otherwise, and prints which
+    states were reached and which seeds broke a promise. With --seed one, with its plan.";
+
+pub(crate) fn run(arguments: &[String]) -> Result {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--profile", "simulation", "--package", "demitasse-simulation", "--"]);
+    crate::run(command.args(arguments))
+}
