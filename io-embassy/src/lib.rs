@@ -61,7 +61,7 @@ mod storage;
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
     DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,
-    Record, SendError, StartError, Topic, TopicError, Usage, WaitersFull, heapless,
+    Record, SendError, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull, heapless,
 };
 pub use producer::Producer;
 pub use runner::Runner;

@@ -116,6 +116,12 @@ impl Producer {
         self.0.wait(delivery)
     }
 
+    /// Ends what is held of a delivery, see [`crate::UnknownOutcome::Hold`]: its outcome is "unknown" from now on. How many
+    /// records it was for; none if nothing of it is held.
+    pub fn give_up(self, delivery: &Delivery) -> u32 {
+        self.0.give_up(delivery)
+    }
+
     /// Sends without lingering what was taken before this call, and waits until the outcome of all of it is known, good
     /// or bad.
     ///

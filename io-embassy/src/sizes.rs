@@ -120,7 +120,8 @@ impl Sizes {
             let mut length = append(&mut text, 0, error.what.as_bytes());
             length = append(&mut text, length, b" is ");
             length = append_number(&mut text, length, error.given);
-            length = append(&mut text, length, if error.at_most { b", must be at most " } else { b", must be at least " });
+            length =
+                append(&mut text, length, if error.at_most { b", must be at most " } else { b", must be at least " });
             length = append_number(&mut text, length, error.needed);
             match core::str::from_utf8(text.split_at(length).0) {
                 Ok(text) => panic!("{}", text),

@@ -6,8 +6,8 @@ use crate::platform::{Buffer, CellLock, Core, Embassy};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
 use demitasse_core::{
-    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, PartitionEntry, PartitionQueue, Request, StartError, State,
-    Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, PartitionEntry, PartitionQueue, Request, StartError,
+    State, Tables, TopicEntry, Waiter,
 };
 use embassy_net::Stack;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -32,6 +32,7 @@ pub struct Storage<
     const SOCKET_RECEIVE_BYTES: usize,
     const SOCKET_SEND_BYTES: usize,
 > {
+    #[allow(clippy::type_complexity, reason = "arrays by their capacities, each named once")]
     memory: ConstStaticCell<
         Memory<
             Arrays<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>,
@@ -199,7 +200,8 @@ impl<
         bootstrap: &[(&str, u16)],
         seed: u32,
     ) -> Result<(Producer, Runner<CONNECTIONS>), StartError> {
-        let Memory { tables, buffers, names, hosts, links } = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
+        let Memory { tables, buffers, names, hosts, links } =
+            self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
         let state = State::new(Tables::<Embassy> {
             buffers: &mut tables.buffers,
             batches: &mut tables.batches,

@@ -83,6 +83,14 @@ impl Toolchain {
         }
     }
 
+    /// Clippy: rustup brings one, Debian has it in a package of its own.
+    pub(crate) fn need_clippy(&self) -> std::result::Result<(), Stop> {
+        match self {
+            Toolchain::Ours => Ok(()),
+            Toolchain::Debian { .. } => debian::need(&["rust-web-clippy"]),
+        }
+    }
+
     /// Which compiler it is: sizes depend on it.
     pub(crate) fn version(&self) -> String {
         let compiler = match self {
@@ -101,6 +109,9 @@ fn debian_cargo() -> Command {
         command.env_remove(name);
     }
     command.env("RUSTC", "/usr/bin/rustc").env("CARGO", "/usr/bin/cargo");
+    // Subcommands, too: rustup's clippy cannot read what this compiler has built.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("/usr/bin:{path}"));
     command
 }
 

@@ -15,11 +15,14 @@ struct Exclusive {
 }
 
 /// `defmt` and `log` are two places for the same messages.
-const EXCLUSIVE: &[Exclusive] = &[Exclusive {
-    package: "demitasse-core",
-    host: &["", "log,crc-table-1k"],
-    device: &["", "log", "defmt,crc-table-1k"],
-}];
+const EXCLUSIVE: &[Exclusive] = &[
+    Exclusive {
+        package: "demitasse-core",
+        host: &["", "log,crc-table-1k"],
+        device: &["", "log", "defmt,crc-table-1k"],
+    },
+    Exclusive { package: "demitasse-io-embassy", host: &["", "log,dns"], device: &["", "defmt,dns"] },
+];
 
 /// Tested in steps of their own, after a set-up.
 pub(crate) const KAFKA_TESTS: &str = "demitasse-kafka-tests";

@@ -9,6 +9,7 @@ use demitasse_firmware_tests::Board;
 use demitasse_kafka_tests::{KAFKA_4, found};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 pub(crate) const HELP: &str = "\
 cargo xtask firmware [--full]
@@ -32,12 +33,22 @@ pub(crate) fn steps(steps: &mut Steps, full: bool) {
         Ok::<_, Stop>(())
     });
     let missing = || Stop::Skipped("the set-up for firmware did not go well".into());
+    steps.step("rustfmt: examples/firmware-qemu", || {
+        crate::run(cargo().args(["fmt", "--check", "--manifest-path", "examples/firmware-qemu/Cargo.toml"]))
+    });
     for board in Board::ALL {
+        steps.step(&format!("clippy: examples/firmware-qemu for {}", board.name()), || {
+            let toolchain = toolchain.as_ref().ok_or_else(missing)?;
+            toolchain.need_clippy()?;
+            let mut command = in_room(toolchain, "clippy", board, "semihosting,dhcp,paint-stack");
+            Ok::<_, Stop>(crate::run(command.args(["--", "-D", "warnings"]))?)
+        });
         steps.step(&format!("firmware for {}", board.name()), || {
             let toolchain = toolchain.as_ref().ok_or_else(missing)?;
             // One of the two gets its address from the network.
             let dhcp = if board == Board::Mps2An385 { "semihosting,dhcp" } else { "semihosting" };
-            Ok::<_, Stop>(drop(image(toolchain, board, "sensor", dhcp, board.name())?))
+            image(toolchain, board, "sensor", dhcp, board.name())?;
+            Ok::<_, Stop>(())
         });
     }
     steps.step("firmware in QEMU", || {
@@ -69,23 +80,23 @@ fn images() -> PathBuf {
 }
 
 /// Builds a program of examples/firmware-qemu for a board, with these features besides; the image under this name.
-pub(crate) fn image(
-    toolchain: &Toolchain,
-    board: Board,
-    program: &str,
-    features: &str,
-    name: &str,
-) -> Result<PathBuf> {
-    let mut command = toolchain.cargo();
-    command.args(["build", "--quiet", "--release", "--locked", "--no-default-features", "--bin", program]);
-    command.args(["--features", &format!("{},{features}", board.name())]);
-    command.current_dir(root().join("examples/firmware-qemu"));
-    command.env("CARGO_TARGET_DIR", target().join("firmware"));
-    crate::run(&mut command)?;
+pub(crate) fn image(toolchain: &Toolchain, board: Board, program: &str, features: &str, name: &str) -> Result<PathBuf> {
+    let mut command = in_room(toolchain, "build", board, features);
+    crate::run(command.args(["--bin", program]))?;
     let built = target().join("firmware").join(TARGET).join("release").join(program);
     let kept = images().join(name);
     let words = |e: std::io::Error| format!("{}: {e}", kept.display());
     fs::create_dir_all(images()).map_err(words)?;
     fs::copy(built, &kept).map_err(words)?;
     Ok(kept)
+}
+
+/// Cargo in examples/firmware-qemu.
+fn in_room(toolchain: &Toolchain, verb: &str, board: Board, features: &str) -> Command {
+    let mut command = toolchain.cargo();
+    command.args([verb, "--quiet", "--release", "--locked", "--no-default-features"]);
+    command.args(["--features", &format!("{},{features}", board.name())]);
+    command.current_dir(root().join("examples/firmware-qemu"));
+    command.env("CARGO_TARGET_DIR", target().join("firmware"));
+    command
 }

@@ -4,6 +4,8 @@
 //! until everything has healed and converged; [`check`] holds what users were told against what the logs say.
 //! [`executor`] polls only what was woken, so a lost wake-up is a hang, and a hang is found; [`network`] cuts, delays
 //! and splits the streams between client and brokers at any byte.
+//!
+//! [`rig`] is the same without chance, for tests that each tell one story.
 
 pub mod attempt;
 pub mod check;
@@ -12,6 +14,7 @@ pub mod network;
 pub mod plan;
 pub mod platform;
 pub mod probes;
+pub mod rig;
 pub mod simulate;
 pub mod workload;
 

@@ -162,11 +162,7 @@ fn branch(first: u16, second: u16, at: u64) -> Option<u64> {
     let bit = |half: u16, n: u16| i64::from(half >> n & 1);
     let sign = bit(first, 10);
     let (i1, i2) = (1 ^ bit(second, 13) ^ sign, 1 ^ bit(second, 11) ^ sign);
-    let offset = -sign << 24
-        | i1 << 23
-        | i2 << 22
-        | i64::from(first & 0x3ff) << 12
-        | i64::from(second & 0x7ff) << 1;
+    let offset = -sign << 24 | i1 << 23 | i2 << 22 | i64::from(first & 0x3ff) << 12 | i64::from(second & 0x7ff) << 1;
     u64::try_from(at as i64 + 4 + offset).ok()
 }
 

@@ -177,16 +177,16 @@ impl Rig {
         self.view().cluster().find_partition(0, partition).unwrap()
     }
 
-    /// What slot 0 is to write next, if anything: a request, or a part of one.
-    fn begin_write(&mut self) -> Option<Outgoing<Box<[u8]>>> {
-        match self.state.view().next(0, self.clock.now(), &mut self.frame) {
+    /// What a slot is to write next, if anything: a request, or a part of one.
+    fn begin_write(&mut self, slot: usize) -> Option<Outgoing<Box<[u8]>>> {
+        match self.state.view().next(slot, self.clock.now(), &mut self.frame) {
             Next::Write(outgoing) => Some(outgoing),
             Next::Wait => None,
         }
     }
 
     /// It has been written; how many batches it was.
-    fn end_write(&mut self, outgoing: Outgoing<Box<[u8]>>) -> usize {
+    fn end_write(&mut self, slot: usize, outgoing: Outgoing<Box<[u8]>>) -> usize {
         let now = self.now();
         let mut view = self.view();
         let mut batches = 0;
@@ -194,13 +194,14 @@ impl Rig {
             view.put_back(taken.slot, taken.generation, taken.buffer);
             batches += 1;
         }
-        view.written(0, now);
+        view.written(slot, now);
         batches
     }
 
+    /// Both, over slot 0.
     fn write(&mut self) -> Option<usize> {
-        let outgoing = self.begin_write()?;
-        Some(self.end_write(outgoing))
+        let outgoing = self.begin_write(0)?;
+        Some(self.end_write(0, outgoing))
     }
 
     fn produce_item(&mut self, item: produce::Item<'_>) {

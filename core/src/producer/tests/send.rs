@@ -29,17 +29,38 @@ fn a_request_that_cannot_be_completed_keeps_no_buffers() {
     assert_eq!(rig.view().buffers.iter().flatten().count(), 12);
 }
 
+/// Answered before the writer of the old leader's connection had returned, it was sent to the new leader without its
+/// bytes: that connection was closed.
+#[test]
+fn a_batch_waits_for_its_buffer_to_come_back_from_the_writer() {
+    let mut rig = Rig::new(SMALL, &config());
+    let mut view = rig.view();
+    view.cluster().broker(2, "c", 9092);
+    let broker = view.cluster().node(2).unwrap();
+    view.stand_connected(1, broker);
+    rig.send(0);
+    let outgoing = rig.begin_write(0).unwrap();
+    rig.judge(0, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    rig.produce_item(produce::Item::CurrentLeader { leader_id: 2, leader_epoch: 1 });
+    rig.end_answer();
+    assert!(rig.begin_write(1).is_none());
+    assert_eq!(rig.view().connections[1].phase, Phase::Active);
+    assert_eq!(rig.end_write(0, outgoing), 1);
+    let outgoing = rig.begin_write(1).unwrap();
+    assert_eq!(rig.end_write(1, outgoing), 1);
+}
+
 /// With acks=0 the end of a write is all there is to wait for, and nobody told the clock: the slot was held for ever.
 #[test]
 fn a_connection_that_drains_is_looked_at_when_an_unacknowledged_request_is_written() {
     let mut rig = Rig::new(SMALL, &Config { acks: Acks::None, idempotence: false, ..config() });
     rig.send(0);
-    let outgoing = rig.begin_write().unwrap();
+    let outgoing = rig.begin_write(0).unwrap();
     // Another broker wants the slot while it is being written.
     rig.view().connections[0].phase = Phase::Draining;
     rig.tick();
     let _ = rig.view().take_wakes();
-    assert_eq!(rig.end_write(outgoing), 1);
+    assert_eq!(rig.end_write(0, outgoing), 1);
     assert!(rig.view().s.clock_wake);
 }
 
@@ -56,9 +77,9 @@ fn topics_that_do_not_fit_into_one_question_are_asked_for_at_once_and_once() {
     let mut asked = Vec::new();
     for _ in 0..TOPICS {
         rig.tick();
-        let Some(outgoing) = rig.begin_write() else { break };
+        let Some(outgoing) = rig.begin_write(0) else { break };
         let question = rig.frame[..outgoing.frame_bytes].to_vec();
-        rig.end_write(outgoing);
+        rig.end_write(0, outgoing);
         for name in names.iter().filter(|name| question.windows(name.len()).any(|bytes| bytes == name.as_bytes())) {
             rig.view().cluster().topic(name, ErrorCode::NONE, 1);
             asked.push(name.clone());

@@ -25,3 +25,13 @@ fn start_refuses_fewer_buffers_than_places() {
     rig.lend(4);
     assert_eq!(rig.start(&config()), Ok(()));
 }
+
+/// Before the start the clock's task looked again and again; now that it sleeps, the start has to wake it.
+#[test]
+fn the_clock_sleeps_until_the_start_and_no_longer() {
+    let mut rig = Rig::unstarted(SMALL);
+    rig.lend(4);
+    assert_eq!(rig.tick(), Instant::NEVER);
+    rig.start(&config()).unwrap();
+    assert!(rig.view().s.clock_wake);
+}

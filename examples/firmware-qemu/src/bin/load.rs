@@ -46,10 +46,10 @@ async fn load(network: Stack<'static>, spawner: Spawner) {
             last = Some(delivery);
             sent += 1;
         }
-        if let Some(last) = last {
-            if producer.wait(last).await.is_err() {
-                exit(false);
-            }
+        if let Some(last) = last
+            && producer.wait(last).await.is_err()
+        {
+            exit(false);
         }
     }
     let counters = producer.counters();

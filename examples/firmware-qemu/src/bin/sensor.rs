@@ -12,7 +12,7 @@
 #![no_main]
 
 use core::time::Duration;
-use demitasse_io_embassy::{Config, Producer, Record, Runner, storage};
+use demitasse_io_embassy::{Config, Producer, Record, Runner, Sizes, storage};
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
@@ -30,8 +30,12 @@ storage! {
 const MEMORY_BYTES: usize = KAFKA.memory_bytes();
 const _: () = assert!(MEMORY_BYTES < 25 * 1024);
 
-/// Readings with the same key stay in order.
-const KEYS: [&[u8]; 3] = [b"kitchen", b"cellar", b"garden"];
+/// How much of it holds your records and the network's bytes; the rest is tables. Only to be told.
+const BUFFER_BYTES: usize = {
+    let sizes = Sizes { batch_bytes: 2048, buffers: 8, partitions: 4, topics: 1, ..Sizes::DEFAULT }.filled();
+    let connection = sizes.frame_bytes + sizes.receive_bytes + sizes.socket_receive_bytes + sizes.socket_send_bytes;
+    sizes.buffers * sizes.batch_bytes + sizes.connections * connection
+};
 
 /// Kafka's own work, beside ours.
 #[embassy_executor::task]
@@ -47,7 +51,7 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
     let count = arguments.number(2, 0);
     let interval = embassy_time::Duration::from_millis(arguments.number(3, 100).into());
     let linger = Duration::from_millis(arguments.number(4, 1000).into());
-    status!("memory={MEMORY_BYTES}");
+    status!("memory={MEMORY_BYTES} buffers={BUFFER_BYTES}");
 
     let mut config = Config::new();
     // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
@@ -56,6 +60,8 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
     config.delivery_timeout = Duration::from_secs(3600);
     // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
     config.request_timeout = Duration::from_secs(10);
+    // How often we hear what is in the way, while nothing has been taken yet.
+    config.max_block = Duration::from_secs(5);
 
     network.wait_config_up().await;
     // It must differ from start to start: the random number generator of your chip.
@@ -77,29 +83,42 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
         }
     };
 
+    // Before the broker has told where the topic's partitions are, nothing can be taken. Wait for that with the first
+    // reading, and say what is in the way: a wrong address shows here.
+    while let Err(error) = producer.send(readings, &Record::new(measure(0).bytes()).key(key(0))).await {
+        status!("waiting: {error}");
+    }
+
     let mut refused = 0;
     let mut next = Instant::now();
-    let mut number = 0;
+    let mut number = 1;
     while count == 0 || number < count {
-        let value = measure(number);
-        let key = KEYS[number as usize % KEYS.len()];
+        next += interval;
+        Timer::at(next).await;
         // It never waits, so that the sensor keeps its pace. There is nothing to keep of the delivery: the producer
         // repeats what must be repeated, and counts what came of it.
-        if producer.try_send(readings, &Record::new(value.bytes()).key(key)).is_err() {
+        if producer.try_send(readings, &Record::new(measure(number).bytes()).key(key(number))).is_err() {
             refused += 1;
         }
         number += 1;
         if number % 64 == 0 {
             report("status", &producer, number, refused);
         }
-        next += interval;
-        Timer::at(next).await;
     }
 
     // Only a test comes here: a sensor does not end.
     let _ = producer.flush().await;
     report("end", &producer, number, refused);
     exit(true)
+}
+
+/// Where it was measured. Readings with the same key stay in order.
+fn key(number: u32) -> &'static [u8] {
+    match number % 3 {
+        0 => b"kitchen",
+        1 => b"cellar",
+        _ => b"garden",
+    }
 }
 
 /// A reading, as the bytes that go into Kafka. Numbered, so that who reads them can tell that none is missing.
