@@ -33,9 +33,12 @@ const MAC_ADDRESS_LOW: u32 = 3;
 const RECEIVED: u32 = 1 << 3;
 const BUSY: u32 = 1 << 31;
 
+/// A frame begins in the middle of the first word: so the headers behind Ethernet's 14 bytes, and what TCP carries, stand
+/// at whole words, and copying takes a third of the time.
+const BEFORE: usize = 2;
 /// With the checksum, which the controller hands over too.
-const RX_WORDS: usize = FRAME.div_ceil(4) + 1;
-const TX_WORDS: usize = FRAME.div_ceil(4);
+const RX_WORDS: usize = (BEFORE + FRAME + 4).div_ceil(4);
+const TX_WORDS: usize = (BEFORE + FRAME).div_ceil(4);
 
 static WAKER: AtomicWaker = AtomicWaker::new();
 
@@ -77,7 +80,7 @@ impl Lan9118 {
         // The reset has read the address from the EEPROM.
         let [a, b, c, d] = read_mac(registers, MAC_ADDRESS_LOW).to_le_bytes();
         let [e, f, ..] = read_mac(registers, MAC_ADDRESS_HIGH).to_le_bytes();
-        registers.write(RX_CONFIGURATION, 0);
+        registers.write(RX_CONFIGURATION, (BEFORE as u32) << 8);
         // On; nobody reads the status of what was sent, so it may be overrun.
         registers.write(TX_CONFIGURATION, 1 << 1 | 1 << 2);
         // Full duplex, sender and receiver on.
@@ -95,7 +98,7 @@ impl Lan9118 {
         while self.waiting() {
             let status = self.registers.read(RX_STATUS);
             let length = (status >> 16 & 0x3fff) as usize;
-            for index in 0..length.div_ceil(4) {
+            for index in 0..(BEFORE + length).div_ceil(4) {
                 let word = self.registers.read(RX_DATA);
                 if let Some(place) = self.receive.get_mut(index) {
                     *place = word;
@@ -140,11 +143,11 @@ pub(crate) struct Room<'a> {
 
 impl TxToken for Room<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
-        let result = fill(bytes(self.words, 0, length));
-        // The first and last piece of a frame, and the length of both.
-        self.registers.write(TX_DATA, 1 << 13 | 1 << 12 | length as u32);
+        let result = fill(bytes(self.words, BEFORE, length));
+        // Where it begins, that it is the first and last piece of a frame, the length of the piece and of the frame.
+        self.registers.write(TX_DATA, (BEFORE as u32) << 16 | 1 << 13 | 1 << 12 | length as u32);
         self.registers.write(TX_DATA, length as u32);
-        for &word in &self.words[..length.div_ceil(4)] {
+        for &word in &self.words[..(BEFORE + length).div_ceil(4)] {
             self.registers.write(TX_DATA, word);
         }
         result
@@ -172,7 +175,7 @@ impl Driver for Lan9118 {
             return None;
         };
         let room = Room { registers: self.registers, words: self.transmit };
-        Some((Received(bytes(self.receive, 0, length)), room))
+        Some((Received(bytes(self.receive, BEFORE, length)), room))
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Room<'_>> {
