@@ -66,12 +66,13 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
     let echo = echo()?;
     let tcp = cost(board, &base_runs, &plugin, SINGLE, |count| vec![echo.to_string(), count.to_string()])?;
     let broker = StandIn::start()?;
-    let load = |counts, burst: u32| {
-        cost(board, &load_runs, &plugin, counts, |count| {
-            vec![format!("10.0.2.2:{}", broker.port), "load".into(), count.to_string(), burst.to_string()]
-        })
+    let words = |count: u32, burst: u32| {
+        vec![format!("10.0.2.2:{}", broker.port), "load".into(), count.to_string(), burst.to_string()]
     };
+    let load = |counts, burst| cost(board, &load_runs, &plugin, counts, |count| words(count, burst));
     let (single, batched) = (load(SINGLE, 1)?, load(BATCHED, 32)?);
+    // The topic is there by now, as it is in use.
+    let trips = measure::trips(board, &load_runs, &plugin, &words(1, 1))?;
     let address = format!("10.0.2.2:{}", broker.port);
     let machine = Machine::start(&Setup::new(board, &sensor_runs, &[&address, "size", "1"]));
     let (_, said) = machine.and_then(|machine| machine.finish(Duration::from_secs(60))).map_err(|e| e.to_string())?;
@@ -94,6 +95,7 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
         Row::new("instructions a record, batches of 32", "", batched.instructions, "").budget(2_000.0, 1_500.0),
         Row::new("bytes on the wire a record, alone", "B", single.wire_bytes, ""),
         Row::new("bytes on the wire a record, batches of 32", "B", batched.wire_bytes, ""),
+        Row::new("round trips to the first acknowledgement", "", trips as f64, "").must(3.0),
         Row::new("calls that panic", "", sensor.panics as f64, ""),
         Row::new("symbols of an allocator", "", count(&sensor, &ALLOCATOR), "").must(0.0),
         Row::new("symbols of float formatting", "", count(&sensor, &FLOATS), "").must(0.0),
@@ -163,7 +165,7 @@ fn thousands(number: f64) -> String {
     text
 }
 
-const ALLOCATOR: [&str; 4] = ["__rust_alloc", "__rg_alloc", "__rdl_alloc", "alloc::"];
+const ALLOCATOR: [&str; 4] = ["__rust_alloc", "__rg_alloc", "__rdl_alloc", "GlobalAlloc"];
 const FLOATS: [&str; 4] = ["flt2dec", "float_to_", "fmt::float", "dec2flt"];
 
 fn count(image: &Image, names: &[&str]) -> f64 {

@@ -4,6 +4,7 @@
 //! your board put `defmt::info!` or a UART in place of `status!`.
 
 /// Longest command line.
+#[cfg(feature = "semihosting")]
 const LINE: usize = 160;
 
 /// Says a line, as `println!` does.
@@ -20,32 +21,40 @@ macro_rules! status {
     }};
 }
 
-/// What was given at the start, word by word: QEMU's `-semihosting-config arg=...`.
+/// What was given at the start, word by word: QEMU's `-semihosting-config arg=...`. Nothing, without the feature.
 pub struct Arguments {
+    #[cfg(feature = "semihosting")]
     line: [u8; LINE],
-    length: usize,
 }
 
 impl Arguments {
     /// Asks the host.
     pub fn read() -> Arguments {
-        #[allow(unused_mut, reason = "without the feature")]
-        let mut arguments = Arguments { line: [0; LINE], length: 0 };
-        #[cfg(feature = "semihosting")]
-        {
-            // SAFETY: SYS_GET_CMDLINE writes at most as many bytes as it is told there are.
-            let refused = unsafe { cortex_m_semihosting::syscall!(GET_CMDLINE, arguments.line.as_mut_ptr(), LINE) };
-            if refused == 0 {
-                arguments.length = arguments.line.iter().position(|&byte| byte == 0).unwrap_or(LINE);
-            }
+        Arguments {
+            #[cfg(feature = "semihosting")]
+            line: {
+                let mut line = [0; LINE];
+                // SAFETY: SYS_GET_CMDLINE writes at most as many bytes as it is told there are. Refused, it writes none.
+                unsafe { cortex_m_semihosting::syscall!(GET_CMDLINE, line.as_mut_ptr(), LINE) };
+                line
+            },
         }
-        arguments
+    }
+
+    #[cfg(feature = "semihosting")]
+    fn text(&self) -> &str {
+        let line = self.line.split(|&byte| byte == 0).next();
+        line.and_then(|line| core::str::from_utf8(line).ok()).unwrap_or_default()
+    }
+
+    #[cfg(not(feature = "semihosting"))]
+    fn text(&self) -> &str {
+        ""
     }
 
     /// The word at `index`, if there is one. The program's name is not counted.
     pub fn word(&self, index: usize) -> Option<&str> {
-        let text = core::str::from_utf8(self.line.get(..self.length)?).ok()?;
-        text.split(' ').nth(index + 1).filter(|word| !word.is_empty())
+        self.text().split(' ').nth(index + 1).filter(|word| !word.is_empty())
     }
 
     /// Host and port, written `HOST:PORT`, at `index`, or `default` if there is none.

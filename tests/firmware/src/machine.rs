@@ -144,7 +144,8 @@ impl Machine {
         monitor.set_read_timeout(Some(Duration::from_secs(10)))?;
         prompt(&mut monitor)?;
         writeln!(monitor, "set_link cable {}", if plugged { "on" } else { "off" })?;
-        prompt(&mut monitor)
+        let answer = prompt(&mut monitor)?;
+        if answer.contains("Error") { Err(Error::new(format!("QEMU says: {answer}"))) } else { Ok(()) }
     }
 
     /// Waits until the firmware ends: its exit status and all that it said. At the limit it is killed.
@@ -176,15 +177,15 @@ impl Drop for Machine {
     }
 }
 
-/// Reads up to the monitor's prompt: it has done what it was told.
-fn prompt(monitor: &mut UnixStream) -> Result<()> {
+/// Reads up to the monitor's prompt: it has done what it was told. What it said.
+fn prompt(monitor: &mut UnixStream) -> Result<String> {
     let mut seen = Vec::new();
     let mut byte = [0];
     while !seen.ends_with(b"(qemu) ") {
         monitor.read_exact(&mut byte)?;
         seen.push(byte[0]);
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&seen).into_owned())
 }
 
 fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {

@@ -26,6 +26,7 @@ pub(super) struct Cost {
 struct Total {
     instructions: BTreeMap<u64, u64>,
     wire_bytes: u64,
+    round_trips: u64,
     stack: u64,
 }
 
@@ -69,15 +70,20 @@ pub(super) fn cost(
     })
 }
 
+/// The round trips of a run: with one record, those to the first acknowledgement.
+pub(super) fn trips(board: Board, image: &Path, plugin: &Path, arguments: &[String]) -> Result<u64> {
+    Ok(total(board, image, plugin, arguments)?.round_trips)
+}
+
 fn total(board: Board, image: &Path, plugin: &Path, arguments: &[String]) -> Result<Total> {
     let folder = target().join("firmware");
-    let (blocks, frames) = (folder.join("blocks"), folder.join("frames"));
+    let (blocks, capture) = (folder.join("blocks"), folder.join("frames"));
     let mut setup = Setup::new(board, image, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
     setup.options = [
         "-plugin".into(),
         format!("{},out={}", plugin.display(), blocks.display()),
         "-object".into(),
-        format!("filter-dump,id=dump,netdev=cable,file={}", frames.display()),
+        format!("filter-dump,id=dump,netdev=cable,file={}", capture.display()),
     ]
     .into();
     let machine = Machine::start(&setup).map_err(|e| e.to_string())?;
@@ -85,7 +91,9 @@ fn total(board: Board, image: &Path, plugin: &Path, arguments: &[String]) -> Res
     let stack = lines.last().and_then(|line| number(line, "stack")).ok_or("the firmware did not say its stack")?;
     let read = |path: &Path| std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
     let text = String::from_utf8_lossy(&read(&blocks)?).into_owned();
-    Ok(Total { instructions: instructions(&text), wire_bytes: wire_bytes(&read(&frames)?), stack })
+    let capture = read(&capture)?;
+    let (wire_bytes, round_trips) = (wire_bytes(&capture), round_trips(&capture));
+    Ok(Total { instructions: instructions(&text), wire_bytes, round_trips, stack })
 }
 
 /// What the plugin wrote, as instructions by the address of their block.
@@ -102,17 +110,51 @@ fn instructions(text: &str) -> BTreeMap<u64, u64> {
     found
 }
 
-/// The lengths of all frames in a capture: a header of 24 bytes, then each frame behind one of 16.
-fn wire_bytes(capture: &[u8]) -> u64 {
-    let mut sum = 0;
+/// The frames in a capture, each with its length on the wire: a header of 24 bytes, then each frame behind one of 16.
+fn frames(capture: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut found = Vec::new();
     let mut rest = capture.get(24..).unwrap_or_default();
-    while let Some((header, frame)) = rest.split_first_chunk::<16>() {
+    while let Some((header, after)) = rest.split_first_chunk::<16>() {
         let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        sum += u64::from(word(12));
-        rest = frame.get(word(8) as usize..).unwrap_or_default();
+        let (frame, others) = after.split_at_checked(word(8) as usize).unwrap_or((after, &[]));
+        found.push((u64::from(word(12)), frame));
+        rest = others;
     }
-    sum
+    found
 }
+
+fn wire_bytes(capture: &[u8]) -> u64 {
+    frames(capture).iter().map(|(length, _)| length).sum()
+}
+
+/// How often the machine waited for the host: once to connect, then each time it spoke after it had heard something.
+fn round_trips(capture: &[u8]) -> u64 {
+    let (mut trips, mut spoke_last) = (0, false);
+    for (_, frame) in frames(capture) {
+        let Some((from_guest, opens, payload)) = tcp(frame) else { continue };
+        if opens && from_guest {
+            trips += 1;
+        }
+        if payload {
+            trips += u64::from(from_guest && !spoke_last);
+            spoke_last = from_guest;
+        }
+    }
+    trips
+}
+
+/// Of a frame with TCP in it: whether it is the guest's, whether it opens a connection, whether it carries something.
+fn tcp(frame: &[u8]) -> Option<(bool, bool, bool)> {
+    let ip = frame.get(12..)?.strip_prefix(&[8, 0])?;
+    let header = usize::from(ip.first()? & 15) * 4;
+    let length = usize::from(u16::from_be_bytes([*ip.get(2)?, *ip.get(3)?]));
+    let segment = ip.get(header..).filter(|_| ip.get(9) == Some(&6))?;
+    let (offset, flags) = (usize::from(segment.get(12)? >> 4) * 4, segment.get(13)?);
+    Some((ip.get(12..16)? == GUEST, flags & 2 != 0, length > header + offset))
+}
+
+/// The machine's address in QEMU's network.
+const GUEST: [u8; 4] = [10, 0, 2, 15];
 
 /// The stand-in broker, in a process of its own; dropped, it ends.
 pub(super) struct StandIn {
@@ -166,6 +208,37 @@ mod tests {
     fn blocks_at_one_address_add_up() {
         let found = instructions("a68 3 10\na68 2 1\nb00 1 7\n");
         assert_eq!(found, BTreeMap::from([(0xa68, 32), (0xb00, 7)]));
+    }
+
+    #[test]
+    fn a_machine_that_speaks_after_it_has_heard_makes_a_round_trip() {
+        let frame = |from: [u8; 4], flags: u8, payload: u16| {
+            let mut frame = vec![0; 54];
+            frame[12] = 8;
+            (frame[14], frame[23]) = (0x45, 6);
+            frame[16..18].copy_from_slice(&(40 + payload).to_be_bytes());
+            frame[26..30].copy_from_slice(&from);
+            (frame[46], frame[47]) = (0x50, flags);
+            frame
+        };
+        let host = [10, 0, 2, 2];
+        let talk = [
+            (GUEST, 2, 0),
+            (host, 18, 0),
+            (GUEST, 16, 9),
+            (GUEST, 16, 9),
+            (host, 16, 9),
+            (host, 16, 9),
+            (GUEST, 16, 9),
+        ];
+        let mut capture = vec![0; 24];
+        for (from, flags, payload) in talk {
+            capture.extend([0; 8]);
+            capture.extend([54, 0, 0, 0, 54, 0, 0, 0]);
+            capture.extend(frame(from, flags, payload));
+        }
+        // To connect, two requests at once, and one that follows from their answers.
+        assert_eq!(round_trips(&capture), 3);
     }
 
     #[test]

@@ -53,6 +53,8 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
     let linger = Duration::from_millis(arguments.number(4, 1000).into());
     status!("memory={MEMORY_BYTES} buffers={BUFFER_BYTES}");
 
+    network.wait_config_up().await;
+
     let mut config = Config::new();
     // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
     config.linger = linger;
@@ -63,7 +65,6 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
     // How often we hear what is in the way, while nothing has been taken yet.
     config.max_block = Duration::from_secs(5);
 
-    network.wait_config_up().await;
     // It must differ from start to start: the random number generator of your chip.
     let seed = Instant::now().as_ticks() as u32;
     let (producer, runner) = match KAFKA.start(network, &config, &[bootstrap], seed) {
