@@ -6,7 +6,7 @@
 
 use super::{GatherWrite, Io, Producer, Stream};
 use crate::connection::ConnectionError;
-use crate::producer::{GATHER, Next, Order, Outgoing, Platform};
+use crate::producer::{GATHER, Order, Outgoing, Platform};
 use crate::records;
 use crate::time::Instant;
 use core::future::{Future, poll_fn};
@@ -131,20 +131,21 @@ impl<P: Platform> Producer<P> {
         mut writer: impl GatherWrite,
         frame: &mut [u8],
     ) -> ConnectionError {
+        let mut job = Job { producer: self, outgoing: Outgoing::EMPTY };
         loop {
             // Woken for whatever reason it looks again; `closing` has left the waker in the state.
-            let next = poll_fn(|_| match self.with(|view| view.next(slot, self.now(), frame)) {
-                Next::Wait => Poll::Pending,
-                Next::Write(outgoing) => Poll::Ready(Job { producer: self, outgoing }),
-            });
-            let mut job = next.await;
+            poll_fn(|_| {
+                let some = self.with(|view| view.next(slot, self.now(), frame, &mut job.outgoing));
+                if some { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
             job.seal(|bytes| io.crc32c(bytes));
             let mut pieces = [&[][..]; 2 * GATHER + 1];
             let count = job.pieces(frame, &mut pieces);
             if let Err(error) = writer.write_gathered(pieces.get(..count).unwrap_or(&[])).await {
                 return lost(error.kind());
             }
-            drop(job);
+            job.put_back();
             self.with(|view| view.written(slot, self.now()));
         }
     }
@@ -245,10 +246,9 @@ impl<P: Platform> Job<'_, P> {
         push(frame.get(from..self.outgoing.frame_bytes).unwrap_or(&[]));
         count
     }
-}
 
-impl<P: Platform> Drop for Job<'_, P> {
-    fn drop(&mut self) {
+    /// Gives the buffers back to the state.
+    fn put_back(&mut self) {
         let batches = &mut self.outgoing.batches;
         if batches.iter().any(Option::is_some) {
             self.producer.with(|view| {
@@ -257,6 +257,12 @@ impl<P: Platform> Drop for Job<'_, P> {
                 }
             });
         }
+    }
+}
+
+impl<P: Platform> Drop for Job<'_, P> {
+    fn drop(&mut self) {
+        self.put_back();
     }
 }
 

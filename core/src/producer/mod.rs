@@ -35,7 +35,7 @@ pub use error::{DeliveryError, DeliveryFailure, Failure, Fault, Reason, SendErro
 pub use properties::{PropertyError, Setting};
 pub use queue::PartitionQueue;
 pub use record::{Destination, Record, Topic};
-pub(crate) use send::{GATHER, Next, Order, Outgoing};
+pub(crate) use send::{GATHER, Order, Outgoing};
 
 use crate::cluster::{BrokerEntry, Cluster, Metadata, PartitionEntry, TopicEntry};
 use crate::connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};

@@ -32,13 +32,6 @@ pub(crate) enum Order {
     End,
 }
 
-/// What an open connection is to write.
-pub(crate) enum Next<B> {
-    Write(Outgoing<B>),
-    /// Nothing, until woken.
-    Wait,
-}
-
 /// A batch on its way out: the buffer itself, moved.
 pub(crate) struct Taken<B> {
     pub(crate) buffer: B,
@@ -51,10 +44,15 @@ pub(crate) struct Taken<B> {
     pub(crate) frame_before: u16,
 }
 
-/// A request, or a part of one: bytes of the frame buffer with batches between them.
+/// A request, or a part of one: bytes of the frame buffer with batches between them. It is filled where it lies, because on
+/// a device moving it costs more than what it describes.
 pub(crate) struct Outgoing<B> {
     pub(crate) frame_bytes: usize,
     pub(crate) batches: [Option<Taken<B>>; GATHER],
+}
+
+impl<B> Outgoing<B> {
+    pub(crate) const EMPTY: Outgoing<B> = Outgoing { frame_bytes: 0, batches: [const { None }; GATHER] };
 }
 
 impl<B: DerefMut<Target = [u8]>> View<'_, B> {
@@ -112,26 +110,30 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
     }
 
-    /// What the connection is to write now. Part of a request is always followed by its rest.
-    pub(crate) fn next(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
-        let next = self.decide(slot, now, frame);
-        if let Next::Write(_) = next {
+    /// Puts what the connection is to write now into `outgoing`, which is empty. False: nothing, until woken. Part of a
+    /// request is always followed by its rest.
+    pub(crate) fn next(&mut self, slot: usize, now: Instant, frame: &mut [u8], outgoing: &mut Outgoing<B>) -> bool {
+        debug_assert!(outgoing.batches.iter().all(Option::is_none), "the buffers before were not put back");
+        outgoing.frame_bytes = self.decide(slot, now, frame, outgoing).unwrap_or(0);
+        let some = outgoing.frame_bytes > 0;
+        if some {
             self.awake(slot);
         }
-        next
+        some
     }
 
-    fn decide(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+    /// The bytes of the frame buffer that are to be written, if any are.
+    fn decide(&mut self, slot: usize, now: Instant, frame: &mut [u8], outgoing: &mut Outgoing<B>) -> Option<usize> {
         let connection = &self.connections[slot];
         if connection.writing {
-            return self.gather(slot, frame, None);
+            return self.gather(slot, frame, None, outgoing);
         }
         if !matches!(connection.phase, Link_::Negotiating | Link_::Active) || connection.throttled_until > now {
-            return Next::Wait;
+            return None;
         }
         let ring = connection.ring;
         if ring.is_full(self.places(slot)) {
-            return Next::Wait;
+            return None;
         }
         if !self.connections[slot].api_versions_sent {
             return self.ask_versions(slot, now, frame);
@@ -143,32 +145,32 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             return self.ask_identity(slot, now, frame);
         }
         if self.connections[slot].phase == Link_::Negotiating {
-            return Next::Wait;
+            return None;
         }
-        self.produce(slot, now, frame)
+        self.produce(slot, now, frame, outgoing)
     }
 
-    fn ask_versions(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+    fn ask_versions(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
         let version = i16::from(self.connections[slot].api_versions_version);
         self.connections[slot].api_versions_sent = true;
         self.ask(slot, now, frame, ApiKey::ApiVersions, version, |_, w| api_versions::request(w, version))
     }
 
-    fn ask_identity(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+    fn ask_identity(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
         let Some(version) = self.connections[slot].versions.get(ApiKey::InitProducerId) else {
             if self.connections[slot].assumed {
-                return Next::Wait;
+                return None;
             }
             self.no_identity(protocol::ErrorCode::UNSUPPORTED_VERSION, now);
-            return Next::Wait;
+            return None;
         };
         self.s.identity = Identity::Asked;
         self.s.identity_slot = Link::NONE;
         self.ask(slot, now, frame, ApiKey::InitProducerId, version, |_, w| init_producer_id::request(w, version))
     }
 
-    fn ask_metadata(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
-        let Some(version) = self.connections[slot].versions.get(ApiKey::Metadata) else { return Next::Wait };
+    fn ask_metadata(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
+        let version = self.connections[slot].versions.get(ApiKey::Metadata)?;
         let request_timeout = self.s.settings.request_timeout;
         let alone = self.connections.iter().filter(|c| c.is_open()).count() < 2;
         // With another broker at hand a silent one is not waited for as long.
@@ -218,7 +220,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         api: ApiKey,
         version: i16,
         body: impl FnOnce(&mut Self, &mut Writer<'_>),
-    ) -> Next<B> {
+    ) -> Option<usize> {
         let correlation_id = self.connections[slot].ring.next_correlation_id();
         let capacity = frame.len() as u32;
         let mut writer = Writer::new(frame);
@@ -229,12 +231,12 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 let deadline = now.after_millis(self.s.settings.request_timeout);
                 self.push(slot, Request { correlation_id, api, version, deadline, sent_at: now, batches: Link::NONE });
                 self.wake_clock_by(deadline);
-                Next::Write(Outgoing { frame_bytes, batches: [const { None }; GATHER] })
+                Some(frame_bytes)
             }
             Err(overflow) => {
                 let error = ConnectionError::FrameTooSmall { needed: overflow.needed as u32, capacity };
                 self.close_connection(slot, error);
-                Next::Wait
+                None
             }
         }
     }
@@ -253,19 +255,19 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     /// A Produce request with all that is ready for this connection.
-    fn produce(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Next<B> {
+    fn produce(&mut self, slot: usize, now: Instant, frame: &mut [u8], outgoing: &mut Outgoing<B>) -> Option<usize> {
         let connection = &self.connections[slot];
         if connection.ready.is_empty() || connection.produce_in_flight >= self.s.settings.max_in_flight {
-            return Next::Wait;
+            return None;
         }
         let Some(version) = connection.versions.get(ApiKey::Produce) else {
             self.close_connection(slot, ConnectionError::UnsupportedVersion { api_key: ApiKey::Produce as i16 });
-            return Next::Wait;
+            return None;
         };
         let correlation_id = connection.ring.next_correlation_id();
         let first = self.collect(slot, now, correlation_id);
         if first.is_none() {
-            return Next::Wait;
+            return None;
         }
         let deadline = now.after_millis(self.s.settings.request_timeout);
         let request = Request { correlation_id, api: ApiKey::Produce, version, deadline, sent_at: now, batches: first };
@@ -275,7 +277,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         (connection.produce_in_flight, connection.writing) = (connection.produce_in_flight + 1, true);
         connection.writes = correlation_id;
         self.s.counters.requests += 1;
-        self.gather(slot, frame, Some(request))
+        self.gather(slot, frame, Some(request), outgoing)
     }
 
     /// Takes the ready batches that fit into one request and links them, those of a topic together; the first.
@@ -387,12 +389,18 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     /// The next part of the Produce request that was pushed last: what of it has not been written. With `begin` its
     /// beginning.
-    fn gather(&mut self, slot: usize, frame: &mut [u8], begin: Option<Request>) -> Next<B> {
+    fn gather(
+        &mut self,
+        slot: usize,
+        frame: &mut [u8],
+        begin: Option<Request>,
+        outgoing: &mut Outgoing<B>,
+    ) -> Option<usize> {
         let ring = self.connections[slot].ring;
-        let Some(request) = ring.back_mut(self.places(slot)).copied() else { return Next::Wait };
+        let request = ring.back_mut(self.places(slot)).copied()?;
         let version = request.version;
         let capacity = frame.len();
-        let mut outgoing = Outgoing { frame_bytes: 0, batches: [const { None }; GATHER] };
+        let mut frame_bytes = 0;
         let mut writer = Writer::new(frame);
         let (mut at, mut topic) = match begin {
             Some(_) => {
@@ -412,16 +420,16 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 break;
             }
             let batch = &mut self.batches[index];
-            outgoing.frame_bytes = writer.position();
+            frame_bytes = writer.position();
             topic = next_topic;
             at = batch.request_next;
             // A batch that was settled while its request was being written left a hole that cannot be filled.
             let Some(buffer) = batch.buffer.take() else {
-                for taken in outgoing.batches.into_iter().flatten() {
+                for taken in outgoing.batches.iter_mut().filter_map(Option::take) {
                     self.put_back(taken.slot, taken.generation, taken.buffer);
                 }
                 self.close_connection(slot, ConnectionError::Closed);
-                return Next::Wait;
+                return None;
             };
             let queue = &self.queues[batch.partition as usize];
             let (producer_id, producer_epoch, base_sequence) =
@@ -441,21 +449,21 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 generation: batch.generation,
                 length: batch.length,
                 seal: if sealed { None } else { Some(sealing) },
-                frame_before: outgoing.frame_bytes as u16,
+                frame_before: frame_bytes as u16,
             });
             taken += 1;
         }
         if taken == 0 && !at.is_none() {
             let needed = (writer.position() + TAIL_BYTES) as u32;
             self.close_connection(slot, ConnectionError::FrameTooSmall { needed, capacity: capacity as u32 });
-            return Next::Wait;
+            return None;
         }
         if at.is_none() {
             end_produce(&mut writer, version);
-            outgoing.frame_bytes = writer.position();
+            frame_bytes = writer.position();
         }
         self.connections[slot].write_at = (at, topic);
-        Next::Write(outgoing)
+        Some(frame_bytes)
     }
 
     /// Writes the beginning of a Produce request; with `measure` returns the length of the whole frame.

@@ -179,10 +179,9 @@ impl Rig {
 
     /// What a slot is to write next, if anything: a request, or a part of one.
     fn begin_write(&mut self, slot: usize) -> Option<Outgoing<Box<[u8]>>> {
-        match self.state.view().next(slot, self.clock.now(), &mut self.frame) {
-            Next::Write(outgoing) => Some(outgoing),
-            Next::Wait => None,
-        }
+        let mut outgoing = Outgoing::EMPTY;
+        let some = self.state.view().next(slot, self.clock.now(), &mut self.frame, &mut outgoing);
+        some.then_some(outgoing)
     }
 
     /// It has been written; how many batches it was.
