@@ -113,3 +113,26 @@ async fn an_error_says_whose_fault_it_is() {
     producer.close(Duration::ZERO).await;
     assert_eq!(producer.try_send(topic, &Record::new(b"x")), Err(SendError::Closed));
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_by_its_code_and_is_no_certain_failure() {
+    use demitasse_io_std::{DeliveryFailure, ErrorCode};
+    let server = Server::start(options()).unwrap();
+    server.with(|cluster| {
+        cluster.create_topic("full", 1);
+        cluster.set_disk_full(1, true);
+    });
+    let builder = Producer::builder().bootstrap_servers(&server.bootstrap());
+    let producer = builder.delivery_timeout(Duration::from_millis(600)).start().unwrap();
+    let topic = producer.topic("full").unwrap();
+    let delivery = producer.send(topic, &Record::new(b"x")).await.unwrap();
+    let error = producer.wait(delivery).await.unwrap_err();
+    let DeliveryFailure::Failure(failure) = error.cause else { panic!("{error}") };
+    // A disk that fails in the midst of an append may have kept it: nobody can tell.
+    assert_eq!((failure.code, error.failed, error.unknown), (ErrorCode::KAFKA_STORAGE_ERROR, 0, 1), "{error}");
+    assert!(error.to_string().contains("disk"), "{error}");
+    // The disk has room again, and nothing else was disturbed.
+    server.with(|cluster| cluster.set_disk_full(1, false));
+    let delivery = producer.send(topic, &Record::new(b"y")).await.unwrap();
+    assert_eq!(producer.wait(delivery).await.unwrap().partition, 0);
+}
