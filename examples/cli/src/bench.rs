@@ -38,9 +38,10 @@ const DAY: u64 = 86_400_000_000;
 ///
 /// Records are handed over in slices of 64, fewer if they are large (with --rate, of what is due each millisecond); deliveries are awaited in
 /// order. `seconds` and CPU time are from just before the first send to the last acknowledgement; CPU time is user and
-/// system of the whole process. Allocations are counted in all threads, from when the first record of every partition was
-/// acknowledged, so that all connections stand, to the last acknowledgement. Resident memory is taken at the same moments; it
-/// still grows by those batch buffers, buffer.memory at most, that the system hands out only when they are first used.
+/// system of the whole process. Allocations are counted in all threads, from when the first record was acknowledged to the
+/// last acknowledgement; a connection that is opened meanwhile, to a second broker or again, is counted with what the runtime
+/// allocates for its socket. Resident memory is taken at the same moments; it still grows by those batch buffers,
+/// buffer.memory at most, that the system hands out only when they are first used.
 ///
 /// Latency is from the call of send, waiting for room included, to when the outcome was seen, and counts every record, not
 /// a sample; a slice is seen when the last of its records is acknowledged. With --rate it is from when a record was due,
@@ -189,27 +190,22 @@ impl Run {
     }
 
     async fn all(&mut self, arguments: &Arguments, value: &[u8]) -> Result<(), Stopped> {
-        let warmed = self.warm_up(arguments.records, value).await?;
-        let left = arguments.records - warmed;
+        self.first_record(value).await?;
+        let left = arguments.records - 1;
         match arguments.rate {
             None => self.full_speed(left, value).await,
             Some(rate) => self.paced(left, rate, value).await,
         }
     }
 
-    /// Sends the first records, one to each partition, and waits: then every connection stands that will be needed.
-    async fn warm_up(&mut self, records: u64, value: &[u8]) -> Result<u64, Stopped> {
+    /// Sends one record and waits for it: from its acknowledgement on allocations are counted.
+    async fn first_record(&mut self, value: &[u8]) -> Result<(), Stopped> {
+        // Tokio's list of tasks that yielded is made by the first of them: it is not the library's.
+        self.look().await?;
         self.send(self.topic.into(), &[Record::new(value)], Instant::now()).await?;
         self.settle_window().await?;
-        let others = u64::from(self.producer.partitions(self.topic).unwrap_or(1)).min(records - 1);
-        for partition in (0..).take(others as usize) {
-            self.send(self.topic.partition(partition), &[Record::new(value)], Instant::now()).await?;
-        }
-        self.settle_window().await?;
-        // Tokio's list of tasks that yielded is made by the first of them.
-        self.look().await?;
         self.first_acknowledged = Some(Moment::now());
-        Ok(1 + others)
+        Ok(())
     }
 
     async fn settle_window(&mut self) -> Result<(), Stopped> {
