@@ -24,6 +24,7 @@ impl Instant {
     }
 
     /// The moment `millis` milliseconds later; [`Instant::NEVER`] when that cannot be counted.
+    #[inline(never)]
     pub const fn after_millis(self, millis: u32) -> Self {
         Instant(self.0.saturating_add(millis as u64 * 1000))
     }

@@ -177,6 +177,11 @@ impl<
         }
     }
 
+    /// How many of them hold your records and the network's bytes; the rest are tables.
+    pub const fn buffer_bytes(&self) -> usize {
+        BATCH_BYTES * BUFFERS + (FRAME_BYTES + RECEIVE_BYTES + SOCKET_RECEIVE_BYTES + SOCKET_SEND_BYTES) * CONNECTIONS
+    }
+
     /// [`Storage::MEMORY_BYTES`] of this storage.
     pub const fn memory_bytes(&self) -> usize {
         Self::MEMORY_BYTES
@@ -217,28 +222,13 @@ impl<
         });
         let core: &'static Core = self.producer.init(Core::new(CellLock::new(state), EmbassyClock::new()));
         core.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice));
-        let in_flight = REQUESTS.saturating_sub(CONTROL_REQUESTS);
-        begin(core, config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), in_flight, seed)?;
+        core.start(config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
         let slots = links.each_mut().map(|link| {
             let Link { frame, receive, socket_receive, socket_send, net } = link;
             Slot { net: net.init(Net::new(stack, socket_receive, socket_send)), frame, receive }
         });
         Ok((Producer::new(core), Runner::new(core, slots)))
     }
-}
-
-/// What does not depend on the capacities.
-fn begin(
-    core: &Core,
-    config: &Config,
-    bootstrap: &[(&str, u16)],
-    scratch: (usize, usize),
-    in_flight: usize,
-    seed: u32,
-) -> Result<(), StartError> {
-    let mut config = config.clone();
-    config.max_in_flight = config.max_in_flight.min(u8::try_from(in_flight).unwrap_or(u8::MAX));
-    core.start(&config, bootstrap, scratch, seed)
 }
 
 /// Declares the memory of a producer as a `static`, with capacities by name; those that are not named have a default,

@@ -8,9 +8,7 @@ use super::{GatherWrite, Io, Producer, Stream};
 use crate::connection::ConnectionError;
 use crate::producer::{GATHER, Order, Outgoing, Platform};
 use crate::records;
-use crate::time::Instant;
 use core::future::{Future, poll_fn};
-use core::ops::DerefMut;
 use core::pin::{Pin, pin};
 use core::task::Poll;
 use embedded_io_async::{Error, ErrorKind, Read};
@@ -32,21 +30,19 @@ impl<P: Platform> Producer<P> {
         loop {
             let tick = poll_fn(|cx| {
                 let mut replaced = None;
-                let until = self.with(|view| view.tick(self.now(), cx.waker(), &mut replaced));
+                let until = self.with(|state| state.tick(self.now(), cx.waker(), &mut replaced));
                 drop(replaced);
                 Poll::Ready(until)
             });
             let Some(until) = tick.await else { return };
-            // Any wake of the task means: look again. Nothing is remembered between looks.
-            let mut asleep = false;
-            let woken = pin!(poll_fn(|_| {
-                if core::mem::replace(&mut asleep, true) { Poll::Ready(()) } else { Poll::Pending }
+            // The task may be woken for its other futures: then it is not yet time to look.
+            let due = pin!(poll_fn(|cx| {
+                let mut replaced = None;
+                let due = self.with(|state| state.is_clock_due(cx.waker(), &mut replaced));
+                drop(replaced);
+                if due { Poll::Ready(()) } else { Poll::Pending }
             }));
-            if until == Instant::NEVER {
-                woken.await;
-            } else {
-                first_of(woken, pin!(io.sleep_until(until))).await;
-            }
+            first_of(due, pin!(io.sleep_until(until))).await;
         }
     }
 
@@ -57,12 +53,12 @@ impl<P: Platform> Producer<P> {
     /// Dropped, its connection ends; what was outstanding on it is sent again.
     pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
         let Scratch { frame, receive } = scratch;
-        self.with(|view| view.serve(slot, true));
+        self.with(|state| state.serve(slot, true));
         let _served = Served { producer: self, slot };
         loop {
             let order = poll_fn(|cx| {
                 let mut replaced = None;
-                let order = self.with(|view| view.order(slot, self.now(), receive, cx.waker(), &mut replaced));
+                let order = self.with(|state| state.order(slot, self.now(), receive, cx.waker(), &mut replaced));
                 drop(replaced);
                 if let Order::Wait = order { Poll::Pending } else { Poll::Ready(order) }
             });
@@ -71,7 +67,7 @@ impl<P: Platform> Producer<P> {
             let host = receive.get(..host).and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("");
             let error = match self.connect(io, slot, host, port).await {
                 Ok(mut stream) => {
-                    self.with(|view| view.opened(slot, self.now()));
+                    self.with(|state| state.opened(slot, self.now()));
                     let (reader, writer) = stream.split();
                     let mut error = ConnectionError::Closed;
                     {
@@ -97,7 +93,7 @@ impl<P: Platform> Producer<P> {
                 Err(error) => error,
             };
             core::mem::forget(lost);
-            self.with(|view| view.closed(slot, error, self.now()));
+            self.with(|state| state.closed(slot, error, self.now()));
         }
     }
 
@@ -117,7 +113,7 @@ impl<P: Platform> Producer<P> {
     async fn closing(&self, slot: usize) -> ConnectionError {
         poll_fn(|cx| {
             let mut replaced = None;
-            let closing = self.with(|view| view.closing(slot, cx.waker(), &mut replaced));
+            let closing = self.with(|state| state.closing(slot, cx.waker(), &mut replaced));
             drop(replaced);
             closing.map_or(Poll::Pending, Poll::Ready)
         })
@@ -135,7 +131,7 @@ impl<P: Platform> Producer<P> {
         loop {
             // Woken for whatever reason it looks again; `closing` has left the waker in the state.
             poll_fn(|_| {
-                let some = self.with(|view| view.next(slot, self.now(), frame, &mut job.outgoing));
+                let some = self.with(|state| state.next(slot, self.now(), frame, &mut job.outgoing));
                 if some { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
@@ -146,7 +142,7 @@ impl<P: Platform> Producer<P> {
                 return lost(error.kind());
             }
             job.put_back();
-            self.with(|view| view.written(slot, self.now()));
+            self.with(|state| state.written(slot, self.now()));
         }
     }
 
@@ -164,7 +160,7 @@ impl<P: Platform> Producer<P> {
             }
             let bytes = receive.get(..have).unwrap_or(&[]);
             let mut delivered = |micros, records| io.delivered(micros, records);
-            match self.with(|view| view.receive(slot, bytes, self.now(), &mut delivered)) {
+            match self.with(|state| state.receive(slot, bytes, self.now(), &mut delivered)) {
                 Ok(used) => {
                     receive.copy_within(used..have, 0);
                     have -= used;
@@ -191,9 +187,9 @@ struct Served<'a, P: Platform> {
 impl<P: Platform> Drop for Served<'_, P> {
     fn drop(&mut self) {
         let now = self.producer.now();
-        self.producer.with(|view| {
-            view.serve(self.slot, false);
-            view.abandoned(self.slot, now);
+        self.producer.with(|state| {
+            state.serve(self.slot, false);
+            state.abandoned(self.slot, now);
         });
     }
 }
@@ -207,7 +203,7 @@ struct Lost<'a, P: Platform> {
 impl<P: Platform> Drop for Lost<'_, P> {
     fn drop(&mut self) {
         let now = self.producer.now();
-        self.producer.with(|view| view.closed(self.slot, ConnectionError::Dropped, now));
+        self.producer.with(|state| state.closed(self.slot, ConnectionError::Dropped, now));
     }
 }
 
@@ -218,12 +214,13 @@ struct Job<'a, P: Platform> {
 }
 
 impl<P: Platform> Job<'_, P> {
-    fn seal(&mut self, mut crc: impl FnMut(&[u8]) -> u32) {
+    /// The CRC is computed here, where the state is not locked.
+    fn seal(&mut self, crc: impl Fn(&[u8]) -> u32) {
         for batch in self.outgoing.batches.iter_mut().flatten() {
-            if let Some(sealing) = batch.seal.take()
-                && let Some(bytes) = batch.buffer.deref_mut().get_mut(..batch.length as usize)
+            if core::mem::take(&mut batch.lacks_crc)
+                && let Some(bytes) = batch.buffer.get_mut(..batch.length as usize)
             {
-                records::seal(bytes, &sealing, &mut crc);
+                records::write_crc(bytes, &crc);
             }
         }
     }
@@ -251,9 +248,9 @@ impl<P: Platform> Job<'_, P> {
     fn put_back(&mut self) {
         let batches = &mut self.outgoing.batches;
         if batches.iter().any(Option::is_some) {
-            self.producer.with(|view| {
+            self.producer.with(|state| {
                 for batch in batches.iter_mut().filter_map(Option::take) {
-                    view.put_back(batch.slot, batch.generation, batch.buffer);
+                    state.put_back(batch.slot, batch.generation, batch.buffer);
                 }
             });
         }

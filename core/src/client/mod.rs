@@ -11,7 +11,7 @@ pub use io::{GatherWrite, Io, Stream};
 
 use crate::producer::{
     Config, Counters, Delivery, DeliveryError, Destination, Lock, MemoryPlan, Platform, Receipt, Record, Refused,
-    SendError, StartError, State, Topic, TopicError, View, record_bytes,
+    SendError, StartError, State, Topic, TopicError, record_bytes,
 };
 use crate::time::{Clock, Instant};
 use core::future::poll_fn;
@@ -37,11 +37,12 @@ impl<P: Platform> Producer<P> {
     /// Hands the batch buffers over. Before the start, once.
     pub fn lend(&self, buffers: impl Iterator<Item = P::Buffer>) {
         let mut buffers = buffers;
-        self.with(|view| view.lend(&mut buffers));
+        self.with(|state| state.lend(&mut buffers));
     }
 
     /// Checks settings and capacities against each other and begins. `bootstrap` are the hosts and ports to start
-    /// from; `random` must differ from start to start, so that retries of many clients do not coincide.
+    /// from; `random` must differ from start to start, so that retries of many clients do not coincide. Of
+    /// `config.max_in_flight` and the requests that there are places for, the lesser counts.
     pub fn start(
         &self,
         config: &Config,
@@ -49,7 +50,7 @@ impl<P: Platform> Producer<P> {
         scratch: (usize, usize),
         random: u32,
     ) -> Result<(), StartError> {
-        self.with(|view| view.start(config, bootstrap, scratch, random))
+        self.with(|state| state.start(config, bootstrap, scratch, random))
     }
 
     /// The topic of this name, for [`Producer::send`]. It takes a place in the table, for good; metadata is asked for
@@ -58,17 +59,17 @@ impl<P: Platform> Producer<P> {
     /// # Errors
     /// The name is illegal or too long, or all places are taken. Whether the topic exists shows later.
     pub fn topic(&self, name: &str) -> Result<Topic, TopicError> {
-        self.with(|view| view.topic(name))
+        self.with(|state| state.topic(name))
     }
 
     /// How many partitions the topic has; `None` while that is not known.
     pub fn partitions(&self, topic: Topic) -> Option<u32> {
-        self.with(|view| view.partition_count(topic))
+        self.with(|state| state.partition_count(topic))
     }
 
     /// Runs `f` on the topic's name. It is called with the state locked and must not call the producer.
     pub fn with_name<R>(&self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
-        self.with(|view| f(view.topic_name(topic)))
+        self.with(|state| state.with_topic_name(topic, f))
     }
 
     /// Takes a record if there is room, else refuses at once.
@@ -79,9 +80,10 @@ impl<P: Platform> Producer<P> {
     #[inline]
     pub fn try_send(&self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, SendError> {
         let to = to.into();
-        self.with(|view| {
-            view.append(to, record, &self.clock)
-                .map_err(|refused| view.refusal(refused, to, record_bytes(record) as u32))
+        self.with(|state| {
+            state
+                .append(to, record, &self.clock)
+                .map_err(|refused| state.refusal(refused, to, record_bytes(record) as u32))
         })
     }
 
@@ -96,7 +98,7 @@ impl<P: Platform> Producer<P> {
     pub async fn send(&self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, SendError> {
         let to = to.into();
         let bytes = || record_bytes(record);
-        self.when_room(to, bytes, |view, clock| view.append(to, record, clock)).await
+        self.when_room(to, bytes, |state, clock| state.append(to, record, clock)).await
     }
 
     /// Takes many records for one partition under one taking of the state: all of them or none. They are one delivery.
@@ -105,9 +107,10 @@ impl<P: Platform> Producer<P> {
     /// As [`Producer::try_send`]; [`SendError::KeysInSlice`] if the partitioner would spread the records by their keys.
     pub fn try_send_slice(&self, to: impl Into<Destination>, records: &[Record<'_>]) -> Result<Delivery, SendError> {
         let to = to.into();
-        self.with(|view| {
-            view.append_slice(to, records, &self.clock)
-                .map_err(|refused| view.refusal(refused, to, slice_bytes(records) as u32))
+        self.with(|state| {
+            state
+                .append_slice(to, records, &self.clock)
+                .map_err(|refused| state.refusal(refused, to, slice_bytes(records) as u32))
         })
     }
 
@@ -117,7 +120,7 @@ impl<P: Platform> Producer<P> {
     /// Dropped before it is ready, none of the records was taken.
     pub async fn send_slice(&self, to: impl Into<Destination>, records: &[Record<'_>]) -> Result<Delivery, SendError> {
         let to = to.into();
-        self.when_room(to, || slice_bytes(records), |view, clock| view.append_slice(to, records, clock)).await
+        self.when_room(to, || slice_bytes(records), |state, clock| state.append_slice(to, records, clock)).await
     }
 
     /// Takes records for any partitions of a topic, as many under one taking of the state as there is room for, and
@@ -139,9 +142,9 @@ impl<P: Platform> Producer<P> {
         let mut rest = records;
         let first = |rest: &[Record<'_>]| rest.first().map_or(0, record_bytes);
         while !rest.is_empty() {
-            let (done, error) = self.with(|view| {
+            let (done, error) = self.with(|state| {
                 for (done, record) in rest.iter().enumerate() {
-                    match view.append(to, record, &self.clock) {
+                    match state.append(to, record, &self.clock) {
                         Ok(delivery) => taken(delivery),
                         Err(Refused::Never(error)) => return (done, Some(error)),
                         Err(_) => return (done, None),
@@ -155,7 +158,7 @@ impl<P: Platform> Producer<P> {
             }
             if let Some((record, others)) = rest.split_first() {
                 let bytes = || first(rest);
-                taken(self.when_room(to, bytes, |view, clock| view.append(to, record, clock)).await?);
+                taken(self.when_room(to, bytes, |state, clock| state.append(to, record, clock)).await?);
                 rest = others;
             }
         }
@@ -166,24 +169,24 @@ impl<P: Platform> Producer<P> {
         &self,
         to: Destination,
         bytes: impl Fn() -> usize,
-        mut append: impl FnMut(&mut View<'_, P::Buffer>, &P::Clock) -> Result<Delivery, Refused>,
+        mut append: impl FnMut(&mut State<P>, &P::Clock) -> Result<Delivery, Refused>,
     ) -> Result<Delivery, SendError> {
         let mut seat = RoomSeat::new(self);
         let mut deadline = None;
         poll_fn(|cx| {
             let mut replaced = None;
-            let result = self.with(|view| {
-                let refused = match append(view, &self.clock) {
+            let result = self.with(|state| {
+                let refused = match append(state, &self.clock) {
                     Ok(delivery) => return Ok(Ok(delivery)),
                     Err(Refused::Never(error)) => return Ok(Err(error)),
                     Err(refused) => refused,
                 };
                 let now = self.clock.now();
-                let deadline = *deadline.get_or_insert_with(|| now.after_millis(view.max_block()));
+                let deadline = *deadline.get_or_insert_with(|| now.after_millis(state.max_block()));
                 if deadline <= now {
-                    return Ok(Err(view.timeout(refused, to, bytes() as u32)));
+                    return Ok(Err(state.timeout(refused, to, bytes() as u32)));
                 }
-                Err(view.wait_for_room(&mut seat.seat, cx.waker(), &mut replaced, deadline))
+                Err(state.wait_for_room(&mut seat.seat, cx.waker(), &mut replaced, deadline))
             });
             drop(replaced);
             match result {
@@ -195,12 +198,12 @@ impl<P: Platform> Producer<P> {
     }
 
     fn too_many_waiters<T>(&self) -> Result<T, SendError> {
-        Err(SendError::TooManyWaiters { capacity: self.with(|view| view.seats_in_all()) })
+        Err(SendError::TooManyWaiters { capacity: self.with(|state| state.seats_in_all()) })
     }
 
     /// The outcome of a delivery, if it is known.
     pub fn outcome(&self, delivery: &Delivery) -> Option<Result<Receipt, DeliveryError>> {
-        self.with(|view| view.outcome(delivery))
+        self.with(|state| state.outcome(delivery))
     }
 
     /// Waits for the outcome of a delivery: `delivery.timeout.ms` at most, counted from when its batch was opened.
@@ -215,7 +218,7 @@ impl<P: Platform> Producer<P> {
         poll_fn(|cx| {
             let mut replaced = None;
             let DeliverySeat { seat, waits_on, .. } = &mut seat;
-            let wait = self.with(|view| view.poll_delivery(&delivery, seat, waits_on, cx.waker(), &mut replaced));
+            let wait = self.with(|state| state.poll_delivery(&delivery, seat, waits_on, cx.waker(), &mut replaced));
             drop(replaced);
             wait::pending(wait, cx, || Err(DeliveryError::too_many_waiters(&delivery)))
         })
@@ -225,7 +228,7 @@ impl<P: Platform> Producer<P> {
     /// Ends what is held of a delivery, see [`crate::UnknownOutcome::Hold`]: its outcome is "unknown" from now on, and its
     /// partition goes on under a new epoch. How many records it was for; none if nothing of it is held.
     pub fn give_up(&self, delivery: &Delivery) -> u32 {
-        self.with(|view| view.give_up(delivery))
+        self.with(|state| state.give_up(delivery))
     }
 
     /// Sends without lingering what was taken before this call, and waits until the outcome of all of it is known, good
@@ -237,12 +240,12 @@ impl<P: Platform> Producer<P> {
     /// # Cancellation
     /// Dropping it changes nothing for the records.
     pub async fn flush(&self) -> Result<(), SendError> {
-        let serial = self.with(|view| view.flush());
+        let serial = self.with(|state| state.flush());
         let mut seat = DeliverySeat::new(self);
         poll_fn(|cx| {
             let mut replaced = None;
             let DeliverySeat { seat, waits_on, .. } = &mut seat;
-            let wait = self.with(|view| view.poll_flush(serial, seat, waits_on, cx.waker(), &mut replaced));
+            let wait = self.with(|state| state.poll_flush(serial, seat, waits_on, cx.waker(), &mut replaced));
             drop(replaced);
             wait::pending(wait, cx, || self.too_many_waiters())
         })
@@ -259,7 +262,7 @@ impl<P: Platform> Producer<P> {
         let mut seat = RoomSeat::new(self);
         poll_fn(|cx| {
             let mut replaced = None;
-            let closed = self.with(|view| view.poll_closed(&mut seat.seat, cx.waker(), &mut replaced));
+            let closed = self.with(|state| state.poll_closed(&mut seat.seat, cx.waker(), &mut replaced));
             if let Some(replaced) = replaced {
                 // It may have been another task's that closes as well.
                 replaced.wake();
@@ -273,17 +276,17 @@ impl<P: Platform> Producer<P> {
     pub fn close_in_background(&self, patience: Duration) {
         let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         let deadline = self.clock.now().after_millis(millis);
-        self.with(|view| view.close(deadline));
+        self.with(|state| state.close(deadline));
     }
 
     /// All memory, pool by pool.
     pub fn memory(&self) -> MemoryPlan {
-        self.with(|view| view.memory())
+        self.with(|state| state.memory())
     }
 
     /// Counters since the start.
     pub fn counters(&self) -> Counters {
-        self.with(|view| view.counters())
+        self.with(|state| state.counters())
     }
 
     /// The platform's clock.
@@ -297,26 +300,21 @@ impl<P: Platform> Producer<P> {
 
     /// The only way to the state. Wakers leave it here, and are called when it is free again.
     #[inline]
-    fn with<R>(&self, f: impl FnOnce(&mut View<'_, P::Buffer>) -> R) -> R {
-        let (result, wakes) = self.lock.with(|state: &mut State<P>| {
-            let mut view = state.view();
-            let result = f(&mut view);
-            (result, view.take_wakes())
+    fn with<R>(&self, f: impl FnOnce(&mut State<P>) -> R) -> R {
+        let (result, wakes) = self.lock.with(|state| {
+            let result = f(state);
+            (result, state.has_wakes())
         });
-        if let Some(wakes) = wakes {
-            self.wake(wakes);
+        if wakes {
+            self.wake();
         }
         result
     }
 
     #[cold]
-    fn wake(&self, wakes: crate::pool::Wakes) {
-        let mut next = Some(wakes);
-        while let Some(wakes) = next {
-            let more = wakes.more;
-            wakes.wake();
-            next = if more { self.lock.with(|state| state.view().take_wakes()) } else { None };
-        }
+    #[inline(never)]
+    fn wake(&self) {
+        while self.lock.with(|state| state.take_wakes()).wake() {}
     }
 }
 

@@ -20,7 +20,7 @@ impl<'a, P: Platform> RoomSeat<'a, P> {
 impl<P: Platform> Drop for RoomSeat<'_, P> {
     fn drop(&mut self) {
         if !self.seat.is_none() {
-            let waker = self.producer.with(|view| view.leave_room(&mut self.seat));
+            let waker = self.producer.with(|state| state.leave_room(&mut self.seat));
             drop(waker); // Here, where the state is not locked.
         }
     }
@@ -42,7 +42,7 @@ impl<'a, P: Platform> DeliverySeat<'a, P> {
 impl<P: Platform> Drop for DeliverySeat<'_, P> {
     fn drop(&mut self) {
         if !self.seat.is_none() {
-            let waker = self.producer.with(|view| view.leave_delivery(&mut self.seat, self.waits_on));
+            let waker = self.producer.with(|state| state.leave_delivery(&mut self.seat, self.waits_on));
             drop(waker);
         }
     }

@@ -94,8 +94,8 @@ impl Cluster<'_> {
         Some(index)
     }
 
-    pub(crate) fn host(&self, broker: usize) -> &str {
-        self.hosts.get(broker, self.brokers[broker].host_length)
+    pub(crate) fn host(&self, broker: usize) -> &[u8] {
+        self.hosts.bytes(broker, self.brokers[broker].host_length)
     }
 
     /// The broker with this node id.
@@ -122,7 +122,7 @@ impl Cluster<'_> {
         let known = self.node(node_id);
         if let Some(index) = known {
             self.brokers[index].seen = seen;
-            if self.brokers[index].port == port && self.host(index) == host {
+            if self.brokers[index].port == port && self.host(index) == host.as_bytes() {
                 return None;
             }
             // The address of a bootstrap entry is the user's: the node moves to a place of its own.
@@ -151,7 +151,7 @@ impl Cluster<'_> {
     fn place_for(&self, node_id: i32, host: &str, port: u16) -> Option<usize> {
         // The bootstrap address is often a broker's own: then its connection serves that broker from now on.
         let same = |(i, b): &(usize, &super::BrokerEntry)| {
-            b.used && b.bootstrap && b.node == 0 && b.port == port && self.host(*i) == host
+            b.used && b.bootstrap && b.node == 0 && b.port == port && self.host(*i) == host.as_bytes()
         };
         let brokers = || self.brokers.iter().enumerate();
         if let Some((index, _)) = brokers().find(same) {

@@ -59,10 +59,6 @@ impl TopicEntry {
         self.used
     }
 
-    pub(crate) fn name_length(&self) -> u8 {
-        self.name_length
-    }
-
     /// What the last answer about it said.
     pub(crate) fn error(&self) -> ErrorCode {
         self.error
@@ -86,7 +82,9 @@ impl Cluster<'_> {
 
     pub(crate) fn find_topic(&self, name: &str) -> Option<usize> {
         let hash = hash(name);
-        let is = |(i, t): &(usize, &TopicEntry)| t.used && t.hash == hash && self.names.get(*i, t.name_length) == name;
+        let is = |(i, t): &(usize, &TopicEntry)| {
+            t.used && t.hash == hash && self.names.bytes(*i, t.name_length) == name.as_bytes()
+        };
         self.topics.iter().enumerate().find(is).map(|(i, _)| i)
     }
 

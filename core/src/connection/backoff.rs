@@ -2,6 +2,7 @@
 
 /// Milliseconds to wait after `failures` in a row (one or more): `base` doubled each time, at most `max`, give or take
 /// 20 %.
+#[inline(never)]
 pub(crate) fn backoff_millis(base: u32, max: u32, failures: u8, random: u32) -> u32 {
     let doublings = u32::from(failures.saturating_sub(1)).min(20);
     let exact = (u64::from(base) << doublings).min(u64::from(max));

@@ -77,7 +77,7 @@ impl Receive {
         front: Option<&Request>,
     ) -> Result<Option<Received<'a>>, ConnectionError> {
         loop {
-            match self.stage {
+            match &mut self.stage {
                 Stage::Length => {
                     let Some((length, rest)) = window.split_first_chunk() else { return Ok(None) };
                     self.left = frame_length(*length)?;
@@ -94,18 +94,15 @@ impl Receive {
                     self.left -= 4;
                     self.begin(request);
                 }
-                Stage::HeaderTags(mut skip) => {
-                    let done = self.within(window, |part| skip.feed(part))?;
-                    self.stage = if done.is_some() { Stage::Body } else { Stage::HeaderTags(skip) };
-                    if done.is_none() {
+                Stage::HeaderTags(skip) => {
+                    if within(&mut self.left, window, |part| skip.feed(part))?.is_none() {
                         return Ok(None);
                     }
+                    self.stage = Stage::Body;
                 }
                 Stage::Body => {
-                    let mut body = self.body;
-                    let item = self.within(window, |part| body.next(part))?;
-                    self.body = body;
-                    match item {
+                    let body = &mut self.body;
+                    match within(&mut self.left, window, |part| body.next(part))? {
                         None => return Ok(None),
                         Some(Some(item)) => return Ok(Some(item)),
                         // What a newer broker may have added behind the end is skipped.
@@ -139,26 +136,32 @@ impl Receive {
         self.stage = if tags { Stage::HeaderTags(Skip::tags()) } else { Stage::Body };
     }
 
-    /// Runs `read` on what the window holds of this frame. `None`: incomplete, more bytes are needed.
-    fn within<'a, T>(
-        &mut self,
-        window: &mut &'a [u8],
-        read: impl FnOnce(&mut &'a [u8]) -> Result<T, ReadError>,
-    ) -> Result<Option<T>, ConnectionError> {
-        let (mut part, beyond) = window.split_at(window.len().min(self.left as usize));
-        let before = part.len();
-        let whole = before == self.left as usize;
-        let result = read(&mut part);
-        let consumed = before - part.len();
-        debug_assert!(beyond.len() + before == window.len());
-        *window = window.get(consumed..).unwrap_or(&[]);
-        self.left -= consumed as u32;
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(ReadError::Incomplete) if !whole => Ok(None),
-            // The frame is over and the response is not.
-            Err(ReadError::Incomplete | ReadError::Malformed) => Err(ConnectionError::Protocol),
-        }
+    /// Whether the next bytes are to be matched with a request.
+    pub(crate) fn is_between_frames(&self) -> bool {
+        matches!(self.stage, Stage::Length | Stage::CorrelationId)
+    }
+}
+
+/// Runs `read` on what the window holds of a frame of which `left` bytes are to come. `None`: incomplete, more bytes are
+/// needed.
+#[inline]
+fn within<'a, T>(
+    left: &mut u32,
+    window: &mut &'a [u8],
+    read: impl FnOnce(&mut &'a [u8]) -> Result<T, ReadError>,
+) -> Result<Option<T>, ConnectionError> {
+    let before = window.len().min(*left as usize);
+    let whole = before == *left as usize;
+    let mut part = window.get(..before).unwrap_or(&[]);
+    let result = read(&mut part);
+    let consumed = before - part.len();
+    *window = window.get(consumed..).unwrap_or(&[]);
+    *left -= consumed as u32;
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(ReadError::Incomplete) if !whole => Ok(None),
+        // The frame is over and the response is not.
+        Err(ReadError::Incomplete | ReadError::Malformed) => Err(ConnectionError::Protocol),
     }
 }
 

@@ -7,7 +7,7 @@ mod text;
 mod waiters;
 
 pub(crate) use buffers::Buffers;
-pub(crate) use text::{Text, hash};
+pub(crate) use text::{Text, cell_bytes, hash};
 pub use waiters::Waiter;
 pub(crate) use waiters::{Seat, Seats, SeatsState, Wakes};
 
@@ -76,6 +76,7 @@ impl List {
         self.first.is_none()
     }
 
+    #[inline(never)]
     pub(crate) fn push_back<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
         *hooks(&mut table[index]) = Hooks { previous: self.last, next: Link::NONE };
         match self.last.get() {
@@ -85,6 +86,7 @@ impl List {
         self.last = Link::to(index);
     }
 
+    #[inline(never)]
     pub(crate) fn push_front<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
         *hooks(&mut table[index]) = Hooks { previous: Link::NONE, next: self.first };
         match self.first.get() {
@@ -94,6 +96,7 @@ impl List {
         self.first = Link::to(index);
     }
 
+    #[inline(never)]
     pub(crate) fn remove<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
         let Hooks { previous, next } = core::mem::take(hooks(&mut table[index]));
         match previous.get() {

@@ -5,24 +5,28 @@ pub(crate) struct Text<'a> {
     cell: usize,
 }
 
+/// Bytes of a cell when `bytes` are cut into so many: the longest text that it holds, at most 255.
+pub(crate) fn cell_bytes(bytes: usize, entries: usize) -> usize {
+    bytes.checked_div(entries).unwrap_or(0).min(u8::MAX as usize)
+}
+
 impl<'a> Text<'a> {
-    pub(crate) fn new(bytes: &'a mut [u8], entries: usize) -> Self {
-        let cell = bytes.len().checked_div(entries).unwrap_or(0).min(u8::MAX as usize);
+    pub(crate) fn new(bytes: &'a mut [u8], cell: usize) -> Self {
         Text { bytes, cell }
     }
 
-    /// The longest text that a cell holds, in bytes; at most 255.
     pub(crate) fn cell_bytes(&self) -> usize {
         self.cell
     }
 
+    /// What stands there, as text; comparing bytes costs less.
     pub(crate) fn get(&self, index: usize, length: u8) -> &str {
-        text(self.bytes, index * self.cell, length)
+        core::str::from_utf8(self.bytes(index, length)).unwrap_or("")
     }
 
-    /// As [`Text::get`], for as long as the bytes are borrowed.
-    pub(crate) fn into_str(self, index: usize, length: u8) -> &'a str {
-        text(self.bytes, index * self.cell, length)
+    pub(crate) fn bytes(&self, index: usize, length: u8) -> &[u8] {
+        let start = index * self.cell;
+        self.bytes.get(start..start + length as usize).unwrap_or(&[])
     }
 
     /// The length to remember, or `None`: the text is longer than a cell.
@@ -32,11 +36,6 @@ impl<'a> Text<'a> {
         self.bytes.get_mut(start..start + text.len())?.copy_from_slice(text.as_bytes());
         Some(length)
     }
-}
-
-fn text(bytes: &[u8], start: usize, length: u8) -> &str {
-    let bytes = bytes.get(start..start + length as usize).unwrap_or(&[]);
-    core::str::from_utf8(bytes).unwrap_or("")
 }
 
 /// FNV-1a. Good enough to tell names apart before they are compared.

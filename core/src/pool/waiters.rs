@@ -54,7 +54,7 @@ pub(crate) struct SeatsState {
     free: List,
     woken: List,
     pub(crate) level: Level,
-    pub(crate) overflows: u32,
+    pub(crate) overflows: usize,
 }
 
 impl SeatsState {
@@ -165,10 +165,6 @@ impl Seats<'_> {
         waker
     }
 
-    pub(crate) fn has_woken(&self) -> bool {
-        !self.state.woken.is_empty()
-    }
-
     /// The only way a told task's waker leaves its seat.
     pub(crate) fn collect(&mut self, wakes: &mut Wakes) {
         while wakes.has_place() {
@@ -179,6 +175,10 @@ impl Seats<'_> {
 }
 
 impl SeatsState {
+    pub(crate) fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
     /// A told seat is in the list of those to be woken until its waker has left.
     fn woken_remove(&mut self, table: &mut [Waiter], index: usize) {
         if table[index].waker.is_some() {
@@ -209,9 +209,11 @@ impl Wakes {
         }
     }
 
-    pub(crate) fn wake(self) {
+    /// Calls them; whether there are more.
+    pub(crate) fn wake(self) -> bool {
         for waker in self.wakers.into_iter().flatten() {
             waker.wake();
         }
+        self.more
     }
 }

@@ -2,13 +2,12 @@
 
 use super::batch::Phase;
 use super::batch::sequence_after;
-use super::{Failure, Identity, Outcome, Reason, View};
+use super::{Failure, Identity, Outcome, Platform, Reason, State};
 use crate::cluster::{Open, TopicState, Versions};
 use crate::connection::{ConnectionError, Phase as Link_, Received, Request};
 use crate::pool::Link;
 use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
 use crate::time::Instant;
-use core::ops::DerefMut;
 
 /// What an answer says about a batch.
 enum Verdict {
@@ -71,7 +70,7 @@ fn verdict(code: ErrorCode) -> Verdict {
     }
 }
 
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     /// Reads what has arrived and acts on it; how many bytes were used up. The rest is an incomplete item: it must be
     /// there again, with more behind it, at the next call. `delivered` is told the age in microseconds and the records
     /// of each batch that was acknowledged.
@@ -98,16 +97,12 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     ) -> Result<usize, ConnectionError> {
         let mut window = bytes;
         loop {
-            let ring = self.connections[slot].ring;
-            // What is not written to its end cannot be answered: a peer that does is not to be believed.
-            let unwritten =
-                ring.len() == 1 && self.connections[slot].writing && !self.connections[slot].write_at.0.is_none();
-            let front = if unwritten { None } else { ring.front(self.places(slot)) };
-            let connection = &mut self.connections[slot];
+            let connection = &self.connections[slot];
             if !connection.is_open() {
                 return Err(connection.error.unwrap_or(ConnectionError::Closed));
             }
-            match connection.receive.next(&mut window, front.as_ref())? {
+            let front = if connection.receive.is_between_frames() { self.answerable(slot) } else { None };
+            match self.connections[slot].receive.next(&mut window, front.as_ref())? {
                 None => return Ok(bytes.len() - window.len()),
                 Some(Received::Done) => self.answered(slot, now),
                 Some(Received::ApiVersions(item)) => self.api_versions_item(slot, item, now)?,
@@ -121,6 +116,15 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 Some(Received::Produce(item)) => self.produce_item(slot, item, now, delivered),
             }
         }
+    }
+
+    /// The request that the next response must be for. What is not written to its end cannot be answered: a peer that
+    /// does is not to be believed.
+    fn answerable(&mut self, slot: usize) -> Option<Request> {
+        let connection = &self.connections[slot];
+        let ring = connection.ring;
+        let unwritten = ring.len() == 1 && connection.writing && !connection.write_at.0.is_none();
+        if unwritten { None } else { ring.front(self.places(slot)) }
     }
 
     /// The response to the front request is complete.

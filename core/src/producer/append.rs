@@ -4,13 +4,12 @@ use super::batch::Phase;
 use super::batch::{age_hooks, linger_hooks, queue_hooks};
 use super::deliver::{Delivery, FORGET_MARKS_AFTER, Wait};
 use super::record::{Destination, Record, Topic};
-use super::{Partitioner, SendError, TopicError, Usage, View};
+use super::{Partitioner, Platform, SendError, State, TopicError, Usage};
 use crate::cluster::TopicState;
-use crate::pool::{Link, Seat, Text};
+use crate::pool::{Link, Seat};
 use crate::protocol::ErrorCode;
 use crate::records::{self, Fields, HEADER_BYTES, partitioning};
 use crate::time::{Clock, Instant};
-use core::ops::DerefMut;
 use core::task::Waker;
 
 /// What a record takes at most beyond its size as the first of a batch with the batch's own timestamp: larger varints
@@ -25,7 +24,7 @@ pub(crate) enum Refused {
     Never(SendError),
 }
 
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     /// Takes a topic into the table, so that metadata is asked for it.
     pub(crate) fn topic(&mut self, name: &str) -> Result<Topic, TopicError> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
@@ -97,7 +96,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
                 let generation = batch.generation;
                 let queue = &mut self.queues[place];
                 queue.appended = queue.appended.wrapping_add(1);
-                self.s.counters.records += 1;
+                self.s.counters.records = self.s.counters.records.wrapping_add(1);
                 if sticky {
                     self.count_sticky(place, end - at);
                 }
@@ -151,14 +150,14 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             queue.forgotten = None;
         }
         self.batches[index].open(buffer, place, first_ordinal, serial, now, wall);
-        self.queues[place].batches.push_back(self.batches, index, queue_hooks);
-        self.s.age.push_back(self.batches, index, age_hooks);
+        self.queues[place].batches.push_back(&mut self.batches, index, queue_hooks);
+        self.s.age.push_back(&mut self.batches, index, age_hooks);
         self.s.batches_level.take();
         self.s.open += 1;
         if self.s.settings.linger == 0 {
             self.reconsider(place);
         } else {
-            self.s.lingering.push_back(self.batches, index, linger_hooks);
+            self.s.lingering.push_back(&mut self.batches, index, linger_hooks);
             self.batches[index].lingers = true;
             self.wake_clock_by(now.after_millis(self.s.settings.linger));
         }
@@ -178,7 +177,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     /// The batch is due, whether it is full or not.
     pub(super) fn end_linger(&mut self, index: usize) {
         if core::mem::take(&mut self.batches[index].lingers) {
-            self.s.lingering.remove(self.batches, index, linger_hooks);
+            self.s.lingering.remove(&mut self.batches, index, linger_hooks);
         }
     }
 
@@ -322,10 +321,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.topics.get(topic.0 as usize).map(|t| t.partition_count).filter(|&count| count > 0)
     }
 
-    pub(crate) fn topic_name(&mut self, topic: Topic) -> &str {
-        let entries = self.topics.len();
-        let length = self.topics.get(topic.0 as usize).map_or(0, |t| t.name_length());
-        Text::new(self.names, entries).into_str(topic.0 as usize, length)
+    pub(crate) fn with_topic_name<R>(&mut self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
+        f(self.cluster().name(topic.0 as usize))
     }
 
     /// Waits for room, or for news of a topic, until `deadline`.

@@ -4,8 +4,9 @@
 //! is needed for another batch. There are more slots than buffers.
 
 use super::error::Failure;
+use super::queue::PartitionQueue;
 use crate::pool::{Hooks, Link, List};
-use crate::records::HEADER_BYTES;
+use crate::records::{HEADER_BYTES, Sealing};
 use crate::time::Instant;
 
 /// What became of a batch.
@@ -144,6 +145,20 @@ impl<B> Batch<B> {
             max_timestamp: wall,
             ..Batch::EMPTY
         };
+    }
+
+    /// What goes into its header.
+    pub(crate) fn sealing(&self, queue: &PartitionQueue) -> Sealing {
+        let (producer_id, producer_epoch, base_sequence) =
+            if self.sequenced { (queue.producer_id, queue.epoch, self.sequence) } else { (-1, -1, -1) };
+        Sealing {
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            producer_id,
+            producer_epoch,
+            base_sequence,
+            records: self.count,
+        }
     }
 
     pub(crate) fn is_pending(&self) -> bool {

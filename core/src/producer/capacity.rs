@@ -1,6 +1,6 @@
 //! How much memory, for what: capacities that follow from a few numbers, and the plan that shows them.
 
-use super::{Batch, PartitionQueue, View};
+use super::{Batch, PartitionQueue, Platform, State};
 use crate::cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 use crate::connection::{CONTROL_REQUESTS, Connection, Request};
 use crate::pool::{Link, Waiter};
@@ -134,36 +134,31 @@ impl Capacities {
 
     /// Refuses capacities that cannot work together, with the sizes.
     pub const fn check(&self) -> Result<(), CapacityError> {
-        let most = Link::MAX_ENTRIES as u64;
-        let least_batch = (HEADER_BYTES + max_record_overhead(0) + 1) as u64;
-        let rules: [(&'static str, u64, u64, u64); 12] = [
-            ("batch_bytes (batch.size)", self.batch_bytes as u64, least_batch, i32::MAX as u64),
-            ("buffers (buffer.memory / batch.size)", self.buffers as u64, 1, most),
-            ("batches", self.batches as u64, self.buffers as u64 + 1, most),
-            ("partitions", self.partitions as u64, 1, most),
-            ("topics", self.topics as u64, 1, most),
-            ("topic_name_bytes", self.topic_name_bytes as u64, 1, 249),
-            ("brokers", self.brokers as u64, 1, most),
-            ("host_bytes", self.host_bytes as u64, 1, 255),
-            ("connections", self.connections as u64, 1, most),
-            ("requests", self.requests as u64, 1 + CONTROL_REQUESTS as u64, 255 + CONTROL_REQUESTS as u64),
-            ("waiters", self.waiters as u64, 1, most),
+        let most = Link::MAX_ENTRIES as u32;
+        let least_batch = (HEADER_BYTES + max_record_overhead(0) + 1) as u32;
+        let rules: [(&'static str, u32, u32, u32); 12] = [
+            ("batch_bytes (batch.size)", self.batch_bytes, least_batch, i32::MAX as u32),
+            ("buffers (buffer.memory / batch.size)", self.buffers as u32, 1, most),
+            ("batches", self.batches as u32, self.buffers as u32 + 1, most),
+            ("partitions", self.partitions as u32, 1, most),
+            ("topics", self.topics as u32, 1, most),
+            ("topic_name_bytes", self.topic_name_bytes as u32, 1, 249),
+            ("brokers", self.brokers as u32, 1, most),
+            ("host_bytes", self.host_bytes as u32, 1, 255),
+            ("connections", self.connections as u32, 1, most),
+            ("requests", self.requests as u32, 1 + CONTROL_REQUESTS as u32, 255 + CONTROL_REQUESTS as u32),
+            ("waiters", self.waiters as u32, 1, most),
             // A frame is told where its batches stand in 16 bits.
-            (
-                "frame_bytes",
-                self.frame_bytes as u64,
-                Self::least_frame_bytes(self.topic_name_bytes) as u64,
-                u16::MAX as u64,
-            ),
+            ("frame_bytes", self.frame_bytes, Self::least_frame_bytes(self.topic_name_bytes), u16::MAX as u32),
         ];
         let mut i = 0;
         while i < rules.len() {
             let (what, given, least, most) = rules[i];
             if given < least {
-                return Err(CapacityError { what, given, needed: least, at_most: false });
+                return Err(CapacityError { what, given: given as u64, needed: least as u64, at_most: false });
             }
             if given > most {
-                return Err(CapacityError { what, given, needed: most, at_most: true });
+                return Err(CapacityError { what, given: given as u64, needed: most as u64, at_most: true });
             }
             i += 1;
         }
@@ -294,10 +289,10 @@ impl MemoryPlan {
     }
 }
 
-impl<B: core::ops::DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     pub(crate) fn memory(&mut self) -> MemoryPlan {
-        let plan = MemoryPlan::of::<B>(&self.s.capacities);
-        let s = &*self.s;
+        let plan = MemoryPlan::of::<P::Buffer>(&self.s.capacities);
+        let s = &self.s;
         let (buffers, batches, seats) = (s.buffers_level, s.batches_level, s.seats.level);
         let open = self.connections.iter().filter(|c| c.phase != crate::connection::Phase::Closed).count();
         let opened = s.connections_high as usize;

@@ -166,25 +166,44 @@ impl Config {
         if self.delivery_timeout <= self.linger {
             return wrong("delivery.timeout.ms", "must be longer than linger.ms, or nothing is ever sent");
         }
-        let durations = [
-            ("linger.ms", self.linger),
-            ("delivery.timeout.ms", self.delivery_timeout),
-            ("request.timeout.ms", self.request_timeout),
-            ("max.block.ms", self.max_block),
-            ("retry.backoff.ms", self.retry_backoff),
-            ("retry.backoff.max.ms", self.retry_backoff_max),
-            ("reconnect.backoff.ms", self.reconnect_backoff),
-            ("reconnect.backoff.max.ms", self.reconnect_backoff_max),
-            ("socket.connection.setup.timeout.ms", self.connection_setup_timeout),
-            ("connections.max.idle.ms", self.connections_max_idle),
-            ("metadata.max.age.ms", self.metadata_max_age),
-        ];
-        match durations.iter().find(|(_, duration)| *duration > Self::DURATION_MAX) {
-            Some((name, _)) => wrong(name, "must be at most 2147483647 ms"),
+        match self.durations().iter().position(|&duration| duration > Self::DURATION_MAX) {
+            Some(at) => wrong(DURATIONS.get(at).copied().unwrap_or(""), "must be at most 2147483647 ms"),
             None => Ok(()),
         }
     }
+
+    /// In the order of [`DURATIONS`].
+    fn durations(&self) -> [Duration; DURATIONS.len()] {
+        [
+            self.linger,
+            self.delivery_timeout,
+            self.request_timeout,
+            self.max_block,
+            self.retry_backoff,
+            self.retry_backoff_max,
+            self.reconnect_backoff,
+            self.reconnect_backoff_max,
+            self.connection_setup_timeout,
+            self.connections_max_idle,
+            self.metadata_max_age,
+        ]
+    }
 }
+
+/// Kafka's names of the settings that are durations.
+const DURATIONS: [&str; 11] = [
+    "linger.ms",
+    "delivery.timeout.ms",
+    "request.timeout.ms",
+    "max.block.ms",
+    "retry.backoff.ms",
+    "retry.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "reconnect.backoff.max.ms",
+    "socket.connection.setup.timeout.ms",
+    "connections.max.idle.ms",
+    "metadata.max.age.ms",
+];
 
 impl Default for Config {
     fn default() -> Self {
@@ -235,9 +254,9 @@ pub(crate) struct Settings {
     pub(crate) metadata_max_age: u32,
 }
 
-const fn millis(duration: Duration) -> u32 {
-    let millis = duration.as_millis();
-    if millis > u32::MAX as u128 { u32::MAX } else { millis as u32 }
+/// Of a duration that is at most [`Config::DURATION_MAX`]; without the 128 bits of `Duration::as_millis`.
+fn millis(duration: Duration) -> u32 {
+    (duration.as_secs() as u32).saturating_mul(1000).saturating_add(duration.subsec_millis())
 }
 
 impl Settings {
@@ -266,6 +285,19 @@ impl Settings {
 
     pub(crate) fn from(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
+        let [
+            linger,
+            delivery_timeout,
+            request_timeout,
+            max_block,
+            retry_backoff,
+            retry_backoff_max,
+            reconnect_backoff,
+            reconnect_backoff_max,
+            connection_setup_timeout,
+            connections_max_idle,
+            metadata_max_age,
+        ] = config.durations().map(millis);
         Ok(Settings {
             client_id: config.client_id.clone(),
             acks: config.acks,
@@ -276,17 +308,17 @@ impl Settings {
             unknown_outcome: config.unknown_outcome,
             waiters_full: config.waiters_full,
             max_request_size: config.max_request_size,
-            linger: millis(config.linger),
-            delivery_timeout: millis(config.delivery_timeout),
-            request_timeout: millis(config.request_timeout),
-            max_block: millis(config.max_block),
-            retry_backoff: millis(config.retry_backoff),
-            retry_backoff_max: millis(config.retry_backoff_max),
-            reconnect_backoff: millis(config.reconnect_backoff),
-            reconnect_backoff_max: millis(config.reconnect_backoff_max),
-            connection_setup_timeout: millis(config.connection_setup_timeout),
-            connections_max_idle: millis(config.connections_max_idle),
-            metadata_max_age: millis(config.metadata_max_age),
+            linger,
+            delivery_timeout,
+            request_timeout,
+            max_block,
+            retry_backoff,
+            retry_backoff_max,
+            reconnect_backoff,
+            reconnect_backoff_max,
+            connection_setup_timeout,
+            connections_max_idle,
+            metadata_max_age,
         })
     }
 }

@@ -4,10 +4,9 @@ use super::batch::Phase;
 use super::batch::{Batch, age_hooks, queue_hooks};
 use super::error::{DeliveryError, DeliveryFailure, Failure};
 use super::record::Topic;
-use super::{Outcome, SendError, View, WaitersFull};
+use super::{Outcome, Platform, SendError, State, WaitersFull};
 use crate::pool::{Link, Seat};
 use crate::time::Instant;
-use core::ops::DerefMut;
 use core::task::Waker;
 
 /// Names records that were taken: one, or a slice. Plain data; it holds nothing and may be kept, copied or dropped.
@@ -66,7 +65,7 @@ pub(crate) enum Wait<T> {
     Refused,
 }
 
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     /// The outcome of a delivery, or a seat to wait for it.
     pub(crate) fn poll_delivery(
         &mut self,
@@ -262,18 +261,18 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         batch.unread = batch.unread.saturating_sub(records);
         if batch.unread == 0 && batch.phase == Phase::Free {
-            self.s.free_unread.remove(self.batches, index, queue_hooks);
-            self.s.free_batches.push_back(self.batches, index, queue_hooks);
+            self.s.free_unread.remove(&mut self.batches, index, queue_hooks);
+            self.s.free_batches.push_back(&mut self.batches, index, queue_hooks);
         }
     }
 
     /// A slot for a new batch: the one that has had nothing to remember for the longest time, or else the oldest
     /// failure, which is then forgotten.
     pub(super) fn take_slot(&mut self) -> Option<usize> {
-        let index = match self.s.free_batches.pop_front(self.batches, queue_hooks) {
+        let index = match self.s.free_batches.pop_front(&mut self.batches, queue_hooks) {
             Some(index) => index,
             None => {
-                let index = self.s.free_unread.pop_front(self.batches, queue_hooks)?;
+                let index = self.s.free_unread.pop_front(&mut self.batches, queue_hooks)?;
                 self.s.counters.forgotten_failures += 1;
                 warning!("the outcome of {} records was forgotten before anybody asked", self.batches[index].unread);
                 index
@@ -302,14 +301,15 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         debug_assert!(self.batches[index].is_pending(), "a batch has exactly one outcome");
         let batch = &mut self.batches[index];
         batch.outcome = outcome;
-        let records = u64::from(batch.count);
+        let records = batch.count as usize;
         let (partition, mut waiters) = (batch.partition as usize, core::mem::take(&mut batch.waiters));
         let buffer = batch.buffer.take();
         match outcome {
             Outcome::Written { .. } => {
-                self.s.counters.acknowledged += records;
-                self.s.counters.batches += 1;
-                self.s.counters.bytes += u64::from(batch.length);
+                let counters = &mut self.s.counters;
+                counters.acknowledged = counters.acknowledged.wrapping_add(records);
+                counters.bytes = counters.bytes.wrapping_add(batch.length as usize);
+                counters.batches = counters.batches.wrapping_add(1);
             }
             Outcome::Failed(failure) => {
                 batch.unread = batch.count;
@@ -326,7 +326,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             Outcome::Pending => debug_assert!(false, "pending is not an outcome"),
         }
         let list = if core::mem::take(&mut self.batches[index].held) { &mut self.s.held } else { &mut self.s.age };
-        list.remove(self.batches, index, age_hooks);
+        list.remove(&mut self.batches, index, age_hooks);
         if self.s.closing && self.is_settled() {
             // The last outcome ends the client; nothing else would have the clock look before its next deadline.
             self.wake_clock();
@@ -340,7 +340,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
     }
 
-    fn log_failure(&self, partition: usize, records: u64, unknown: bool, failure: Failure) {
+    fn log_failure(&self, partition: usize, records: usize, unknown: bool, failure: Failure) {
         warning!(
             "partition {}: {} records not acknowledged (unknown: {}), broker error {}",
             self.partitions[partition].index,
@@ -363,15 +363,15 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
         batch.phase = Phase::Free;
         let (partition, unread) = (batch.partition as usize, batch.unread);
-        self.queues[partition].batches.remove(self.batches, index, queue_hooks);
+        self.queues[partition].batches.remove(&mut self.batches, index, queue_hooks);
         let free = if unread > 0 { &mut self.s.free_unread } else { &mut self.s.free_batches };
-        free.push_back(self.batches, index, queue_hooks);
+        free.push_back(&mut self.batches, index, queue_hooks);
         self.s.batches_level.give();
         self.tell_room();
     }
 
     /// A buffer that nobody needs any more; those who wait for room may try again.
-    pub(crate) fn buffer_home(&mut self, buffer: B) {
+    pub(crate) fn buffer_home(&mut self, buffer: P::Buffer) {
         self.pool().give(buffer);
         self.tell_room();
     }
@@ -382,7 +382,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     /// A buffer comes back from a connection: to its batch if that still needs it, else to the pool.
-    pub(crate) fn put_back(&mut self, slot: u16, generation: u32, buffer: B) {
+    pub(crate) fn put_back(&mut self, slot: u16, generation: u32, buffer: P::Buffer) {
         match self.batches.get_mut(slot as usize) {
             Some(batch) if batch.generation == generation && batch.is_pending() => {
                 batch.buffer = Some(buffer);
@@ -395,7 +395,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
     }
 
-    /// Everything up to now is due. The serial of the last batch, for [`View::poll_flush`].
+    /// Everything up to now is due. The serial of the last batch, for [`State::poll_flush`].
     pub(crate) fn flush(&mut self) -> u32 {
         let serial = self.s.next_serial.wrapping_sub(1);
         if !self.is_settled() {
@@ -417,7 +417,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         waker: &Waker,
         replaced: &mut Option<Waker>,
     ) -> Wait<Result<(), SendError>> {
-        let not_later = |batch: &Batch<B>| batch.serial.wrapping_sub(serial) as i32 <= 0;
+        let not_later = |batch: &Batch<P::Buffer>| batch.serial.wrapping_sub(serial) as i32 <= 0;
         let mut at = self.s.age.last();
         while let Some(index) = at.filter(|&index| !not_later(&self.batches[index])) {
             at = self.batches[index].age.previous().get();

@@ -3,14 +3,13 @@
 
 use super::batch::Phase;
 use super::queue::ready_hooks;
-use super::{Failure, Identity, Outcome, View};
+use super::{Failure, Identity, Outcome, Platform, State};
 use crate::connection::{Connection, ConnectionError, Phase as Link_, Request, Ring, backoff_millis};
 use crate::pool::{Link, List};
 use crate::protocol::ApiKey;
 use crate::time::Instant;
-use core::ops::DerefMut;
 
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     /// Looks at a partition and sees to it that whoever must act on it will: called after anything about it changed.
     /// May be called too often, never too rarely.
     pub(super) fn reconsider(&mut self, partition: usize) {
@@ -48,7 +47,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     pub(super) fn make_ready(&mut self, partition: usize, slot: usize) {
         self.unready(partition);
         let mut ready = self.connections[slot].ready;
-        ready.push_back(self.queues, partition, ready_hooks);
+        ready.push_back(&mut self.queues, partition, ready_hooks);
         self.connections[slot].ready = ready;
         self.queues[partition].ready_on = Link::to(slot);
         self.wake_connection(slot);
@@ -57,7 +56,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     fn unready(&mut self, partition: usize) {
         if let Some(slot) = core::mem::take(&mut self.queues[partition].ready_on).get() {
             let mut ready = self.connections[slot].ready;
-            ready.remove(self.queues, partition, ready_hooks);
+            ready.remove(&mut self.queues, partition, ready_hooks);
             self.connections[slot].ready = ready;
         }
     }
@@ -191,7 +190,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     fn abandon_ready(&mut self, mut ready: List) {
-        while let Some(partition) = ready.pop_front(self.queues, ready_hooks) {
+        while let Some(partition) = ready.pop_front(&mut self.queues, ready_hooks) {
             self.queues[partition].ready_on = Link::NONE;
         }
     }

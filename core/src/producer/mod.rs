@@ -1,6 +1,6 @@
 //! The producer: accumulate, sequence, send, retry, deliver.
 //!
-//! All of it is plain functions of (state, bytes, now) on a [`View`] of slices, generic over the buffer type alone, so
+//! All of it is plain functions of (state, bytes, now) on a [`State`] of slices, generic over the buffer type alone, so
 //! that two capacities on one device share their machine code. What calls them is in `client`.
 //!
 //! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
@@ -39,7 +39,7 @@ pub(crate) use send::{GATHER, Order, Outgoing};
 
 use crate::cluster::{BrokerEntry, Cluster, Metadata, PartitionEntry, TopicEntry};
 use crate::connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
-use crate::pool::{Buffers, Level, Link, List, Seats, SeatsState, Text, Waiter, Wakes};
+use crate::pool::{Buffers, Level, Link, List, Seats, SeatsState, Text, Waiter, Wakes, cell_bytes};
 use crate::time::{Clock, Instant};
 use config::Settings;
 use core::ops::DerefMut;
@@ -53,27 +53,27 @@ pub trait Platform: Sized {
     /// A batch buffer: owned by one party at a time, moved and never shared.
     type Buffer: DerefMut<Target = [u8]>;
     /// The buffers that are not in use.
-    type Buffers: AsMut<[Option<Self::Buffer>]>;
+    type Buffers: DerefMut<Target = [Option<Self::Buffer>]>;
     /// The slots of batches; more than buffers.
-    type Batches: AsMut<[Batch<Self::Buffer>]>;
+    type Batches: DerefMut<Target = [Batch<Self::Buffer>]>;
     /// Partitions as the cluster knows them.
-    type Partitions: AsMut<[PartitionEntry]>;
+    type Partitions: DerefMut<Target = [PartitionEntry]>;
     /// Partitions as the producer knows them; as many.
-    type Queues: AsMut<[PartitionQueue]>;
+    type Queues: DerefMut<Target = [PartitionQueue]>;
     /// Topics.
-    type Topics: AsMut<[TopicEntry]>;
+    type Topics: DerefMut<Target = [TopicEntry]>;
     /// The bytes of their names, in equal cells.
-    type Names: AsMut<[u8]>;
+    type Names: DerefMut<Target = [u8]>;
     /// Brokers, those of the bootstrap list included.
-    type Brokers: AsMut<[BrokerEntry]>;
+    type Brokers: DerefMut<Target = [BrokerEntry]>;
     /// The bytes of their hosts, in equal cells.
-    type Hosts: AsMut<[u8]>;
+    type Hosts: DerefMut<Target = [u8]>;
     /// Connection slots.
-    type Connections: AsMut<[Connection]>;
+    type Connections: DerefMut<Target = [Connection]>;
     /// Outstanding requests: the rings of all connections, one after the other.
-    type Requests: AsMut<[Request]>;
+    type Requests: DerefMut<Target = [Request]>;
     /// Seats for waiting tasks.
-    type Waiters: AsMut<[Waiter]>;
+    type Waiters: DerefMut<Target = [Waiter]>;
     /// The one lock.
     type Lock: Lock<State<Self>>;
     /// The clock.
@@ -104,61 +104,71 @@ pub struct Tables<P: Platform> {
 
 /// Everything behind the lock.
 pub struct State<P: Platform> {
-    tables: Tables<P>,
-    scalars: Scalars,
+    buffers: P::Buffers,
+    batches: P::Batches,
+    partitions: P::Partitions,
+    queues: P::Queues,
+    topics: P::Topics,
+    names: P::Names,
+    brokers: P::Brokers,
+    hosts: P::Hosts,
+    connections: P::Connections,
+    requests: P::Requests,
+    waiters: P::Waiters,
+    s: Scalars,
 }
 
-/// Counters since the start; they wrap.
+/// Counters since the start; they wrap, on a device with 32 bits.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Counters {
     /// Records taken by `send` and its kin.
-    pub records: u64,
+    pub records: usize,
     /// Records acknowledged.
-    pub acknowledged: u64,
+    pub acknowledged: usize,
     /// Records that definitely were not written.
-    pub failed: u64,
+    pub failed: usize,
     /// Records of which nobody can tell.
-    pub unknown: u64,
+    pub unknown: usize,
     /// Bytes of batches acknowledged.
-    pub bytes: u64,
+    pub bytes: usize,
     /// Batches acknowledged.
-    pub batches: u64,
+    pub batches: usize,
     /// Produce requests written.
-    pub requests: u64,
+    pub requests: usize,
     /// Batches sent once more.
-    pub retries: u64,
+    pub retries: usize,
     /// Answers that told that a batch had been written before.
-    pub duplicates: u64,
+    pub duplicates: usize,
     /// Partitions renumbered under a new epoch.
-    pub epoch_bumps: u64,
+    pub epoch_bumps: usize,
     /// Renumberings because the broker lacked batches that it had acknowledged: data was lost there.
-    pub sequence_gaps: u64,
+    pub sequence_gaps: usize,
     /// Times that no buffer was free for a record.
-    pub full: u64,
+    pub full: usize,
     /// Times that every seat for a waiting task was taken.
-    pub waiter_overflows: u64,
+    pub waiter_overflows: usize,
     /// Outcomes of unsuccessful batches that were forgotten before anybody had asked.
-    pub forgotten_failures: u64,
+    pub forgotten_failures: usize,
     /// Answers for batches whose time was over.
-    pub late_answers: u64,
+    pub late_answers: usize,
     /// Batches that were held when their time was over, see [`UnknownOutcome::Hold`].
-    pub held: u64,
+    pub held: usize,
     /// Connections opened.
-    pub connections_opened: u64,
+    pub connections_opened: usize,
     /// Connections that failed or were lost.
-    pub connections_lost: u64,
+    pub connections_lost: usize,
     /// Metadata responses read.
-    pub metadata_responses: u64,
+    pub metadata_responses: usize,
     /// Leaders learnt from Produce responses (KIP-951).
-    pub leader_hints: u64,
+    pub leader_hints: usize,
     /// Times that all known brokers were gone and a bootstrap address was tried again.
-    pub rebootstraps: u64,
+    pub rebootstraps: usize,
     /// Responses that asked for silence (KIP-219).
-    pub throttles: u64,
+    pub throttles: usize,
     /// Responses that left out or doubled something, or came for nothing.
-    pub protocol_violations: u64,
+    pub protocol_violations: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -226,10 +236,10 @@ struct Scalars {
     /// One that closes and found no seat.
     closer: Option<Waker>,
     closer_wake: bool,
-    /// The clock task: its waker, until when it sleeps, and whether it is to be woken.
+    /// The clock task: its waker, until when it sleeps, and whether it is to look before that.
     clock_waker: Option<Waker>,
     clock_until: Instant,
-    clock_wake: bool,
+    clock_due: bool,
     /// Connections whose task is to be woken.
     connection_wakes: u16,
 }
@@ -301,19 +311,14 @@ impl Scalars {
         closer_wake: false,
         clock_waker: None,
         clock_until: Instant::ZERO,
-        clock_wake: false,
+        clock_due: false,
         connection_wakes: 0,
     };
 }
 
 impl<P: Platform> State<P> {
     /// The state over `tables`, which hold only empty entries. It does nothing until it is started.
-    pub const fn new(tables: Tables<P>) -> Self {
-        State { tables, scalars: Scalars::NEW }
-    }
-
-    #[inline]
-    pub(crate) fn view(&mut self) -> View<'_, P::Buffer> {
+    pub fn new(tables: Tables<P>) -> Self {
         let Tables {
             buffers,
             batches,
@@ -326,67 +331,52 @@ impl<P: Platform> State<P> {
             connections,
             requests,
             waiters,
-        } = &mut self.tables;
-        View {
-            buffers: buffers.as_mut(),
-            batches: batches.as_mut(),
-            partitions: partitions.as_mut(),
-            queues: queues.as_mut(),
-            topics: topics.as_mut(),
-            names: names.as_mut(),
-            brokers: brokers.as_mut(),
-            hosts: hosts.as_mut(),
-            connections: connections.as_mut(),
-            requests: requests.as_mut(),
-            waiters: waiters.as_mut(),
-            s: &mut self.scalars,
+        } = tables;
+        State {
+            buffers,
+            batches,
+            partitions,
+            queues,
+            topics,
+            names,
+            brokers,
+            hosts,
+            connections,
+            requests,
+            waiters,
+            s: Scalars::NEW,
         }
     }
-}
 
-/// The state as slices: all logic is here.
-pub(crate) struct View<'a, B> {
-    buffers: &'a mut [Option<B>],
-    batches: &'a mut [Batch<B>],
-    partitions: &'a mut [PartitionEntry],
-    queues: &'a mut [PartitionQueue],
-    topics: &'a mut [TopicEntry],
-    names: &'a mut [u8],
-    brokers: &'a mut [BrokerEntry],
-    hosts: &'a mut [u8],
-    connections: &'a mut [Connection],
-    requests: &'a mut [Request],
-    waiters: &'a mut [Waiter],
-    s: &'a mut Scalars,
-}
-
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+    #[inline(never)]
     fn cluster(&mut self) -> Cluster<'_> {
         Cluster {
-            hosts: Text::new(self.hosts, self.brokers.len()),
-            brokers: self.brokers,
-            names: Text::new(self.names, self.topics.len()),
-            topics: self.topics,
-            partitions: self.partitions,
+            hosts: Text::new(&mut self.hosts, self.s.capacities.host_bytes as usize),
+            brokers: &mut self.brokers,
+            names: Text::new(&mut self.names, self.s.capacities.topic_name_bytes as usize),
+            topics: &mut self.topics,
+            partitions: &mut self.partitions,
             metadata: &mut self.s.metadata,
         }
     }
 
-    fn pool(&mut self) -> Buffers<'_, B> {
-        Buffers { stack: self.buffers, level: &mut self.s.buffers_level }
+    fn pool(&mut self) -> Buffers<'_, P::Buffer> {
+        Buffers { stack: &mut self.buffers, level: &mut self.s.buffers_level }
     }
 
     fn seats(&mut self) -> Seats<'_> {
-        Seats { table: self.waiters, state: &mut self.s.seats }
+        Seats { table: &mut self.waiters, state: &mut self.s.seats }
     }
 
     /// The ring of a connection: its stretch of the table of requests.
+    #[inline(never)]
     fn places(&mut self, slot: usize) -> &mut [Request] {
         let depth = self.s.capacities.requests as usize;
         self.requests.get_mut(slot * depth..(slot + 1) * depth).unwrap_or(&mut [])
     }
 
     /// A number nobody can foresee well enough to make retries collide (xorshift).
+    #[inline(never)]
     fn random(&mut self) -> u32 {
         let mut x = self.s.random.max(1);
         x ^= x << 13;
@@ -408,17 +398,17 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         if self.s.started {
             return Err(StartError::AlreadyStarted);
         }
-        let settings = Settings::from(config).map_err(StartError::Config)?;
+        let mut settings = Settings::from(config).map_err(StartError::Config)?;
         let depth = self.requests.len().checked_div(self.connections.len()).unwrap_or(0);
         let capacities = Capacities {
             batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
             buffers: self.buffers.len() as u16,
             batches: self.batches.len() as u16,
             topics: self.topics.len() as u16,
-            topic_name_bytes: Text::new(self.names, self.topics.len()).cell_bytes() as u16,
+            topic_name_bytes: cell_bytes(self.names.len(), self.topics.len()) as u16,
             partitions: self.partitions.len().min(self.queues.len()) as u16,
             brokers: self.brokers.len() as u16,
-            host_bytes: Text::new(self.hosts, self.brokers.len()).cell_bytes() as u16,
+            host_bytes: cell_bytes(self.hosts.len(), self.brokers.len()) as u16,
             connections: self.connections.len() as u16,
             requests: depth as u16,
             waiters: self.waiters.len() as u16,
@@ -429,7 +419,6 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let lent = self.buffers.iter().flatten().count();
         let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
         let needs = [
-            ("requests", depth, settings.max_in_flight as usize + CONTROL_REQUESTS),
             ("buffers that were lent", lent, self.buffers.len()),
             ("host_bytes", capacities.host_bytes as usize, longest),
             ("brokers", self.brokers.len(), bootstrap.len()),
@@ -441,13 +430,14 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
         }
         // From here on nothing can fail.
+        settings.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
         self.s.capacities = capacities;
         for &(host, port) in bootstrap {
             self.cluster().bootstrap(host, port);
         }
         self.seats().start();
         for index in 0..self.batches.len() {
-            self.s.free_batches.push_back(self.batches, index, batch::queue_hooks);
+            self.s.free_batches.push_back(&mut self.batches, index, batch::queue_hooks);
         }
         self.s.settings = settings;
         self.s.random = random;
@@ -463,13 +453,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     /// The clock's task is to look at the state again.
     fn wake_clock(&mut self) {
-        self.s.clock_wake = true;
+        self.s.clock_due = true;
     }
 
     /// The clock's task is to look again if it would sleep beyond `deadline`.
     fn wake_clock_by(&mut self, deadline: Instant) {
         if deadline < self.s.clock_until {
-            self.s.clock_wake = true;
+            self.s.clock_due = true;
         }
     }
 
@@ -488,18 +478,21 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         }
     }
 
+    /// Whether somebody is to be woken.
+    #[inline(never)]
+    pub(crate) fn has_wakes(&self) -> bool {
+        let s = &self.s;
+        (s.clock_due && s.clock_waker.is_some()) || s.connection_wakes > 0 || s.closer_wake || s.seats.has_woken()
+    }
+
     /// The one way in which wakers leave the state. They must be called unlocked, and then asked for again if there
     /// were `more`.
-    pub(crate) fn take_wakes(&mut self) -> Option<Wakes> {
-        if !self.s.clock_wake && self.s.connection_wakes == 0 && !self.seats().has_woken() && !self.s.closer_wake {
-            return None;
-        }
+    pub(crate) fn take_wakes(&mut self) -> Wakes {
         let mut wakes = Wakes::default();
         if core::mem::take(&mut self.s.closer_wake) {
             wakes.push(self.s.closer.take());
         }
-        if self.s.clock_wake {
-            self.s.clock_wake = false;
+        if self.s.clock_due {
             wakes.push(self.s.clock_waker.take());
         }
         if self.s.connection_wakes > 0 {
@@ -513,12 +506,12 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             }
         }
         self.seats().collect(&mut wakes);
-        wakes.more = self.s.connection_wakes > 0 || self.seats().has_woken();
-        Some(wakes)
+        wakes.more = self.s.connection_wakes > 0 || self.s.seats.has_woken();
+        wakes
     }
 
     /// Puts buffers into the pool, as many as it has places for.
-    pub(crate) fn lend(&mut self, buffers: &mut dyn Iterator<Item = B>) {
+    pub(crate) fn lend(&mut self, buffers: &mut dyn Iterator<Item = P::Buffer>) {
         for (place, buffer) in self.buffers.iter_mut().zip(buffers) {
             *place = Some(buffer);
         }
@@ -529,7 +522,9 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        Counters { waiter_overflows: self.s.seats.overflows.into(), ..self.s.counters }
+        let mut counters = self.s.counters;
+        counters.waiter_overflows = self.s.seats.overflows;
+        counters
     }
 }
 

@@ -11,7 +11,7 @@ pub struct PartitionQueue {
     /// Batches in outstanding requests, tombstones included.
     pub(crate) in_flight: u8,
     /// The connection slot that those requests went over. It may change only while `in_flight` is zero: this is the
-    /// rule that makes moving a partition safe, see `View::move_to`.
+    /// rule that makes moving a partition safe, see `State::move_to`.
     pub(crate) connection: Link,
     /// Something must be sent again, first to last: nothing goes out until what is in flight has been answered.
     pub(crate) retrying: bool,

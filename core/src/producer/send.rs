@@ -6,18 +6,17 @@
 
 use super::batch::Phase;
 use super::queue::ready_hooks;
-use super::{Acks, Identity, View};
+use super::{Acks, Identity, Platform, State};
 use crate::connection::{ConnectionError, Phase as Link_, Request};
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
-use crate::records::Sealing;
+use crate::records;
 use crate::time::Instant;
 use crate::wire::Writer;
-use core::ops::DerefMut;
 use core::task::Waker;
 
 /// Batches that go to the network in one gathered write.
-pub(crate) const GATHER: usize = 8;
+pub(crate) const GATHER: usize = if cfg!(feature = "gather") { 8 } else { 1 };
 
 /// Bytes that end a Produce request behind its last batch, at most.
 const TAIL_BYTES: usize = 3;
@@ -38,8 +37,8 @@ pub(crate) struct Taken<B> {
     pub(crate) slot: u16,
     pub(crate) generation: u32,
     pub(crate) length: u32,
-    /// How to fill in its header, if that has not been done.
-    pub(crate) seal: Option<Sealing>,
+    /// Its header is new, and has no CRC yet.
+    pub(crate) lacks_crc: bool,
     /// Bytes of the frame that go before it, from the frame's beginning.
     pub(crate) frame_before: u16,
 }
@@ -55,7 +54,7 @@ impl<B> Outgoing<B> {
     pub(crate) const EMPTY: Outgoing<B> = Outgoing { frame_bytes: 0, batches: [const { None }; GATHER] };
 }
 
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     /// What the task of a slot is to do while it has no stream.
     pub(crate) fn order(
         &mut self,
@@ -79,7 +78,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             let port = self.brokers[broker].port;
             let name = self.cluster().host(broker).len();
             if let Some(place) = host.get_mut(..name) {
-                place.copy_from_slice(self.cluster().host(broker).as_bytes());
+                place.copy_from_slice(self.cluster().host(broker));
                 return Order::Open { host: name, port };
             }
         }
@@ -112,7 +111,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     /// Puts what the connection is to write now into `outgoing`, which is empty. False: nothing, until woken. Part of a
     /// request is always followed by its rest.
-    pub(crate) fn next(&mut self, slot: usize, now: Instant, frame: &mut [u8], outgoing: &mut Outgoing<B>) -> bool {
+    pub(crate) fn next(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        frame: &mut [u8],
+        outgoing: &mut Outgoing<P::Buffer>,
+    ) -> bool {
         debug_assert!(outgoing.batches.iter().all(Option::is_none), "the buffers before were not put back");
         outgoing.frame_bytes = self.decide(slot, now, frame, outgoing).unwrap_or(0);
         let some = outgoing.frame_bytes > 0;
@@ -123,10 +128,16 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     /// The bytes of the frame buffer that are to be written, if any are.
-    fn decide(&mut self, slot: usize, now: Instant, frame: &mut [u8], outgoing: &mut Outgoing<B>) -> Option<usize> {
+    fn decide(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        frame: &mut [u8],
+        outgoing: &mut Outgoing<P::Buffer>,
+    ) -> Option<usize> {
         let connection = &self.connections[slot];
         if connection.writing {
-            return self.gather(slot, frame, None, outgoing);
+            return self.gather(slot, frame, false, outgoing);
         }
         if !matches!(connection.phase, Link_::Negotiating | Link_::Active) || connection.throttled_until > now {
             return None;
@@ -255,7 +266,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
     }
 
     /// A Produce request with all that is ready for this connection.
-    fn produce(&mut self, slot: usize, now: Instant, frame: &mut [u8], outgoing: &mut Outgoing<B>) -> Option<usize> {
+    fn produce(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        frame: &mut [u8],
+        outgoing: &mut Outgoing<P::Buffer>,
+    ) -> Option<usize> {
         let connection = &self.connections[slot];
         if connection.ready.is_empty() || connection.produce_in_flight >= self.s.settings.max_in_flight {
             return None;
@@ -277,7 +294,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         (connection.produce_in_flight, connection.writing) = (connection.produce_in_flight + 1, true);
         connection.writes = correlation_id;
         self.s.counters.requests += 1;
-        self.gather(slot, frame, Some(request), outgoing)
+        self.gather(slot, frame, true, outgoing)
     }
 
     /// Takes the ready batches that fit into one request and links them, those of a topic together; the first.
@@ -286,7 +303,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let limit = self.s.settings.max_request_size;
         loop {
             let mut ready = self.connections[slot].ready;
-            let popped = ready.pop_front(self.queues, ready_hooks);
+            let popped = ready.pop_front(&mut self.queues, ready_hooks);
             self.connections[slot].ready = ready;
             let Some(partition) = popped else { break };
             self.queues[partition].ready_on = Link::NONE;
@@ -295,7 +312,7 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             if !first.is_none() && bytes.saturating_add(length) > limit {
                 // It goes with the next request, and first.
                 let mut ready = self.connections[slot].ready;
-                ready.push_front(self.queues, partition, ready_hooks);
+                ready.push_front(&mut self.queues, partition, ready_hooks);
                 self.connections[slot].ready = ready;
                 self.queues[partition].ready_on = Link::to(slot);
                 break;
@@ -387,14 +404,14 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         self.queues[batch.partition as usize].in_flight += 1;
     }
 
-    /// The next part of the Produce request that was pushed last: what of it has not been written. With `begin` its
+    /// The next part of the Produce request that was pushed last: what of it has not been written. If it `begins`, its
     /// beginning.
     fn gather(
         &mut self,
         slot: usize,
         frame: &mut [u8],
-        begin: Option<Request>,
-        outgoing: &mut Outgoing<B>,
+        begins: bool,
+        outgoing: &mut Outgoing<P::Buffer>,
     ) -> Option<usize> {
         let ring = self.connections[slot].ring;
         let request = ring.back_mut(self.places(slot)).copied()?;
@@ -402,15 +419,13 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
         let capacity = frame.len();
         let mut frame_bytes = 0;
         let mut writer = Writer::new(frame);
-        let (mut at, mut topic) = match begin {
-            Some(_) => {
-                let total = self.begin_produce(&mut writer, &request, true);
-                protocol::patch_frame_length(&mut writer, total);
-                (request.batches, Link::NONE)
-            }
-            None => self.connections[slot].write_at,
+        let (mut at, mut topic) = if begins {
+            self.begin_produce(&mut writer, &request);
+            (request.batches, Link::NONE)
+        } else {
+            self.connections[slot].write_at
         };
-        let mut taken = 0;
+        let (mut taken, mut batch_bytes) = (0, 0);
         while let Some(index) = at.get() {
             if taken == GATHER {
                 break;
@@ -424,34 +439,28 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             topic = next_topic;
             at = batch.request_next;
             // A batch that was settled while its request was being written left a hole that cannot be filled.
-            let Some(buffer) = batch.buffer.take() else {
+            let Some(mut buffer) = batch.buffer.take() else {
                 for taken in outgoing.batches.iter_mut().filter_map(Option::take) {
                     self.put_back(taken.slot, taken.generation, taken.buffer);
                 }
                 self.close_connection(slot, ConnectionError::Closed);
                 return None;
             };
-            let queue = &self.queues[batch.partition as usize];
-            let (producer_id, producer_epoch, base_sequence) =
-                if batch.sequenced { (queue.producer_id, queue.epoch, batch.sequence) } else { (-1, -1, -1) };
-            let sealing = Sealing {
-                base_timestamp: batch.base_timestamp,
-                max_timestamp: batch.max_timestamp,
-                producer_id,
-                producer_epoch,
-                base_sequence,
-                records: batch.count,
-            };
-            let sealed = core::mem::replace(&mut batch.sealed, true);
+            let lacks_crc = !core::mem::replace(&mut batch.sealed, true);
+            let length = batch.length;
+            if lacks_crc && let Some(bytes) = buffer.get_mut(..length as usize) {
+                records::write_header(bytes, &batch.sealing(&self.queues[batch.partition as usize]));
+            }
             outgoing.batches[taken] = Some(Taken {
                 buffer,
                 slot: index as u16,
                 generation: batch.generation,
-                length: batch.length,
-                seal: if sealed { None } else { Some(sealing) },
+                length,
+                lacks_crc,
                 frame_before: frame_bytes as u16,
             });
             taken += 1;
+            batch_bytes += length as usize;
         }
         if taken == 0 && !at.is_none() {
             let needed = (writer.position() + TAIL_BYTES) as u32;
@@ -462,12 +471,16 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             end_produce(&mut writer, version);
             frame_bytes = writer.position();
         }
+        if begins {
+            let whole = if at.is_none() { frame_bytes + batch_bytes } else { self.measure(&request) };
+            protocol::patch_frame_length(&mut writer, whole);
+        }
         self.connections[slot].write_at = (at, topic);
         Some(frame_bytes)
     }
 
-    /// Writes the beginning of a Produce request; with `measure` returns the length of the whole frame.
-    fn begin_produce(&mut self, writer: &mut Writer<'_>, request: &Request, measure: bool) -> usize {
+    /// Writes the beginning of a Produce request.
+    fn begin_produce(&mut self, writer: &mut Writer<'_>, request: &Request) {
         let (mut topics, mut topic, mut at) = (0, Link::NONE, request.batches);
         while let Some(index) = at.get() {
             let own = Link::to(self.partitions[self.batches[index].partition as usize].topic());
@@ -476,23 +489,23 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             }
             at = self.batches[index].request_next;
         }
-        let version = request.version;
-        self.header(writer, ApiKey::Produce, version, request.correlation_id);
+        self.header(writer, ApiKey::Produce, request.version, request.correlation_id);
         let settings = &self.s.settings;
         let timeout = settings.request_timeout.min(i32::MAX as u32) as i32;
-        produce::request_start(writer, version, settings.acks.wire(), timeout, topics);
-        if !measure {
-            return 0;
-        }
+        produce::request_start(writer, request.version, settings.acks.wire(), timeout, topics);
+    }
+
+    /// The length of the whole frame of a Produce request.
+    fn measure(&mut self, request: &Request) -> usize {
         let mut counter = Writer::counting();
-        self.begin_produce(&mut counter, request, false);
+        self.begin_produce(&mut counter, request);
         let (mut batches, mut topic, mut at) = (0, Link::NONE, request.batches);
         while let Some(index) = at.get() {
-            topic = self.before_batch(&mut counter, version, topic, index);
+            topic = self.before_batch(&mut counter, request.version, topic, index);
             batches += self.batches[index].length as usize;
             at = self.batches[index].request_next;
         }
-        end_produce(&mut counter, version);
+        end_produce(&mut counter, request.version);
         counter.position() + batches
     }
 

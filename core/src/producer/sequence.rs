@@ -14,15 +14,14 @@
 //!   only the first refused, the second would be written before it.
 
 use super::batch::sequence_after;
-use super::{Identity, View};
+use super::{Identity, Platform, State};
 use crate::time::Instant;
-use core::ops::DerefMut;
 
 /// A broker that acknowledged a batch so recently has not forgotten its producer. Kafka forgets after a day by default,
 /// and looks every ten minutes; of a producer whose records have no date it forgets at the next look.
 const KNOWN_MILLIS: u32 = 60_000;
 
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     /// Makes sure that the batch has the number under which it may go out now. False: it may not go out now.
     pub(super) fn number(&mut self, index: usize, now: Instant) -> bool {
         if !self.s.settings.idempotence {

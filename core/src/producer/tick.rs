@@ -2,22 +2,22 @@
 
 use super::batch::{Phase, age_hooks};
 use super::deliver::Delivery;
-use super::{Failure, Identity, Outcome, Reason, UnknownOutcome, View, Wait};
+use super::{Failure, Identity, Outcome, Platform, Reason, State, UnknownOutcome, Wait};
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
 use crate::pool::{Link, Seat};
 use crate::protocol::{ApiKey, ErrorCode};
 use crate::time::Instant;
-use core::ops::DerefMut;
 use core::task::Waker;
 
 /// A connection is not taken from a broker that uses it before it has had it for so long.
 const HOLD_MILLIS: u32 = 500;
 
-impl<B: DerefMut<Target = [u8]>> View<'_, B> {
+impl<P: Platform> State<P> {
     /// Does what is due. When to call again at the latest, or `None` when the client is closed.
     pub(crate) fn tick(&mut self, now: Instant, waker: &Waker, replaced: &mut Option<Waker>) -> Option<Instant> {
         if !self.s.started {
             // `start` wakes it.
+            self.s.clock_due = false;
             self.register_clock(waker, replaced);
             return Some(Instant::NEVER);
         }
@@ -39,9 +39,18 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
             self.shut_down();
             return None;
         }
-        (self.s.clock_until, self.s.clock_wake) = (next, false);
+        (self.s.clock_until, self.s.clock_due) = (next, false);
         self.register_clock(waker, replaced);
         Some(next)
+    }
+
+    /// Whether there is something to do before the time for which the last [`State::tick`] asked; else the clock's task
+    /// is woken when there is.
+    pub(crate) fn is_clock_due(&mut self, waker: &Waker, replaced: &mut Option<Waker>) -> bool {
+        if !self.s.clock_due {
+            self.register_clock(waker, replaced);
+        }
+        self.s.clock_due
     }
 
     fn register_clock(&mut self, waker: &Waker, replaced: &mut Option<Waker>) {
@@ -83,8 +92,8 @@ impl<B: DerefMut<Target = [u8]>> View<'_, B> {
 
     /// The batch's time is over, and only the broker can tell whether it was written: it stays until that does.
     fn hold(&mut self, index: usize) {
-        self.s.age.remove(self.batches, index, age_hooks);
-        self.s.held.push_back(self.batches, index, age_hooks);
+        self.s.age.remove(&mut self.batches, index, age_hooks);
+        self.s.held.push_back(&mut self.batches, index, age_hooks);
         self.batches[index].held = true;
         self.s.counters.held += 1;
     }

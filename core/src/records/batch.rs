@@ -28,6 +28,12 @@ pub struct Sealing {
 /// `crc` is CRC-32C, this crate's [`crc32c`](super::crc32c::crc32c) or a faster one. Sealing again with other
 /// values (a new epoch and sequence) is allowed. A slice shorter than [`HEADER_BYTES`] is left as it is.
 pub fn seal(batch: &mut [u8], sealing: &Sealing, crc: impl FnOnce(&[u8]) -> u32) {
+    write_header(batch, sealing);
+    write_crc(batch, crc);
+}
+
+/// The first half of [`seal`]: the whole header but its CRC.
+pub fn write_header(batch: &mut [u8], sealing: &Sealing) {
     let length = batch.len();
     let Some((header, _)) = batch.split_first_chunk_mut::<HEADER_BYTES>() else {
         return;
@@ -50,6 +56,13 @@ pub fn seal(batch: &mut [u8], sealing: &Sealing, crc: impl FnOnce(&[u8]) -> u32)
     put(&mut rest, sealing.producer_epoch.to_be_bytes());
     put(&mut rest, sealing.base_sequence.to_be_bytes());
     put(&mut rest, records.to_be_bytes());
+}
+
+/// The second half of [`seal`]: the CRC, which covers the header as it stands and all records.
+pub fn write_crc(batch: &mut [u8], crc: impl FnOnce(&[u8]) -> u32) {
+    if batch.len() < HEADER_BYTES {
+        return;
+    }
     if let Some((head, covered)) = batch.split_at_mut_checked(CRC_FROM)
         && let Some(place) = head.last_chunk_mut::<4>()
     {

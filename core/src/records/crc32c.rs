@@ -1,14 +1,14 @@
 //! CRC-32C (Castagnoli), the checksum of a record batch.
 //!
-//! Two tables, the same result: 64 bytes, four bits a step, for devices where flash is dear, and 1 KiB, eight
-//! bits a step, with the cargo feature `crc-table-1k`. What is not used is not linked. A server hands a
+//! Two kinds of tables, the same result: 128 bytes, two look-ups a byte, for devices where flash is dear, and 1 KiB, one
+//! look-up a byte, with the cargo feature `crc-table-1k`. What is not used is not linked. A server hands a
 //! function with the processor's own instruction to [`seal`](super::seal) instead.
 
 /// The polynomial, bits reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
-static NIBBLES: [u32; 16] = super::crc_table(POLYNOMIAL, 4);
-static BYTES: [u32; 256] = super::crc_table(POLYNOMIAL, 8);
+static HALVES: [[u32; 16]; 2] = super::crc_halves(POLYNOMIAL);
+static BYTES: [u32; 256] = super::crc_table(POLYNOMIAL, 0);
 
 /// A checksum in the making, for bytes that come in pieces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,9 +23,9 @@ impl Crc32c {
     /// Goes on with the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0 = if cfg!(feature = "crc-table-1k") {
-            super::crc_bytes(&BYTES, self.0, bytes)
+            super::crc_by_bytes(&BYTES, self.0, bytes)
         } else {
-            super::crc_nibbles(&NIBBLES, self.0, bytes)
+            super::crc_by_halves(&HALVES, self.0, bytes)
         };
     }
 
@@ -48,14 +48,14 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc.value()
 }
 
-/// The checksum of `bytes` with the table of 64 bytes.
+/// The checksum of `bytes` with the tables of 128 bytes.
 pub fn crc32c_small(bytes: &[u8]) -> u32 {
-    !super::crc_nibbles(&NIBBLES, !0, bytes)
+    !super::crc_by_halves(&HALVES, !0, bytes)
 }
 
 /// The checksum of `bytes` with the table of 1 KiB.
 pub fn crc32c_large(bytes: &[u8]) -> u32 {
-    !super::crc_bytes(&BYTES, !0, bytes)
+    !super::crc_by_bytes(&BYTES, !0, bytes)
 }
 
 #[cfg(test)]

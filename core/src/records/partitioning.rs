@@ -2,7 +2,7 @@
 //! sends it.
 
 /// CRC-32 of IEEE 802.3, bits reversed.
-static CRC32: [u32; 16] = super::crc_table(0xedb8_8320, 4);
+static CRC32: [[u32; 16]; 2] = super::crc_halves(0xedb8_8320);
 
 /// MurmurHash2 with Kafka's seed: Java's `Utils.murmur2`, its `int` taken as unsigned.
 pub fn murmur2(bytes: &[u8]) -> u32 {
@@ -27,7 +27,7 @@ pub fn murmur2(bytes: &[u8]) -> u32 {
 
 /// CRC-32 (IEEE, that of zlib).
 pub fn crc32(bytes: &[u8]) -> u32 {
-    !super::crc_nibbles(&CRC32, !0, bytes)
+    !super::crc_by_halves(&CRC32, !0, bytes)
 }
 
 /// The partition of a key among `partitions` in the Java client (`BuiltInPartitioner`; librdkafka's

@@ -112,16 +112,21 @@ fn put_nullable<'b>(place: &'b mut [u8], field: Option<&[u8]>) -> Option<&'b mut
 
 #[inline]
 fn put_varint(place: &mut [u8], value: i32) -> Option<&mut [u8]> {
-    put_unsigned(place, u64::from(crate::wire::zigzag32(value)))
+    put_unsigned(place, crate::wire::zigzag32(value))
 }
 
+/// Nearly always it fits 32 bits, which cost a small processor far less than 64.
 #[inline]
 fn put_varlong(place: &mut [u8], value: i64) -> Option<&mut [u8]> {
-    put_unsigned(place, crate::wire::zigzag64(value))
+    let value = crate::wire::zigzag64(value);
+    match u32::try_from(value) {
+        Ok(value) => put_unsigned(place, value),
+        Err(_) => put_long(place, value),
+    }
 }
 
-#[inline]
-fn put_unsigned(mut place: &mut [u8], mut value: u64) -> Option<&mut [u8]> {
+#[inline(never)]
+fn put_unsigned(mut place: &mut [u8], mut value: u32) -> Option<&mut [u8]> {
     loop {
         let (here, rest) = place.split_first_mut()?;
         place = rest;
@@ -132,6 +137,17 @@ fn put_unsigned(mut place: &mut [u8], mut value: u64) -> Option<&mut [u8]> {
         *here = value as u8 | 0x80;
         value >>= 7;
     }
+}
+
+#[cold]
+fn put_long(mut place: &mut [u8], mut value: u64) -> Option<&mut [u8]> {
+    while value > u64::from(u32::MAX) {
+        let (here, rest) = place.split_first_mut()?;
+        *here = value as u8 | 0x80;
+        value >>= 7;
+        place = rest;
+    }
+    put_unsigned(place, value as u32)
 }
 
 #[cfg(test)]

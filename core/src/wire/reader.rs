@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an `UNSIGNED_VARINT` of at most 32 bits; a longer one is malformed.
-    #[inline]
+    #[inline(never)]
     pub fn unsigned_varint(&mut self) -> Result<u32, ReadError> {
         match self.rest.split_first() {
             Some((&byte, rest)) if byte < 0x80 => {

@@ -36,7 +36,7 @@ pub fn attempts(first: u64, seeds: u64, failures: usize) -> Summary {
         summary.seeds += 1;
         match attempt(seed) {
             Ok(report) => {
-                summary.acknowledged += report.counters.acknowledged;
+                summary.acknowledged += report.counters.acknowledged as u64;
                 summary.reached.add(&report.counters);
                 summary.trace = summary.trace.rotate_left(1) ^ report.trace;
             }

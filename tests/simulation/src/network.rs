@@ -285,6 +285,10 @@ impl Io for Network {
     }
 
     async fn sleep_until(&self, at: Instant) {
+        if at == Instant::NEVER {
+            // A timer in the queue is something that is still to happen: the world would run on to it.
+            std::future::pending().await
+        }
         self.time.sleep_until(at.as_micros()).await;
     }
 

@@ -3,7 +3,7 @@
 use demitasse_core::Counters;
 
 /// A state, and how often a run was in it.
-type Probe = (&'static str, fn(&Counters) -> u64);
+type Probe = (&'static str, fn(&Counters) -> usize);
 
 /// Every state. A new one that matters belongs here.
 pub const PROBES: &[Probe] = &[
@@ -30,7 +30,7 @@ impl Reached {
     /// Adds a run.
     pub fn add(&mut self, counters: &Counters) {
         for (sum, (_, probe)) in self.0.iter_mut().zip(PROBES) {
-            *sum += probe(counters);
+            *sum += probe(counters) as u64;
         }
     }
 

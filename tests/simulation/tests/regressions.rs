@@ -134,7 +134,7 @@ fn written(rig: &Rig, deliveries: &[Delivery]) -> usize {
 /// use it, and as soon as somebody did the next lingering batch took it back.
 #[test]
 fn batches_that_linger_need_no_connection() {
-    const ROUNDS: u64 = 10;
+    const ROUNDS: usize = 10;
     let mut setup = brokers(3, 1);
     setup.config.linger = Duration::from_secs(2);
     let mut rig = Rig::new(setup);

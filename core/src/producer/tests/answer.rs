@@ -22,11 +22,11 @@ fn an_acknowledgement_out_of_turn_does_not_move_the_expected_sequence_back() {
     assert_eq!(rig.write(), Some(1), "the first of the two once more");
     rig.judge(0, ErrorCode::NONE);
     rig.end_answer();
-    let view = rig.view();
-    assert_eq!((view.s.counters.retries, view.s.counters.acknowledged), (1, 3));
-    assert_eq!(view.queues[0].expected_sequence, view.queues[0].next_sequence);
+    let state = &mut rig.state;
+    assert_eq!((state.s.counters.retries, state.s.counters.acknowledged), (1, 3));
+    assert_eq!(state.queues[0].expected_sequence, state.queues[0].next_sequence);
     rig.exchange(0, ErrorCode::NONE);
-    assert_eq!(rig.view().s.counters.epoch_bumps, 0);
+    assert_eq!(rig.state.s.counters.epoch_bumps, 0);
 }
 
 /// A code that nobody knows was taken to mean "not written", and so were some known ones that do not say that.
@@ -34,10 +34,10 @@ fn an_acknowledgement_out_of_turn_does_not_move_the_expected_sequence_back() {
 fn an_error_that_does_not_say_what_the_broker_did_leaves_the_outcome_unknown() {
     let mut rig = Rig::new(SMALL, &config());
     let delivery = rig.exchange(0, ErrorCode(9999));
-    let error = rig.view().outcome(&delivery).unwrap().unwrap_err();
+    let error = rig.state.outcome(&delivery).unwrap().unwrap_err();
     assert_eq!((error.failed, error.unknown), (0, 1));
     let delivery = rig.exchange(0, ErrorCode::MESSAGE_TOO_LARGE);
-    let error = rig.view().outcome(&delivery).unwrap().unwrap_err();
+    let error = rig.state.outcome(&delivery).unwrap().unwrap_err();
     assert_eq!((error.failed, error.unknown), (1, 0), "this one does say");
 }
 
@@ -45,34 +45,34 @@ fn an_error_that_does_not_say_what_the_broker_did_leaves_the_outcome_unknown() {
 #[test]
 fn a_leader_hint_is_news_only_with_a_newer_epoch() {
     let mut rig = Rig::new(SMALL, &config());
-    rig.view().cluster().broker(2, "c", 9092);
+    rig.state.cluster().broker(2, "c", 9092);
     rig.send(0);
     assert_eq!(rig.write(), Some(1));
     rig.judge(0, ErrorCode::NOT_LEADER_OR_FOLLOWER);
-    let waits_until = rig.view().queues[0].retry_at;
+    let waits_until = rig.state.queues[0].retry_at;
     assert!(waits_until > rig.now());
     rig.produce_item(Item::CurrentLeader { leader_id: 2, leader_epoch: 0 });
-    let view = rig.view();
-    assert_eq!((view.partitions[0].leader, view.s.counters.leader_hints), (1, 0));
-    assert_eq!(view.queues[0].retry_at, waits_until, "it does not end the backoff");
+    let state = &mut rig.state;
+    assert_eq!((state.partitions[0].leader, state.s.counters.leader_hints), (1, 0));
+    assert_eq!(state.queues[0].retry_at, waits_until, "it does not end the backoff");
     rig.produce_item(Item::CurrentLeader { leader_id: 2, leader_epoch: 1 });
-    let view = rig.view();
-    assert_eq!((view.partitions[0].leader, view.s.counters.leader_hints), (2, 1));
-    assert_eq!(view.queues[0].retry_at, Instant::ZERO);
+    let state = &mut rig.state;
+    assert_eq!((state.partitions[0].leader, state.s.counters.leader_hints), (2, 1));
+    assert_eq!(state.queues[0].retry_at, Instant::ZERO);
 }
 
 /// Only metadata closed it; after a hint of a new address requests went on to whoever was at the old one.
 #[test]
 fn a_node_that_a_hint_moves_loses_the_connection_to_its_old_address() {
     let mut rig = Rig::new(SMALL, &config());
-    let mut view = rig.view();
-    view.cluster().broker(2, "old", 1);
-    let broker = view.cluster().node(2).unwrap();
-    view.stand_connected(1, broker);
+    let state = &mut rig.state;
+    state.cluster().broker(2, "old", 1);
+    let broker = state.cluster().node(2).unwrap();
+    state.stand_connected(1, broker);
     rig.produce_item(Item::NodeEndpoint { node_id: 2, host: "old", port: 1 });
-    assert_eq!(rig.view().connections[1].phase, Phase::Active, "nothing new");
+    assert_eq!(rig.state.connections[1].phase, Phase::Active, "nothing new");
     rig.produce_item(Item::NodeEndpoint { node_id: 2, host: "new", port: 2 });
-    assert_eq!(rig.view().connections[1].phase, Phase::Closing);
+    assert_eq!(rig.state.connections[1].phase, Phase::Closing);
 }
 
 /// Its successor, by which a node is kept, does not fit into the signed number that it was turned back to.
@@ -80,9 +80,9 @@ fn a_node_that_a_hint_moves_loses_the_connection_to_its_old_address() {
 fn the_largest_node_id_is_a_node_id() {
     let mut rig = Rig::new(SMALL, &config());
     rig.produce_item(Item::NodeEndpoint { node_id: i32::MAX, host: "c", port: 9092 });
-    let mut view = rig.view();
-    let broker = view.cluster().node(i32::MAX).unwrap();
-    assert_eq!(view.brokers[broker].node_id(), i32::MAX);
+    let state = &mut rig.state;
+    let broker = state.cluster().node(i32::MAX).unwrap();
+    assert_eq!(state.brokers[broker].node_id(), i32::MAX);
 }
 
 /// The first bytes of the answer took away the versions that were assumed until it, and the connection was closed for
@@ -91,15 +91,15 @@ fn the_largest_node_id_is_a_node_id() {
 fn versions_are_assumed_until_the_whole_answer_is_there() {
     let mut rig = Rig::new(SMALL, &config());
     let now = rig.now();
-    rig.view().closed(0, ConnectionError::Idle, now);
-    rig.view().brokers[0].versions = Some(all_versions());
+    rig.state.closed(0, ConnectionError::Idle, now);
+    rig.state.brokers[0].versions = Some(all_versions());
     rig.send(0);
     rig.tick();
-    rig.view().opened(0, now);
+    rig.state.opened(0, now);
     assert_eq!(rig.write(), Some(0), "ApiVersions");
     // A length, correlation id 0, error 0; the versions are still under way.
-    let used = rig.view().receive(0, &[0, 0, 0, 50, 0, 0, 0, 0, 0, 0], now, &mut |_, _| {});
+    let used = rig.state.receive(0, &[0, 0, 0, 50, 0, 0, 0, 0, 0, 0], now, &mut |_, _| {});
     assert_eq!(used, Ok(10));
     assert_eq!(rig.write(), Some(1), "the record does not wait");
-    assert_eq!(rig.view().connections[0].phase, Phase::Active);
+    assert_eq!(rig.state.connections[0].phase, Phase::Active);
 }

@@ -34,12 +34,12 @@ fn who_waits_for_room_is_told_when_a_slot_comes_free() {
         rig.tick();
     }
     assert!(matches!(rig.try_send(0), Err(Refused::Full)));
-    assert_eq!(rig.view().pool().free(), 2, "it is the slots that are missing, not the buffers");
+    assert_eq!(rig.state.pool().free(), 2, "it is the slots that are missing, not the buffers");
     let mut seat = Seat::NONE;
-    let _ = rig.view().wait_for_room::<()>(&mut seat, Waker::noop(), &mut None, Instant::NEVER);
+    let _ = rig.state.wait_for_room::<()>(&mut seat, Waker::noop(), &mut None, Instant::NEVER);
     let now = rig.now();
-    rig.view().closed(0, ConnectionError::Closed, now);
-    assert!(rig.view().seats().told(&seat).is_some());
+    rig.state.closed(0, ConnectionError::Closed, now);
+    assert!(rig.state.seats().told(&seat).is_some());
     rig.send(0);
 }
 
@@ -49,18 +49,18 @@ fn who_waits_for_room_is_told_at_its_own_deadline_in_whatever_order_they_stand()
     let mut rig = Rig::new(SMALL, &config());
     let (mut sooner, mut later) = (Seat::NONE, Seat::NONE);
     let wait = |rig: &mut Rig, seat: &mut Seat, deadline| {
-        let _ = rig.view().wait_for_room::<()>(seat, Waker::noop(), &mut None, at_millis(deadline));
+        let _ = rig.state.wait_for_room::<()>(seat, Waker::noop(), &mut None, at_millis(deadline));
     };
     wait(&mut rig, &mut sooner, 60_000);
     wait(&mut rig, &mut later, 110_000);
-    rig.view().tell_room();
+    rig.state.tell_room();
     // Both are woken, the one with the later deadline runs first, and neither gets room.
     wait(&mut rig, &mut later, 110_000);
     wait(&mut rig, &mut sooner, 60_000);
     rig.pass(60_000);
     assert!(rig.tick() <= at_millis(110_000));
-    assert!(rig.view().seats().told(&sooner).is_some());
-    assert!(rig.view().seats().told(&later).is_none());
+    assert!(rig.state.seats().told(&sooner).is_some());
+    assert!(rig.state.seats().told(&later).is_none());
 }
 
 /// It was the sticky one when the topic still had it, and stayed that.
@@ -68,11 +68,11 @@ fn who_waits_for_room_is_told_at_its_own_deadline_in_whatever_order_they_stand()
 fn records_without_a_key_leave_a_partition_that_the_topic_has_no_more() {
     let mut rig = Rig::new(SMALL, &config());
     let gone = rig.place(2);
-    let mut view = rig.view();
-    view.topics[0].sticky = Link::to(gone);
+    let state = &mut rig.state;
+    state.topics[0].sticky = Link::to(gone);
     // That there are fewer is believed once it has been said often enough.
-    while view.partition_count(Topic(0)) != Some(1) {
-        view.cluster().topic("t", ErrorCode::NONE, 1);
+    while state.partition_count(Topic(0)) != Some(1) {
+        state.cluster().topic("t", ErrorCode::NONE, 1);
     }
     let delivery = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
     assert_eq!(delivery.place as usize, rig.place(0));
@@ -82,21 +82,21 @@ fn records_without_a_key_leave_a_partition_that_the_topic_has_no_more() {
 #[test]
 fn a_place_that_is_given_away_takes_no_more_records_of_its_old_topic() {
     let mut rig = Rig::new(SMALL, &config());
-    rig.view().topic("u").unwrap();
+    rig.state.topic("u").unwrap();
     let given_away = rig.place(2);
-    rig.view().topics[0].sticky = Link::to(given_away);
+    rig.state.topics[0].sticky = Link::to(given_away);
     assert_eq!(rig.append(Topic(0), &Record::new(b"x")).ok().unwrap().place as usize, given_away);
     rig.send(0);
     rig.send(1);
     rig.tick();
     assert_eq!(rig.write(), Some(0), "the question for metadata goes first");
-    while rig.view().partition_count(Topic(0)) != Some(2) {
-        rig.view().cluster().topic("t", ErrorCode::NONE, 2);
+    while rig.state.partition_count(Topic(0)) != Some(2) {
+        rig.state.cluster().topic("t", ErrorCode::NONE, 2);
     }
     rig.end_answer();
     // The table is full: the partition of the other topic takes the place that nobody needs.
     let other = rig.append(Topic(1).partition(0), &Record::new(b"x")).ok().unwrap();
     assert_eq!(other.place as usize, given_away);
     let own = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
-    assert_eq!(rig.view().partitions[own.place as usize].topic(), 0);
+    assert_eq!(rig.state.partitions[own.place as usize].topic(), 0);
 }

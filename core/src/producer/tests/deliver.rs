@@ -9,7 +9,7 @@ const FAR: u32 = (1 << 31) + 100;
 fn with_a_forgotten_failure() -> (Rig, Delivery) {
     let mut rig = Rig::new(SMALL, &config());
     let failed = rig.exchange(0, ErrorCode::MESSAGE_TOO_LARGE);
-    assert!(rig.view().outcome(&failed).unwrap().is_err());
+    assert!(rig.state.outcome(&failed).unwrap().is_err());
     for _ in 0..SMALL.batches {
         rig.exchange(0, ErrorCode::NONE);
     }
@@ -21,14 +21,14 @@ fn with_a_forgotten_failure() -> (Rig, Delivery) {
 #[test]
 fn a_forgotten_failure_does_not_spoil_slices_when_the_count_of_records_wraps() {
     let (mut rig, _) = with_a_forgotten_failure();
-    assert_eq!(rig.view().queues[0].forgotten, Some(1));
-    rig.view().queues[0].appended = FAR;
+    assert_eq!(rig.state.queues[0].forgotten, Some(1));
+    rig.state.queues[0].appended = FAR;
     let records = [Record::new(b"x"), Record::new(b"y")];
-    let delivery = rig.state.view().append_slice(Topic(0).partition(0), &records, &rig.clock).ok().unwrap();
+    let delivery = rig.state.append_slice(Topic(0).partition(0), &records, &rig.clock).ok().unwrap();
     assert_eq!(rig.write(), Some(1));
     rig.judge(0, ErrorCode::NONE);
     rig.end_answer();
-    assert!(rig.view().outcome(&delivery).unwrap().is_ok());
+    assert!(rig.state.outcome(&delivery).unwrap().is_ok());
 }
 
 /// The same, of the generations of one slot.
@@ -36,8 +36,8 @@ fn a_forgotten_failure_does_not_spoil_slices_when_the_count_of_records_wraps() {
 fn a_forgotten_failure_does_not_spoil_its_slot_when_the_generation_wraps() {
     let (mut rig, failed) = with_a_forgotten_failure();
     let slot = failed.slot as usize;
-    assert_eq!(rig.view().batches[slot].forgotten, failed.generation);
-    rig.view().batches[slot].generation = failed.generation.wrapping_add(FAR);
+    assert_eq!(rig.state.batches[slot].forgotten, failed.generation);
+    rig.state.batches[slot].generation = failed.generation.wrapping_add(FAR);
     let in_slot = |rig: &mut Rig| loop {
         let delivery = rig.exchange(0, ErrorCode::NONE);
         if delivery.slot as usize == slot {
@@ -46,7 +46,7 @@ fn a_forgotten_failure_does_not_spoil_its_slot_when_the_generation_wraps() {
     };
     let delivery = in_slot(&mut rig);
     in_slot(&mut rig);
-    assert!(rig.view().outcome(&delivery).unwrap().is_ok());
+    assert!(rig.state.outcome(&delivery).unwrap().is_ok());
 }
 
 /// Its place was taken for an index without a look, and panicked where there are fewer.
@@ -56,5 +56,5 @@ fn a_delivery_of_a_larger_producer_names_no_partition_and_does_no_harm() {
     let mut rig = Rig::new(SMALL, &config());
     let own = rig.exchange(0, ErrorCode::NONE);
     assert_eq!((own.slot, own.generation), (foreign.slot, foreign.generation));
-    assert_eq!(rig.view().outcome(&foreign).unwrap().unwrap().partition, -1);
+    assert_eq!(rig.state.outcome(&foreign).unwrap().unwrap().partition, -1);
 }

@@ -114,11 +114,11 @@ impl Rig {
     }
 
     fn lend(&mut self, buffers: usize) {
-        self.view().lend(&mut (0..buffers).map(|_| vec![0; BATCH_BYTES].into_boxed_slice()));
+        self.state.lend(&mut (0..buffers).map(|_| vec![0; BATCH_BYTES].into_boxed_slice()));
     }
 
     fn start(&mut self, config: &Config) -> Result<(), StartError> {
-        self.view().start(config, &[("b", 9092)], (FRAME_BYTES, 400), 7)
+        self.state.start(config, &[("b", 9092)], (FRAME_BYTES, 400), 7)
     }
 
     /// A producer with an identity that knows the cluster: topic 0 is `t`, and all places in the table are its
@@ -128,22 +128,18 @@ impl Rig {
         let mut rig = Rig::unstarted(sizes);
         rig.lend(buffers);
         rig.start(config).unwrap();
-        let mut view = rig.view();
-        view.topic("t").unwrap();
-        view.cluster().broker(1, "b", 9092);
-        view.cluster().topic("t", ErrorCode::NONE, partitions as u32);
+        let state = &mut rig.state;
+        state.topic("t").unwrap();
+        state.cluster().broker(1, "b", 9092);
+        state.cluster().topic("t", ErrorCode::NONE, partitions as u32);
         for index in 0..partitions {
-            let place = view.cluster().add_partition(0, index as i32, false).unwrap();
-            view.cluster().partition(place, 1, 0);
+            let place = state.cluster().add_partition(0, index as i32, false).unwrap();
+            state.cluster().partition(place, 1, 0);
         }
-        (view.s.identity, view.s.producer_id) = (Identity::Known, 5);
-        view.stand_connected(0, 0);
-        view.s.metadata.refresh_at = Instant::NEVER;
+        (state.s.identity, state.s.producer_id) = (Identity::Known, 5);
+        state.stand_connected(0, 0);
+        state.s.metadata.refresh_at = Instant::NEVER;
         rig
-    }
-
-    fn view(&mut self) -> View<'_, Box<[u8]>> {
-        self.state.view()
     }
 
     fn now(&self) -> Instant {
@@ -157,11 +153,11 @@ impl Rig {
     /// The clock's task looks; until when it sleeps.
     fn tick(&mut self) -> Instant {
         let now = self.now();
-        self.view().tick(now, Waker::noop(), &mut None).unwrap()
+        self.state.tick(now, Waker::noop(), &mut None).unwrap()
     }
 
     fn append(&mut self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, Refused> {
-        self.state.view().append(to.into(), record, &self.clock)
+        self.state.append(to.into(), record, &self.clock)
     }
 
     fn try_send(&mut self, partition: i32) -> Result<Delivery, Refused> {
@@ -174,26 +170,26 @@ impl Rig {
 
     /// The place of one of the topic's partitions.
     fn place(&mut self, partition: i32) -> usize {
-        self.view().cluster().find_partition(0, partition).unwrap()
+        self.state.cluster().find_partition(0, partition).unwrap()
     }
 
     /// What a slot is to write next, if anything: a request, or a part of one.
     fn begin_write(&mut self, slot: usize) -> Option<Outgoing<Box<[u8]>>> {
         let mut outgoing = Outgoing::EMPTY;
-        let some = self.state.view().next(slot, self.clock.now(), &mut self.frame, &mut outgoing);
+        let some = self.state.next(slot, self.clock.now(), &mut self.frame, &mut outgoing);
         some.then_some(outgoing)
     }
 
     /// It has been written; how many batches it was.
     fn end_write(&mut self, slot: usize, outgoing: Outgoing<Box<[u8]>>) -> usize {
         let now = self.now();
-        let mut view = self.view();
+
         let mut batches = 0;
         for taken in outgoing.batches.into_iter().flatten() {
-            view.put_back(taken.slot, taken.generation, taken.buffer);
+            self.state.put_back(taken.slot, taken.generation, taken.buffer);
             batches += 1;
         }
-        view.written(slot, now);
+        self.state.written(slot, now);
         batches
     }
 
@@ -205,7 +201,7 @@ impl Rig {
 
     fn produce_item(&mut self, item: produce::Item<'_>) {
         let now = self.now();
-        self.view().produce_item(0, item, now, &mut |_, _| {});
+        self.state.produce_item(0, item, now, &mut |_, _| {});
     }
 
     /// What an answer to the oldest request says of one partition.
@@ -219,7 +215,7 @@ impl Rig {
     /// The answer to the oldest request is over.
     fn end_answer(&mut self) {
         let now = self.now();
-        self.view().answered(0, now);
+        self.state.answered(0, now);
     }
 
     /// A record in a request of its own, and the broker's answer to it.
@@ -241,7 +237,7 @@ fn all_versions() -> Versions {
     versions
 }
 
-impl View<'_, Box<[u8]>> {
+impl State<Heap> {
     /// A connection over which everything has been negotiated.
     fn stand_connected(&mut self, slot: usize, broker: usize) {
         self.serve(slot, true);

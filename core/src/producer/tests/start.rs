@@ -33,5 +33,5 @@ fn the_clock_sleeps_until_the_start_and_no_longer() {
     rig.lend(4);
     assert_eq!(rig.tick(), Instant::NEVER);
     rig.start(&config()).unwrap();
-    assert!(rig.view().s.clock_wake);
+    assert!(rig.state.s.clock_due);
 }

@@ -60,7 +60,7 @@ async fn load(network: Stack<'static>, spawner: Spawner) {
         counters.connections_opened,
         stack::deepest()
     );
-    exit(counters.acknowledged == u64::from(records))
+    exit(counters.acknowledged == records as usize)
 }
 
 #[cortex_m_rt::entry]

@@ -12,7 +12,7 @@
 #![no_main]
 
 use core::time::Duration;
-use demitasse_io_embassy::{Config, Producer, Record, Runner, Sizes, storage};
+use demitasse_io_embassy::{Config, Producer, Record, Runner, storage};
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
@@ -21,9 +21,12 @@ use firmware_qemu::text::Text;
 use firmware_qemu::{board, executor, stack, status};
 
 storage! {
-    /// All that Kafka takes. A reading is about 55 bytes in a batch: 8 batches of 2 KiB hold some 280 of them, half a
+    /// All that Kafka takes. A reading is about 55 bytes in a batch: 4 batches of 4 KiB hold some 290 of them, half a
     /// minute of a broker that is away. Each key may go to a partition of its own, which then fills a batch of its own.
-    static KAFKA: { batch_bytes: 2048, buffers: 8, partitions: 4, topics: 1 }
+    /// Nobody here asks for outcomes, so that few slots are enough to remember them.
+    static KAFKA: {
+        batch_bytes: 4096, buffers: 4, batches: 6, partitions: 4, topics: 1, waiters: 2, socket_send_bytes: 2304,
+    }
 }
 
 // A change that needs more memory than you thought does not compile.
@@ -31,16 +34,26 @@ const MEMORY_BYTES: usize = KAFKA.memory_bytes();
 const _: () = assert!(MEMORY_BYTES < 25 * 1024);
 
 /// How much of it holds your records and the network's bytes; the rest is tables. Only to be told.
-const BUFFER_BYTES: usize = {
-    let sizes = Sizes { batch_bytes: 2048, buffers: 8, partitions: 4, topics: 1, ..Sizes::DEFAULT }.filled();
-    let connection = sizes.frame_bytes + sizes.receive_bytes + sizes.socket_receive_bytes + sizes.socket_send_bytes;
-    sizes.buffers * sizes.batch_bytes + sizes.connections * connection
-};
+const BUFFER_BYTES: usize = KAFKA.buffer_bytes();
 
 /// Kafka's own work, beside ours.
 #[embassy_executor::task]
 async fn kafka(mut runner: Runner) {
     runner.run().await;
+}
+
+/// Here and not in the task: what it holds while it waits is taken from RAM for good.
+fn settings(linger: Duration) -> Config {
+    let mut config = Config::new();
+    // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
+    config.linger = linger;
+    // A reading may wait this long for the broker to come back. After it, it is given up, and counted.
+    config.delivery_timeout = Duration::from_secs(3600);
+    // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
+    config.request_timeout = Duration::from_secs(10);
+    // How often we hear what is in the way, while nothing has been taken yet.
+    config.max_block = Duration::from_secs(5);
+    config
 }
 
 #[embassy_executor::task]
@@ -55,19 +68,9 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) {
 
     network.wait_config_up().await;
 
-    let mut config = Config::new();
-    // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
-    config.linger = linger;
-    // A reading may wait this long for the broker to come back. After it, it is given up, and counted.
-    config.delivery_timeout = Duration::from_secs(3600);
-    // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
-    config.request_timeout = Duration::from_secs(10);
-    // How often we hear what is in the way, while nothing has been taken yet.
-    config.max_block = Duration::from_secs(5);
-
     // It must differ from start to start: the random number generator of your chip.
     let seed = Instant::now().as_ticks() as u32;
-    let (producer, runner) = match KAFKA.start(network, &config, &[bootstrap], seed) {
+    let (producer, runner) = match KAFKA.start(network, &settings(linger), &[bootstrap], seed) {
         Ok(started) => started,
         Err(error) => {
             status!("cannot start: {error}");
