@@ -266,10 +266,8 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
         let mut writer = Writer::new(self.frame);
         protocol::request_header(&mut writer, api, version, self.correlation_id, self.client_id);
         body(&mut writer);
-        let length = protocol::finish_frame(writer).map_err(|overflow| ConnectionError::FrameTooSmall {
-            needed: u32::try_from(overflow.needed).unwrap_or(u32::MAX),
-            capacity: overflow.capacity as u32,
-        })?;
+        let length = protocol::finish_frame(writer)
+            .map_err(|overflow| ConnectionError::frame_too_small(overflow.needed, overflow.capacity))?;
         let frame = self.frame.get(..length).unwrap_or(&[]);
         self.writer.write_all(frame).await.map_err(|error| lost(error.kind()))?;
         self.writer.flush().await.map_err(|error| lost(error.kind()))?;

@@ -73,10 +73,10 @@ pub enum ConnectionError {
     Io(embedded_io_async::ErrorKind),
     /// A request does not fit into the frame buffer: our capacities are wrong.
     FrameTooSmall {
-        /// Bytes needed.
-        needed: u32,
-        /// Bytes there are.
-        capacity: u32,
+        /// Bytes needed, 65,535 for that and more.
+        needed: u16,
+        /// Bytes there are, 65,535 for that and more.
+        capacity: u16,
     },
     /// Nobody needed it for `connections.max.idle.ms`, or its slot was needed for another broker.
     Idle,
@@ -87,6 +87,12 @@ pub enum ConnectionError {
 }
 
 impl ConnectionError {
+    /// In 16 bits each: every batch remembers an error, and this one would be the largest.
+    pub(crate) fn frame_too_small(needed: usize, capacity: usize) -> ConnectionError {
+        let bytes = |count| u16::try_from(count).unwrap_or(u16::MAX);
+        ConnectionError::FrameTooSmall { needed: bytes(needed), capacity: bytes(capacity) }
+    }
+
     /// True if the connection was let go on purpose.
     pub(crate) fn is_intended(self) -> bool {
         matches!(self, ConnectionError::Idle | ConnectionError::Shutdown | ConnectionError::Dropped)

@@ -12,21 +12,14 @@ pub struct Request {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) deadline: Instant,
-    pub(crate) sent_at: Instant,
     /// The first of its batches, linked by `Batch::request_next`.
     pub(crate) batches: Link,
 }
 
 impl Request {
     /// A free place.
-    pub const EMPTY: Request = Request {
-        correlation_id: 0,
-        api: ApiKey::Produce,
-        version: 0,
-        deadline: Instant::ZERO,
-        sent_at: Instant::ZERO,
-        batches: Link::NONE,
-    };
+    pub const EMPTY: Request =
+        Request { correlation_id: 0, api: ApiKey::Produce, version: 0, deadline: Instant::ZERO, batches: Link::NONE };
 }
 
 /// Indexes into a connection's own stretch of the table of requests.

@@ -376,40 +376,22 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Takes the batch of the partition that the front request carries out of that request. It is the oldest in
-    /// flight, since answers come in order.
+    /// Takes the batch of the partition out of the front request. Answers usually come in the order of the request: then
+    /// it is the first.
     fn answered_batch(&mut self, slot: usize, partition: usize) -> Option<usize> {
         let ring = self.connections[slot].ring;
-        let request = ring.front(self.places(slot))?;
-        let mut at = self.queues[partition].batches.first();
-        while let Some(index) = at {
+        let (mut before, mut at) = (Link::NONE, ring.front(self.places(slot))?.batches);
+        while let Some(index) = at.get() {
             let batch = &self.batches[index];
-            if batch.phase == Phase::InFlight {
-                let ours = batch.correlation_id == request.correlation_id
-                    && self.queues[partition].connection == Link::to(slot);
-                return ours.then(|| self.unlink(slot, index)).flatten();
-            }
-            at = batch.queue.next().get();
-        }
-        None
-    }
-
-    /// Takes a batch out of the front request. Answers usually come in the order of the request: then it is the first.
-    fn unlink(&mut self, slot: usize, index: usize) -> Option<usize> {
-        let ring = self.connections[slot].ring;
-        let next = self.batches[index].request_next;
-        let request = ring.front_mut(self.places(slot))?;
-        if request.batches == Link::to(index) {
-            request.batches = next;
-            return Some(index);
-        }
-        let mut at = request.batches;
-        while let Some(other) = at.get() {
-            at = self.batches[other].request_next;
-            if at == Link::to(index) {
-                self.batches[other].request_next = next;
+            let next = batch.request_next;
+            if batch.partition as usize == partition {
+                match before.get() {
+                    Some(before) => self.batches[before].request_next = next,
+                    None => ring.front_mut(self.places(slot))?.batches = next,
+                }
                 return Some(index);
             }
+            (before, at) = (at, next);
         }
         None
     }

@@ -73,8 +73,7 @@ pub struct Batch<B> {
     pub(crate) attempts: u8,
     /// What the last attempt was answered with.
     pub(crate) last_failure: Failure,
-    /// Of the request that carries it.
-    pub(crate) correlation_id: i32,
+    /// The next batch of the request that carries it.
     pub(crate) request_next: Link,
     pub(crate) outcome: Outcome,
     /// Tasks that wait for the outcome.
@@ -111,7 +110,6 @@ impl<B> Batch<B> {
         maybe_written: false,
         attempts: 0,
         last_failure: Failure::NONE,
-        correlation_id: 0,
         request_next: Link::NONE,
         outcome: Outcome::Pending,
         waiters: List::EMPTY,

@@ -1,7 +1,7 @@
 //! The producer: accumulate, sequence, send, retry, deliver.
 //!
-//! All of it is plain functions of (state, bytes, now) on a [`State`] of slices, generic over the buffer type alone, so
-//! that two capacities on one device share their machine code. What calls them is in `client`.
+//! All of it is plain functions of (state, bytes, now) on [`State`], whose tables are slices of any length, so that two
+//! capacities on one device share their machine code. What calls them is in `client`.
 //!
 //! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
 //! - `send`: what a connection is to write next. `sequence`: numbering batches, and the epoch.

@@ -233,19 +233,19 @@ impl<P: Platform> State<P> {
         body: impl FnOnce(&mut Self, &mut Writer<'_>),
     ) -> Option<usize> {
         let correlation_id = self.connections[slot].ring.next_correlation_id();
-        let capacity = frame.len() as u32;
+        let capacity = frame.len();
         let mut writer = Writer::new(frame);
         self.header(&mut writer, api, version, correlation_id);
         body(self, &mut writer);
         match protocol::finish_frame(writer) {
             Ok(frame_bytes) => {
                 let deadline = now.after_millis(self.s.settings.request_timeout);
-                self.push(slot, Request { correlation_id, api, version, deadline, sent_at: now, batches: Link::NONE });
+                self.push(slot, Request { correlation_id, api, version, deadline, batches: Link::NONE }, now);
                 self.wake_clock_by(deadline);
                 Some(frame_bytes)
             }
             Err(overflow) => {
-                let error = ConnectionError::FrameTooSmall { needed: overflow.needed as u32, capacity };
+                let error = ConnectionError::frame_too_small(overflow.needed, capacity);
                 self.close_connection(slot, error);
                 None
             }
@@ -258,11 +258,11 @@ impl<P: Platform> State<P> {
         protocol::request_header(writer, api, version, correlation_id, Some(client_id));
     }
 
-    fn push(&mut self, slot: usize, request: Request) {
+    fn push(&mut self, slot: usize, request: Request, now: Instant) {
         let mut ring = self.connections[slot].ring;
         ring.push(self.places(slot), request);
         self.connections[slot].ring = ring;
-        self.connections[slot].used_at = request.sent_at;
+        self.connections[slot].used_at = now;
     }
 
     /// A Produce request with all that is ready for this connection.
@@ -282,13 +282,13 @@ impl<P: Platform> State<P> {
             return None;
         };
         let correlation_id = connection.ring.next_correlation_id();
-        let first = self.collect(slot, now, correlation_id);
+        let first = self.collect(slot, now);
         if first.is_none() {
             return None;
         }
         let deadline = now.after_millis(self.s.settings.request_timeout);
-        let request = Request { correlation_id, api: ApiKey::Produce, version, deadline, sent_at: now, batches: first };
-        self.push(slot, request);
+        let request = Request { correlation_id, api: ApiKey::Produce, version, deadline, batches: first };
+        self.push(slot, request, now);
         self.wake_clock_by(deadline);
         let connection = &mut self.connections[slot];
         (connection.produce_in_flight, connection.writing) = (connection.produce_in_flight + 1, true);
@@ -298,7 +298,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Takes the ready batches that fit into one request and links them, those of a topic together; the first.
-    fn collect(&mut self, slot: usize, now: Instant, correlation_id: i32) -> Link {
+    fn collect(&mut self, slot: usize, now: Instant) -> Link {
         let (mut first, mut bytes) = (Link::NONE, 0u32);
         let limit = self.s.settings.max_request_size;
         loop {
@@ -322,7 +322,7 @@ impl<P: Platform> State<P> {
             }
             bytes = bytes.saturating_add(length);
             self.move_to(partition, slot);
-            self.depart(index, correlation_id);
+            self.depart(index);
             let topic = self.partitions[partition].topic();
             let entry = &mut self.topics[topic];
             let after = core::mem::replace(&mut entry.last_in_request, Link::to(index));
@@ -390,11 +390,10 @@ impl<P: Platform> State<P> {
         queue.retrying = false;
     }
 
-    fn depart(&mut self, index: usize, correlation_id: i32) {
+    fn depart(&mut self, index: usize) {
         let batch = &mut self.batches[index];
         debug_assert!(batch.phase == Phase::Queued);
         batch.phase = Phase::InFlight;
-        batch.correlation_id = correlation_id;
         if batch.attempts > 0 {
             self.s.counters.retries += 1;
         }
@@ -463,8 +462,8 @@ impl<P: Platform> State<P> {
             batch_bytes += length as usize;
         }
         if taken == 0 && !at.is_none() {
-            let needed = (writer.position() + TAIL_BYTES) as u32;
-            self.close_connection(slot, ConnectionError::FrameTooSmall { needed, capacity: capacity as u32 });
+            let needed = writer.position() + TAIL_BYTES;
+            self.close_connection(slot, ConnectionError::frame_too_small(needed, capacity));
             return None;
         }
         if at.is_none() {
@@ -546,7 +545,7 @@ impl<P: Platform> State<P> {
         let (ring, writes) = (connection.ring, connection.writes);
         // It may have been answered already, if the writer waits for the peer.
         let Some(request) = ring.back_mut(self.places(slot)).filter(|r| r.correlation_id == writes) else { return };
-        (request.deadline, request.sent_at) = (deadline, now);
+        request.deadline = deadline;
         if self.s.settings.acks == Acks::None {
             self.unacknowledged(slot, now);
         }

@@ -22,10 +22,12 @@ use firmware_qemu::{board, executor, stack, status};
 
 storage! {
     /// All that Kafka takes. A reading is about 55 bytes in a batch: 4 batches of 4 KiB hold some 290 of them, half a
-    /// minute of a broker that is away. Each key may go to a partition of its own, which then fills a batch of its own.
-    /// Nobody here asks for outcomes, so that few slots are enough to remember them.
+    /// minute of a broker that is away. Each of the three keys may go to a partition of its own, which then fills a batch of
+    /// its own. Nobody here asks for outcomes, so that few slots are enough to remember them; one task waits, for the
+    /// first reading; and without a name service every host is an IPv4 address.
     static KAFKA: {
-        batch_bytes: 4096, buffers: 4, batches: 6, partitions: 4, topics: 1, waiters: 2, socket_send_bytes: 2304,
+        batch_bytes: 4096, buffers: 4, batches: 6, partitions: 3, topics: 1, waiters: 1, host_bytes: 15,
+        socket_send_bytes: 2304,
     }
 }
 
