@@ -9,6 +9,9 @@ use crate::pool::Link;
 use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
 use crate::time::Instant;
 
+/// Nobody is silent for longer, whatever a broker asks for: Kafka's own answers stay below its quota windows, some seconds.
+const SILENCE_MAX_MILLIS: i32 = 60_000;
+
 /// What an answer says about a batch.
 enum Verdict {
     /// Not written, and will not be.
@@ -150,7 +153,7 @@ impl<P: Platform> State<P> {
     fn throttle(&mut self, slot: usize, millis: i32, now: Instant) {
         if millis > 0 {
             self.s.counters.throttles += 1;
-            let until = now.after_millis(millis as u32);
+            let until = now.after_millis(millis.min(SILENCE_MAX_MILLIS) as u32);
             let connection = &mut self.connections[slot];
             connection.throttled_until = connection.throttled_until.max(until);
             self.wake_clock_by(until);
@@ -362,8 +365,11 @@ impl<P: Platform> State<P> {
                     && self.cluster().partition(partition, leader_id, leader_epoch)
                 {
                     self.s.counters.leader_hints += 1;
-                    // Whom to ask is known: no reason to wait (KIP-951).
-                    self.queues[partition].retry_at = Instant::ZERO;
+                    // Whom to ask is known: no reason to wait (KIP-951). But only once: two brokers that name each other under
+                    // ever newer epochs would be asked in a circle.
+                    if self.queues[partition].failures <= 1 {
+                        self.queues[partition].retry_at = Instant::ZERO;
+                    }
                     self.reconsider(partition);
                 }
             }
@@ -449,6 +455,9 @@ impl<P: Platform> State<P> {
     fn retry(&mut self, partition: usize, elsewhere: bool, now: Instant) {
         self.back_off(partition, now);
         if elsewhere {
+            // Where it goes next it may be new: if the topic was deleted and made again, nobody knows us there, and any
+            // sequence is taken. So the first batch goes alone again, see `sequence`.
+            self.queues[partition].known_at = Instant::ZERO;
             self.topics[self.partitions[partition].topic()].wanted = true;
             self.want_metadata(now);
         }

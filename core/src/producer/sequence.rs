@@ -10,8 +10,9 @@
 //!   it was, and the answer tells. If it was written, so was what seemed missing, and nothing needs to be done. If not,
 //!   the broker says so, because its predecessor is not there either; and then it may be numbered again.
 //! - A broker that does not know the producer takes whatever sequence comes first. So a partition's first batch goes
-//!   alone, and the first after a pause in which the broker may have forgotten it: if a second one were under way, and
-//!   only the first refused, the second would be written before it.
+//!   alone, the first after a pause in which the broker may have forgotten it, and the first after an answer that it is
+//!   wanted elsewhere, where the topic may have been made anew: if a second one were under way, and only the first
+//!   refused, the second would be written before it.
 
 use super::batch::sequence_after;
 use super::{Identity, Platform, State};

@@ -1,5 +1,6 @@
 //! What went wrong once, and must not again: stories of the whole client, in virtual time.
 
+use demitasse_broker::{Action, Api, Rule, error};
 use demitasse_core::embedded_io_async::{ErrorKind, ErrorType, Write};
 use demitasse_core::{ConnectionError, Delivery, GatherWrite, Instant, Io, Record, Stream};
 use demitasse_simulation::executor::Time;
@@ -333,4 +334,41 @@ fn a_writer_that_returns_after_the_answer_loses_no_connection() {
     rig.advance_to(100 * SECOND);
     let counters = rig.producer.counters();
     assert_eq!((counters.acknowledged, counters.retries, counters.connections_lost), (10, 0, 0));
+}
+
+/// Found by `cargo xtask chaos`: a topic was deleted and made again. The brokers that had just made it knew nothing of us,
+/// so they took any sequence; the first batch came to one that had not heard of the topic yet, and the second, which was
+/// right behind it, was written before it.
+#[test]
+fn a_topic_that_is_made_again_has_its_records_in_order() {
+    const RECORDS: u8 = 12;
+    for refusal in [error::UNKNOWN_TOPIC_OR_PARTITION, error::NOT_LEADER_OR_FOLLOWER] {
+        let mut setup = Setup::default();
+        setup.config.linger = Duration::ZERO;
+        setup.config.allow_auto_create_topics = false;
+        let mut rig = Rig::new(setup);
+        run(&mut rig);
+        rig.advance_to(SECOND);
+        send(&rig, 0);
+        rig.advance(SECOND);
+        assert_eq!(rig.producer.counters().acknowledged, 1);
+
+        rig.network.world.borrow_mut().cluster.delete_topic("t");
+        for number in 0..RECORDS {
+            // One fills more than half a batch, so each has its own.
+            rig.producer.try_send(rig.partition(0), &Record::new(&[number; 300])).unwrap();
+        }
+        rig.advance(SECOND / 2);
+        {
+            let cluster = &mut rig.network.world.borrow_mut().cluster;
+            cluster.create_topic("t", 1);
+            cluster.add_rule(Rule::new(Action::Error(refusal)).api(Api::Produce));
+        }
+        rig.advance(10 * SECOND);
+        assert_eq!(rig.producer.counters().acknowledged, 1 + usize::from(RECORDS));
+        let world = rig.network.world.borrow();
+        let log = world.cluster.partition("t", 0).unwrap();
+        let found: Vec<u8> = log.records().filter_map(|record| record.value?.first().copied()).collect();
+        assert_eq!(found, (0..RECORDS).collect::<Vec<_>>());
+    }
 }
