@@ -3,10 +3,12 @@
 //! A new one: a file with `HELP` and `run(arguments)`, a line in [`COMMANDS`].
 
 mod bare;
+mod chaos;
 mod debian;
 mod defects;
 mod features;
 mod firmware;
+mod fuzz;
 mod kafka;
 mod lint;
 mod simulate;
@@ -33,6 +35,8 @@ const COMMANDS: &[Subcommand] = &[
     ("kafka", kafka::HELP, kafka::run),
     ("simulate", simulate::HELP, simulate::run),
     ("defects", defects::HELP, defects::run),
+    ("chaos", chaos::HELP, chaos::run),
+    ("fuzz", fuzz::HELP, fuzz::run),
 ];
 
 fn main() -> ExitCode {

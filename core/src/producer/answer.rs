@@ -145,8 +145,19 @@ impl<P: Platform> State<P> {
             ApiKey::Produce => self.produce_answered(&request, now),
             _ => {}
         }
-        if self.connections[slot].phase == Link_::Draining {
+        self.less_outstanding(slot, now);
+    }
+
+    /// When nothing is outstanding any more the slot is free for another broker, or idle from now on.
+    fn less_outstanding(&mut self, slot: usize, now: Instant) {
+        let connection = &self.connections[slot];
+        if !connection.ring.is_empty() {
+            return;
+        }
+        if connection.phase == Link_::Draining || self.s.connections_wanted {
             self.wake_clock();
+        } else {
+            self.wake_clock_by(now.after_millis(self.s.settings.connections_max_idle));
         }
     }
 
@@ -543,9 +554,7 @@ impl<P: Platform> State<P> {
         let connection = &mut self.connections[slot];
         connection.ring = ring;
         connection.produce_in_flight -= 1;
-        if connection.phase == Link_::Draining {
-            self.wake_clock();
-        }
+        self.less_outstanding(slot, now);
         let Some(request) = request else { return };
         let mut at = request.batches;
         while let Some(index) = at.get() {

@@ -18,6 +18,7 @@ for file in "$1"/node*/pid; do
     # A pid may have been used again: only a process that names this folder is ours.
     if grep -qaF "$1/" "/proc/$pid/cmdline" 2> /dev/null; then kill -9 "$pid"; fi
 done
+umount "$1"/node*/data 2> /dev/null
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
     rm -rf "$1" 2> /dev/null && exit
     sleep 0.2

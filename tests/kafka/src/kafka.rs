@@ -3,7 +3,7 @@
 use crate::guard::Guard;
 use crate::node::{Node, Ports, java, properties};
 use crate::processes::{run, tail};
-use crate::{Error, Partition, Result, certificates, jars, ports, until, wire};
+use crate::{Error, Partition, Result, certificates, disk, jars, ports, until, wire};
 use std::fs::File;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -36,12 +36,15 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// The first port of node 1; none: free ones.
     pub port: Option<u16>,
+    /// The data of each node on a disk of its own, so many MiB large; only root can make one.
+    pub disk_mib: Option<u32>,
 }
 
 impl Options {
     /// One node of this version.
     pub fn one(version: &str) -> Options {
-        Options { version: version.into(), nodes: 1, properties: Vec::new(), heap_mib: 512, folder: None, port: None }
+        let version = version.into();
+        Options { version, nodes: 1, properties: Vec::new(), heap_mib: 512, folder: None, port: None, disk_mib: None }
     }
 
     /// Three nodes of this version.
@@ -122,6 +125,9 @@ impl Kafka {
         let text = format!("{}\n{}\n{id}\n{}\n", libs.display(), options.heap_mib, firsts.join(" "));
         std::fs::write(folder.join("cluster"), text)?;
         certificates::make(&folder.join("tls"))?;
+        if let Some(mib) = options.disk_mib {
+            (1..=options.nodes).try_for_each(|node| disk::mount(&data(&folder, node), mib))?;
+        }
         let nodes = Mutex::new(nodes(&folder, &ports));
         let kafka = Kafka { folder, libs, heap_mib: options.heap_mib, id, ports, nodes, guard };
         kafka.launch_all(&options)?;
@@ -224,6 +230,16 @@ impl Kafka {
         self.ready()
     }
 
+    /// Leaves no room on a node's disk, see [`Options::disk_mib`].
+    pub fn fill_disk(&self, node: u16) -> Result<()> {
+        disk::fill(&data(&self.folder, node))
+    }
+
+    /// Gives back what [`Kafka::fill_disk`] took.
+    pub fn free_disk(&self, node: u16) -> Result<()> {
+        disk::free(&data(&self.folder, node))
+    }
+
     fn end(&self, node: u16, signal: &str, limit: Duration) -> Result<()> {
         self.with(node, |node| {
             node.signal(signal)?;
@@ -247,6 +263,16 @@ impl Kafka {
             let found = self.partitions(name).ok()?;
             let whole = |p: &Partition| p.leader > 0 && p.in_sync == replication as usize;
             (found.len() == partitions as usize && found.iter().all(whole)).then_some(())
+        })
+    }
+
+    /// Deletes a topic and waits until no living node knows it.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        wire::delete_topic(self.any()?, name)?;
+        let nodes: Vec<_> = self.nodes().iter().filter(|n| n.alive()).map(|n| address(n.ports)).collect();
+        until(Duration::from_secs(30), &format!("topic {name} to be gone"), || {
+            let gone = |node: &SocketAddr| wire::metadata(*node, Some(name)).is_ok_and(|m| m.partitions.is_empty());
+            nodes.iter().all(gone).then_some(())
         })
     }
 
@@ -302,6 +328,7 @@ impl Kafka {
                 let _ = node.gone(Duration::from_secs(20));
             }
         }
+        (1..=self.ports.len() as u16).for_each(|node| disk::unmount(&data(&self.folder, node)));
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -316,6 +343,11 @@ impl Drop for Kafka {
 
 fn nodes(folder: &Path, ports: &[Ports]) -> Vec<Node> {
     ports.iter().enumerate().map(|(index, ports)| Node::new(folder, index as u16 + 1, *ports)).collect()
+}
+
+/// What node.rs names as `log.dirs`.
+fn data(folder: &Path, node: u16) -> PathBuf {
+    folder.join(format!("node{node}/data"))
 }
 
 fn address(ports: Ports) -> SocketAddr {

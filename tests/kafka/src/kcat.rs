@@ -2,7 +2,8 @@
 
 use crate::processes::{run, tail};
 use crate::{Error, Kafka, Result};
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A record as it came back.
@@ -46,6 +47,45 @@ impl Kafka {
         }
         Ok(records)
     }
+}
+
+/// A record of which neither key nor value may have a line's end in it: partition, offset, key, value.
+pub type Plain<'a> = (i32, i64, &'a [u8], &'a [u8]);
+
+impl Kafka {
+    /// Shows `each` record of a topic, from the first to the end offsets as they are now, without keeping any; of one
+    /// partition in the order of offsets. The topic may be written to: then there may be some more.
+    pub fn read_plain(&self, topic: &str, mut each: impl FnMut(Plain<'_>)) -> Result<()> {
+        let ends = self.end_offsets(topic)?;
+        let mut missing = ends.iter().filter(|end| **end > 0).count();
+        let mut command = Command::new("kcat");
+        command.args(["-C", "-q", "-e", "-o", "beginning", "-X", "check.crcs=true", "-b", &self.bootstrap()]);
+        command.args(["-t", topic, "-f", "%p %o %k %s\\n"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut lines = BufReader::with_capacity(1 << 20, child.stdout.take().expect("piped"));
+        let mut line = Vec::new();
+        while missing > 0 && lines.read_until(b'\n', &mut line)? > 0 {
+            let record = plain(line.trim_ascii_end());
+            let record = record.ok_or_else(|| Error::new(format!("kcat's output cannot be read: {}", tail(&line))))?;
+            missing -= usize::from(ends.get(record.0 as usize) == Some(&(record.1 + 1)));
+            each(record);
+            line.clear();
+        }
+        // While others write it may not come to an end by itself.
+        child.kill()?;
+        let said = child.wait_with_output()?;
+        if missing > 0 {
+            return Err(Error::new(format!("kcat did not read all of {topic}: {}", tail(&said.stderr))));
+        }
+        Ok(())
+    }
+}
+
+fn plain(line: &[u8]) -> Option<Plain<'_>> {
+    let mut parts = line.splitn(4, |&byte| byte == b' ');
+    let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<i64>().ok();
+    let (partition, offset) = (number()?, number()?);
+    Some((partition as i32, offset, parts.next()?, parts.next()?))
 }
 
 /// One record off the front.

@@ -8,6 +8,7 @@
 
 mod certificates;
 mod demitasse;
+mod disk;
 mod error;
 mod guard;
 mod jars;
@@ -20,10 +21,11 @@ mod wait;
 mod wire;
 
 pub use demitasse::{Demitasse, Run};
+pub use disk::can_be_made as disks_can_be_made;
 pub use error::{Error, Result};
 pub use jars::{KAFKA_3, KAFKA_4, cached as jars_cached, fetch as fetch_jars};
 pub use kafka::{Kafka, Options};
-pub use kcat::Record;
+pub use kcat::{Plain, Record};
 pub use node::Ports;
 pub use processes::found;
 pub use wait::until;

@@ -9,6 +9,7 @@ use std::time::Duration;
 const LIST_OFFSETS: i16 = 2;
 const METADATA: i16 = 3;
 const CREATE_TOPICS: i16 = 19;
+const DELETE_TOPICS: i16 = 20;
 
 /// What a broker says of the cluster.
 pub(crate) struct Metadata {
@@ -101,6 +102,22 @@ pub(crate) fn create_topic(
             let words = answer.string()?.unwrap_or_default();
             Err(Error::new(format!("cannot create topic {name}: broker error {code}: {words}")))
         }
+    }
+}
+
+/// Deletes a topic; the error has the broker's code.
+pub(crate) fn delete_topic(node: SocketAddr, name: &str) -> Result<()> {
+    let mut request = Request::new(DELETE_TOPICS, 1);
+    request.i32(1);
+    request.string(name);
+    request.i32(30_000);
+    let mut answer = request.send(node)?;
+    answer.i32()?; // throttle time
+    answer.i32()?; // one topic
+    answer.string()?;
+    match answer.i16()? {
+        0 => Ok(()),
+        code => Err(Error::new(format!("cannot delete topic {name}: broker error {code}"))),
     }
 }
 

@@ -198,7 +198,7 @@ fn skipping_random_bytes() {
                     let mut window = &body[at..there];
                     let result = skip.feed(&mut window);
                     at = there - window.len();
-                    assert!(window.len() < 10, "{} bytes kept", window.len());
+                    assert!(window.len() < 10 || result == Err(ReadError::Malformed), "{} bytes kept", window.len());
                     match result {
                         Err(ReadError::Incomplete) if there < body.len() => there += 1,
                         result => break result,

@@ -61,10 +61,15 @@ struct Link {
     writer: Option<Waker>,
 }
 
+/// What a liar makes of an answer: given the request, without its length, and the honest answer, with it.
+pub type Liar = Box<dyn FnMut(&[u8], Vec<u8>) -> Vec<u8>>;
+
 /// Everything outside the client.
 pub struct World {
     /// The model.
     pub cluster: Cluster,
+    /// Stands between the model and the client.
+    pub liar: Option<Liar>,
     /// Of the network.
     pub weather: Weather,
     rng: Rng,
@@ -93,6 +98,7 @@ impl Network {
     pub fn new(cluster: Cluster, weather: Weather, seed: u64, time: Time) -> Self {
         let world = World {
             cluster,
+            liar: None,
             weather,
             rng: Rng::with_seed(seed),
             links: Vec::new(),
@@ -212,7 +218,10 @@ impl World {
             self.note(&frame);
             let reply = self.cluster.handle(id, &frame, millis(now));
             let at = (reply.at_ms - EPOCH_MILLIS as u64) * 1000;
-            if let Some(bytes) = reply.bytes {
+            if let Some(mut bytes) = reply.bytes {
+                if let Some(liar) = &mut self.liar {
+                    bytes = liar(&frame, bytes);
+                }
                 self.note(&bytes);
                 self.send_down(link, bytes, at.max(now));
             }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs a part of it")]
 mod common;
+mod full_disk;
 mod harness;
 mod keyed_lines;
 mod million_records;
