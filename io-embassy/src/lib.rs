@@ -67,3 +67,14 @@ pub use producer::Producer;
 pub use runner::Runner;
 pub use sizes::Sizes;
 pub use storage::Storage;
+
+/// Everything that one may want to log, can be; the compiler checks it.
+#[cfg(feature = "defmt")]
+const _: () = {
+    const fn can_be_logged<T: defmt::Format>() {}
+    can_be_logged::<(Acks, Config, Partitioner, UnknownOutcome, WaitersFull, Capacities, Sizes)>();
+    can_be_logged::<(CapacityError, ConfigError, StartError, TopicError, SendError, DeliveryError)>();
+    can_be_logged::<(ConnectionError, DeliveryFailure, ErrorCode, Failure, Fault, Reason)>();
+    can_be_logged::<(Delivery, Destination, Header<'_>, Receipt, Record<'_>, Topic, Producer)>();
+    can_be_logged::<(Counters, MemoryPlan, Pool, Usage)>();
+};

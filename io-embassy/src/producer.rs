@@ -167,3 +167,10 @@ impl fmt::Debug for Producer {
         f.write_str("Producer")
     }
 }
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Producer {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Producer");
+    }
+}

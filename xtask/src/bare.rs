@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 pub(crate) fn steps(steps: &mut Steps) {
     let mut toolchain = None;
     steps.step(&format!("set-up for {TARGET}"), || {
-        toolchain = Some(Toolchain::find()?);
+        toolchain = Some(Toolchain::find(TARGET, "core")?);
         Ok::<_, Stop>(())
     });
     let missing = || Stop::Skipped(format!("no compiler for {TARGET}: `rustup target add {TARGET}` gets one"));
@@ -40,36 +40,37 @@ pub(crate) fn steps(steps: &mut Steps) {
     });
 }
 
-/// A cargo that can build for the target.
+/// A cargo that can build for a target.
 pub(crate) enum Toolchain {
     /// The one that runs us: rustup has the target for it.
     Ours,
-    /// Debian's, with a sysroot that holds nothing but `core`.
-    Debian { sysroot: PathBuf },
+    /// Debian's, with a sysroot that holds nothing but the libraries that were asked for.
+    Debian { target: &'static str, sysroot: PathBuf },
 }
 
 impl Toolchain {
-    pub(crate) fn find() -> std::result::Result<Toolchain, Stop> {
-        let said = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
+    /// `libraries` as cargo's `build-std` takes them: `core`, or `core,alloc`.
+    pub(crate) fn find(target: &'static str, libraries: &str) -> std::result::Result<Toolchain, Stop> {
+        let said = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
         let folder = said.map(|said| PathBuf::from(String::from_utf8_lossy(&said.stdout).trim()));
         if folder.is_ok_and(|folder| folder.is_dir()) {
-            eprintln!("rustup has {TARGET}");
+            eprintln!("rustup has {target}");
             return Ok(Toolchain::Ours);
         }
-        eprintln!("rustup does not have {TARGET}: with Debian's compiler");
+        eprintln!("rustup does not have {target}: with Debian's compiler");
         debian::need(&["rustc-web", "cargo-web", "rust-web-src"])?;
-        Ok(Toolchain::Debian { sysroot: sysroot()? })
+        Ok(Toolchain::Debian { target, sysroot: sysroot(target, libraries)? })
     }
 
     /// Its cargo. To link a program it needs a linker, too: [`Toolchain::need_linker`].
     pub(crate) fn cargo(&self) -> Command {
         match self {
             Toolchain::Ours => cargo(),
-            Toolchain::Debian { sysroot } => {
+            Toolchain::Debian { target, sysroot } => {
                 let mut command = debian_cargo();
-                let flags = format!("--sysroot={}", sysroot.display());
-                command.env("CARGO_TARGET_THUMBV7M_NONE_EABI_RUSTFLAGS", flags);
-                command.env("CARGO_TARGET_THUMBV7M_NONE_EABI_LINKER", "ld.lld");
+                let setting = |name| format!("CARGO_TARGET_{}_{name}", target.to_uppercase().replace('-', "_"));
+                command.env(setting("RUSTFLAGS"), format!("--sysroot={}", sysroot.display()));
+                command.env(setting("LINKER"), "ld.lld");
                 command
             }
         }
@@ -115,34 +116,36 @@ fn debian_cargo() -> Command {
     command
 }
 
-/// A folder with `core` for the target, compiled once from Debian's source of the library (half a minute).
-fn sysroot() -> Result<PathBuf> {
+/// A folder with these libraries for the target, compiled once from Debian's source (half a minute).
+fn sysroot(target: &str, libraries: &str) -> Result<PathBuf> {
     let said = Command::new("/usr/bin/rustc").arg("-vV").output().map_err(|e| format!("/usr/bin/rustc: {e}"))?;
     let version = String::from_utf8_lossy(&said.stdout).into_owned();
     let home = std::env::var_os("HOME").ok_or("HOME is not set")?;
     let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| Path::new(&home).join(".cache"), PathBuf::from);
-    let sysroot = cache.join("demitasse/bare/sysroot");
+    let sysroot = cache.join("demitasse/bare").join(target).join("sysroot");
     let made_by = sysroot.join("made-by");
+    let version = format!("{version}{libraries}\n");
     // Another compiler cannot read its libraries.
     if fs::read_to_string(&made_by).is_ok_and(|text| text == version) {
         return Ok(sysroot);
     }
     let words = |e: std::io::Error| format!("{}: {e}", sysroot.display());
     let _ = fs::remove_dir_all(&sysroot);
-    let work = target().join("bare/empty");
+    let work = crate::target().join("bare/empty");
     write_package(&work, "rlib", "", "#![no_std]\n")?;
     let mut command = debian_cargo();
-    command.args(["build", "--quiet", "--release", "-Zbuild-std=core", "--target", TARGET]);
+    command.args(["build", "--quiet", "--release", &format!("-Zbuild-std={libraries}"), "--target", target]);
     command.current_dir(&work).env("CARGO_TARGET_DIR", work.join("target"));
     // Bitcode, so that users of the sysroot may link with optimisation across crates.
     command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Cembed-bitcode=yes");
     crate::run(&mut command)?;
-    let lib = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+    let lib = sysroot.join("lib/rustlib").join(target).join("lib");
     fs::create_dir_all(&lib).map_err(words)?;
-    for entry in fs::read_dir(work.join("target").join(TARGET).join("release/deps")).map_err(words)? {
+    for entry in fs::read_dir(work.join("target").join(target).join("release/deps")).map_err(words)? {
         let path = entry.map_err(words)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".rlib") && (name.starts_with("libcore-") || name.starts_with("libcompiler_builtins-")) {
+        let wanted = ["libcore-", "libcompiler_builtins-", "liballoc-"].iter().any(|start| name.starts_with(start));
+        if name.ends_with(".rlib") && wanted {
             fs::copy(&path, lib.join(&*name)).map_err(words)?;
         }
     }

@@ -66,7 +66,7 @@ pub(crate) fn steps(steps: &mut Steps, full: bool) {
 
 /// A compiler, a linker and QEMU.
 pub(crate) fn set_up() -> std::result::Result<Toolchain, Stop> {
-    let toolchain = Toolchain::find()?;
+    let toolchain = Toolchain::find(TARGET, "core")?;
     toolchain.need_linker()?;
     if !found("qemu-system-arm") {
         debian::need(&["qemu-system-arm"])?;

@@ -3,6 +3,7 @@
 //! A new one: a file with `HELP` and `run(arguments)`, a line in [`COMMANDS`].
 
 mod bare;
+mod boards;
 mod chaos;
 mod debian;
 mod defects;
@@ -31,6 +32,7 @@ const COMMANDS: &[Subcommand] = &[
     ("lint", lint::HELP, lint::run),
     ("bare", bare::HELP, bare::run),
     ("firmware", firmware::HELP, firmware::run),
+    ("boards", boards::HELP, boards::run),
     ("size", size::HELP, size::run),
     ("kafka", kafka::HELP, kafka::run),
     ("simulate", simulate::HELP, simulate::run),

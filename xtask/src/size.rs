@@ -9,6 +9,7 @@ use crate::steps::Stop;
 use crate::{Result, only};
 use demitasse_firmware_tests::{Board, Machine, Setup, number};
 use image::Image;
+pub(crate) use image::footprint;
 use measure::{Cost, StandIn, cost, echo};
 use std::collections::BTreeMap;
 use std::time::Duration;

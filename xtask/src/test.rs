@@ -1,13 +1,13 @@
 //! `cargo xtask test`: every test there is, with all the set-up that they need.
 
 use crate::steps::{Steps, Stop};
-use crate::{Result, bare, cargo, features, firmware, only, root, target, tools};
+use crate::{Result, bare, boards, cargo, features, firmware, only, root, target, tools};
 use demitasse_kafka_tests::{KAFKA_3, KAFKA_4};
 
 pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
     sets up what is missing (Kafka's jars, kcat, a bare-metal compiler, QEMU), then runs all tests:
-    of every package and feature set, against real Kafka brokers, the build without an allocator, firmware in QEMU.
+    of every package and feature set, against real Kafka brokers, the build without an allocator, a board's program, firmware in QEMU.
     With CI=true in the environment nothing may be skipped.
     --quick    only what needs no set-up: neither brokers nor bare metal";
 
@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         let built = steps.step("release build of demitasse", build_demitasse);
         steps.step("tests against Kafka", || if ready && built { kafka_tests() } else { Err(not_tried()) });
         bare::steps(&mut steps);
+        boards::steps(&mut steps);
         firmware::steps(&mut steps, false);
     }
     steps.finish()

@@ -78,7 +78,15 @@ impl<P: Platform> State<P> {
                 _ => self.open(place, record, clock)?,
             };
             let batch = &mut self.batches[index];
-            let timestamp = record.timestamp.unwrap_or(batch.base_timestamp);
+            let timestamp = match record.timestamp {
+                Some(timestamp) => timestamp,
+                None if batch.dated => batch.base_timestamp,
+                None => clock.wall_millis().unwrap_or(-1),
+            };
+            if batch.count == 0 {
+                // As the record format has it. So the clock has no say in the bytes of records that bring their own time.
+                (batch.base_timestamp, batch.dated) = (timestamp, record.timestamp.is_none());
+            }
             let fields = Fields {
                 key: record.key,
                 value: record.value,
@@ -141,7 +149,7 @@ impl<P: Platform> State<P> {
             self.pool().give(buffer);
             return Err(Refused::Full);
         };
-        let (now, wall) = (clock.now(), clock.wall_millis().unwrap_or(-1));
+        let now = clock.now();
         let serial = self.s.next_serial;
         self.s.next_serial = serial.wrapping_add(1);
         let queue = &mut self.queues[place];
@@ -149,7 +157,7 @@ impl<P: Platform> State<P> {
         if queue.forgotten.is_some_and(|end| first_ordinal.wrapping_sub(end) > FORGET_MARKS_AFTER) {
             queue.forgotten = None;
         }
-        self.batches[index].open(buffer, place, first_ordinal, serial, now, wall);
+        self.batches[index].open(buffer, place, first_ordinal, serial, now);
         self.queues[place].batches.push_back(&mut self.batches, index, queue_hooks);
         self.s.age.push_back(&mut self.batches, index, age_hooks);
         self.s.batches_level.take();

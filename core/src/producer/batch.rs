@@ -61,7 +61,10 @@ pub struct Batch<B> {
     pub(crate) opened_at: Instant,
     /// In the order of opening; a flush waits for those up to its own.
     pub(crate) serial: u32,
+    /// That of its first record.
     pub(crate) base_timestamp: i64,
+    /// The first record had none of its own and got the date of the opening; others that have none get the same.
+    pub(crate) dated: bool,
     pub(crate) max_timestamp: i64,
     /// Sequence, producer id and epoch are its own from the first sending until its partition is renumbered.
     pub(crate) sequenced: bool,
@@ -103,6 +106,7 @@ impl<B> Batch<B> {
         opened_at: Instant::ZERO,
         serial: 0,
         base_timestamp: 0,
+        dated: false,
         max_timestamp: 0,
         sequenced: false,
         sequence: 0,
@@ -120,15 +124,7 @@ impl<B> Batch<B> {
         lingers: false,
     };
 
-    pub(crate) fn open(
-        &mut self,
-        buffer: B,
-        partition: usize,
-        first_ordinal: u32,
-        serial: u32,
-        now: Instant,
-        wall: i64,
-    ) {
+    pub(crate) fn open(&mut self, buffer: B, partition: usize, first_ordinal: u32, serial: u32, now: Instant) {
         *self = Batch {
             phase: Phase::Open,
             generation: self.generation.wrapping_add(1).max(1),
@@ -139,8 +135,6 @@ impl<B> Batch<B> {
             first_ordinal,
             opened_at: now,
             serial,
-            base_timestamp: wall,
-            max_timestamp: wall,
             ..Batch::EMPTY
         };
     }

@@ -65,6 +65,7 @@ pub enum WaitersFull {
 ///
 /// `Config::new()` has the defaults of Kafka's Java client 4.x; each that differs says why.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Config {
     /// `client.id`: what the broker's logs and quotas know us by. At most 64 bytes.

@@ -39,6 +39,7 @@ impl From<Topic> for Destination {
 /// assert_eq!(record.value, Some(&b"21.5"[..]));
 /// ```
 #[derive(Clone, Copy, Default, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Record<'a> {
     /// Decides over the partition, and over what compaction keeps. `None` is null.
     pub key: Option<&'a [u8]>,

@@ -4,6 +4,7 @@ use crate::wire::{varint_len, varlong_len};
 
 /// A header of a record (KIP-82).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header<'a> {
     /// Its name; several headers may have the same.
     pub key: &'a str,

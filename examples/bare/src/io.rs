@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The machine's network and clocks.
 #[derive(Clone, Copy)]
-pub(crate) struct Network(std::time::Instant);
+pub struct Network(std::time::Instant);
 
 impl Network {
     pub(crate) fn new() -> Self {
@@ -57,10 +57,11 @@ impl Io for Network {
     }
 }
 
-pub(crate) struct Socket(TcpStream);
+/// A connection.
+pub struct Socket(TcpStream);
 
 /// One direction of it: std's streams are used by reference.
-pub(crate) struct Half<'a>(&'a TcpStream);
+pub struct Half<'a>(&'a TcpStream);
 
 impl Stream for Socket {
     type Reader<'a> = Half<'a>;

@@ -8,7 +8,7 @@ use demitasse_core::{
 use std::cell::RefCell;
 
 /// This program's side of the trait.
-pub(crate) enum Bare {}
+pub enum Bare {}
 
 impl Platform for Bare {
     type Buffer = Vec<u8>;
@@ -28,7 +28,7 @@ impl Platform for Bare {
 }
 
 /// One thread, no interrupt handler that sends: a cell is lock enough.
-pub(crate) struct Lock(RefCell<State<Bare>>);
+pub struct Lock(RefCell<State<Bare>>);
 
 impl Lock {
     pub(crate) fn new(state: State<Bare>) -> Self {

@@ -36,6 +36,8 @@ pub struct Cluster {
     pub(crate) hidden_topics: Vec<Hidden>,
     pub(crate) faults: FaultPlan,
     pub(crate) counters: Counters,
+    /// The requests of each connection, if they are kept.
+    pub(crate) captured: Option<BTreeMap<ConnectionId, Vec<Vec<u8>>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -123,6 +125,7 @@ impl Cluster {
             hidden_topics: Vec::new(),
             faults: FaultPlan::default(),
             counters: Counters::default(),
+            captured: None,
             options,
         }
     }
@@ -233,6 +236,9 @@ impl Cluster {
         let Some(state) = self.connections.get_mut(&connection) else {
             return Reply { at_ms: now_ms, bytes: None, close: true };
         };
+        if let Some(captured) = &mut self.captured {
+            captured.entry(connection).or_default().push(request.to_vec());
+        }
         if state.silent {
             return Reply { at_ms: now_ms.max(state.last_at_ms), bytes: None, close: false };
         }

@@ -143,6 +143,17 @@ impl Cluster {
         self.counters.requests.range(of).map(|(_, count)| count).sum()
     }
 
+    /// Keeps every request from now on, for [`Cluster::captured`].
+    pub fn capture(&mut self) {
+        self.captured.get_or_insert_default();
+    }
+
+    /// The requests of each connection, as they came but for their lengths; connections in the order of their opening.
+    /// Nothing without [`Cluster::capture`].
+    pub fn captured(&self) -> Vec<Vec<Vec<u8>>> {
+        self.captured.iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
     /// How the cluster was set up.
     pub fn options(&self) -> &Options {
         &self.options

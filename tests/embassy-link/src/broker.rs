@@ -11,22 +11,27 @@ use std::rc::Rc;
 /// The model's time at the beginning, in milliseconds since 1970.
 pub const EPOCH_MILLIS: u64 = 1_760_000_000_000;
 
-/// Connections that the broker can have at once; half-open ones of which it has not heard count.
+/// Connections that a broker which stands alone can have at once; half-open ones of which it has not heard count.
 pub const SOCKETS: usize = 8;
 
 const BUFFER: usize = 32 * 1024;
 
-/// One socket of node 1: serves one connection after the other. Does not end.
-pub async fn serve(stack: Stack<'static>, cluster: Rc<RefCell<Cluster>>, port: u16) {
+/// The port that a node advertises.
+pub const fn port(node: i32) -> u16 {
+    9091 + node as u16
+}
+
+/// One socket of a node: serves one connection after the other. Does not end.
+pub async fn serve(stack: Stack<'static>, cluster: Rc<RefCell<Cluster>>, node: i32) {
     let buffer = || Box::leak(vec![0; BUFFER].into_boxed_slice());
     let mut socket = TcpSocket::new(stack, buffer(), buffer());
     loop {
         // As a server that notices dead peers, only sooner: there are few sockets.
         socket.set_keep_alive(Some(Duration::from_secs(10)));
         socket.set_timeout(Some(Duration::from_secs(60)));
-        if socket.accept(port).await.is_ok() {
+        if socket.accept(port(node)).await.is_ok() {
             socket.set_nagle_enabled(false);
-            let connection = cluster.borrow_mut().connect(1);
+            let connection = cluster.borrow_mut().connect(node);
             if let Some(id) = connection {
                 talk(&mut socket, &cluster, id).await;
                 cluster.borrow_mut().disconnect(id);

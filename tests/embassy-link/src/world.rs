@@ -13,9 +13,9 @@ use std::rc::Rc;
 pub const DEVICE: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
 /// The broker's, and the name server's.
 pub const BROKER: Ipv4Address = Ipv4Address::new(10, 0, 0, 2);
-/// The broker's port.
-pub const PORT: u16 = 9092;
-/// The topic that there is, with one partition.
+/// The port of node 1.
+pub const PORT: u16 = broker::port(1);
+/// The topic that there is.
 pub const TOPIC: &str = "readings";
 
 /// Everything but the producer.
@@ -24,36 +24,42 @@ pub struct World {
     pub executor: Executor,
     /// Between device and broker.
     pub cable: Cable,
-    /// One node.
+    /// What the device talks to.
     pub cluster: Rc<RefCell<Cluster>>,
     /// The device's network.
     pub stack: Stack<'static>,
 }
 
 impl World {
-    /// A device with an address, and a broker that is there. Time begins anew.
+    /// A device with an address, and a broker that is there, with one partition. Time begins anew.
     pub fn new(weather: Weather, seed: u64) -> World {
+        Self::with::<{ SOCKETS + 2 }>(weather, Options { seed, ..Options::default() }, 1, &[1; SOCKETS])
+    }
+
+    /// A device, and a cluster with so many partitions of the topic. `sockets` are the nodes that they listen for;
+    /// `RESOURCES` must be two more: one for the name server, and one to spare.
+    pub fn with<const RESOURCES: usize>(weather: Weather, options: Options, partitions: i32, sockets: &[i32]) -> World {
         executor::reset();
         let mut executor = Executor::default();
+        let seed = options.seed;
         let cable = Cable::new(weather, seed);
-        let host = BROKER.to_string();
-        let mut cluster = Cluster::new(Options { host, seed, ..Options::default() });
-        cluster.create_topic(TOPIC, 1);
+        let mut cluster = Cluster::new(Options { host: BROKER.to_string(), ..options });
+        cluster.create_topic(TOPIC, partitions);
         let cluster = Rc::new(RefCell::new(cluster));
 
         // Two connections, DNS.
         let (stack, runner) = network(cable.end(0), DEVICE, StackResources::<3>::new(), seed);
         executor.spawn(run(runner));
-        let (far, runner) = network(cable.end(1), BROKER, StackResources::<{ SOCKETS + 2 }>::new(), seed ^ 1);
+        let (far, runner) = network(cable.end(1), BROKER, StackResources::<RESOURCES>::new(), seed ^ 1);
         executor.spawn(run(runner));
-        for _ in 0..SOCKETS {
-            executor.spawn(broker::serve(far, cluster.clone(), PORT));
+        for &node in sockets {
+            executor.spawn(broker::serve(far, cluster.clone(), node));
         }
         executor.spawn(names::serve(far));
         World { executor, cable, cluster, stack }
     }
 
-    /// What stands in the topic, in order.
+    /// What stands in the topic's first partition, in order.
     pub fn records(&self) -> Vec<Vec<u8>> {
         let cluster = self.cluster.borrow();
         let partition = cluster.partition(TOPIC, 0).unwrap();

@@ -42,9 +42,20 @@ const WRITE: u32 = 1;
 const ALLOCATED: u32 = 2;
 const CODE: u32 = 4;
 
+/// Bytes of flash and of static RAM that an image takes.
+pub(crate) fn footprint(path: &Path) -> Result<(u64, u64)> {
+    let sections = sections(&read(path)?).ok_or_else(|| format!("{} is no 32-bit ELF file", path.display()))?;
+    let sum = |wanted: fn(&Section) -> bool| sections.iter().filter(|s| wanted(s)).map(|s| s.size).sum();
+    Ok((sum(|s| s.kind != NO_BITS), sum(|s| s.flags & WRITE != 0)))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
 impl Image {
     pub(super) fn read(path: &Path) -> Result<Image> {
-        let file = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let file = read(path)?;
         let sections = sections(&file).ok_or_else(|| format!("{} is no 32-bit ELF file", path.display()))?;
         let sum = |wanted: &dyn Fn(&Section) -> bool| sections.iter().filter(|s| wanted(s)).map(|s| s.size).sum();
         let symbols = symbols(path)?;
