@@ -25,6 +25,7 @@ pub struct Cluster {
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) next_connection: u64,
     pub(crate) next_producer_id: i64,
+    pub(crate) next_producer_epoch: i16,
     pub(crate) random: Random,
     pub(crate) now_ms: u64,
     /// When the next pending election is due, so that a request without one costs one comparison.
@@ -115,6 +116,7 @@ impl Cluster {
             connections: BTreeMap::new(),
             next_connection: 0,
             next_producer_id: 0,
+            next_producer_epoch: 0,
             random: Random::new(options.seed),
             now_ms: 0,
             next_election_ms: u64::MAX,

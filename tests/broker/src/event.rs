@@ -256,6 +256,11 @@ impl Cluster {
         self.next_producer_id = producer_id;
     }
 
+    /// Sets the epoch that producers begin with. Kafka's is 0; near the end of its range it shows what a client does then.
+    pub fn set_next_producer_epoch(&mut self, epoch: i16) {
+        self.next_producer_epoch = epoch;
+    }
+
     /// Changes the latency of answers from now on.
     pub fn set_latency(&mut self, latency_ms: u64) {
         self.options.latency_ms = latency_ms;

@@ -74,9 +74,10 @@ impl Cluster {
             // Whatever id and epoch the client has, without a transactional id it always gets a new one.
             let issued = self.next_producer_id;
             self.next_producer_id += 1;
+            self.counters.producer_ids += 1;
             if forced.is_none() {
                 response.producer_id = ProducerId(issued);
-                response.producer_epoch = 0;
+                response.producer_epoch = self.next_producer_epoch;
             }
         }
         response.error_code = forced.map_or(refused, |forced| forced.code);

@@ -27,6 +27,8 @@ pub struct Counters {
     pub appended_batches: u64,
     /// Records appended.
     pub appended_records: u64,
+    /// Producer ids given, those whose answer was lost included.
+    pub producer_ids: usize,
     /// Connections opened, by node.
     pub connections_opened: BTreeMap<i32, u64>,
 }

@@ -37,7 +37,7 @@ pub fn attempts(first: u64, seeds: u64, failures: usize) -> Summary {
         match attempt(seed) {
             Ok(report) => {
                 summary.acknowledged += report.counters.acknowledged as u64;
-                summary.reached.add(&report.counters);
+                summary.reached.add(&report);
                 summary.trace = summary.trace.rotate_left(1) ^ report.trace;
             }
             Err(what) => summary.failed.push((seed, what)),

@@ -2,17 +2,21 @@
 
 use crate::workload::{Entry, Journal, parse};
 use demitasse_broker::Cluster;
+use demitasse_core::{Acks, Config};
 use std::collections::HashMap;
+
+/// Timestamps below it are numbers of records, all others are dates.
+const DATES: i64 = 1_000_000_000;
 
 /// Where a record stands in the logs.
 type Places = HashMap<(usize, u32), Vec<(usize, i32, i64)>>;
 
 /// Holds every promise against the logs; the first that is broken.
-pub fn check(journal: &Journal, cluster: &Cluster, topics: usize, idempotent: bool) -> Result<(), String> {
-    let places = read(cluster, topics, idempotent)?;
+pub fn check(journal: &Journal, cluster: &Cluster, topics: usize, config: &Config) -> Result<(), String> {
+    let places = read(cluster, topics, config.idempotence)?;
     for (user, entries) in journal.users.iter().enumerate() {
         for entry in entries {
-            entry_holds(user, entry, &places, idempotent).map_err(|what| format!("user {user} {entry:?}: {what}"))?;
+            entry_holds(user, entry, &places, config).map_err(|what| format!("user {user} {entry:?}: {what}"))?;
         }
     }
     Ok(())
@@ -32,6 +36,9 @@ fn read(cluster: &Cluster, topics: usize, idempotent: bool) -> Result<Places, St
                     continue;
                 }
                 let (user, number) = parse(value).ok_or("a record that nobody sent")?;
+                if (0..DATES).contains(&record.timestamp) && record.timestamp != i64::from(number) {
+                    return Err(format!("record {number} of user {user} has the time of record {}", record.timestamp));
+                }
                 places.entry((user, number)).or_default().push((topic, partition, record.offset));
                 let before = last.insert(user, number);
                 if idempotent && before.is_some_and(|before| before >= number) {
@@ -51,7 +58,8 @@ fn read(cluster: &Cluster, topics: usize, idempotent: bool) -> Result<Places, St
     Ok(places)
 }
 
-fn entry_holds(user: usize, entry: &Entry, places: &Places, idempotent: bool) -> Result<(), String> {
+fn entry_holds(user: usize, entry: &Entry, places: &Places, config: &Config) -> Result<(), String> {
+    let idempotent = config.idempotence;
     let mut present = 0;
     for number in entry.first..entry.first + entry.count {
         let found = places.get(&(user, number)).map_or(&[][..], Vec::as_slice);
@@ -70,7 +78,9 @@ fn entry_holds(user: usize, entry: &Entry, places: &Places, idempotent: bool) ->
         (Some(Err(_)), _) => none("the call was refused"),
         (Some(Ok(_)), None) => Err("taken, and no outcome at the end".to_owned()),
         (Some(Ok(_)), Some(Ok(receipt))) => {
-            if present < entry.count || receipt.count != entry.count {
+            // With acks=0 a record counts as written when it was given to the network.
+            let missing = present < entry.count && config.acks != Acks::None;
+            if missing || receipt.count != entry.count {
                 return Err(format!("acknowledged, but only {present} are in the log"));
             }
             let Some(offset) = receipt.offset else { return Ok(()) };
@@ -84,7 +94,8 @@ fn entry_holds(user: usize, entry: &Entry, places: &Places, idempotent: bool) ->
             if error.written + error.failed + error.unknown != entry.count {
                 return Err("the counts do not add up".to_owned());
             }
-            if present < error.written || present > error.written + error.unknown {
+            let missing = present < error.written && config.acks != Acks::None;
+            if missing || present > error.written + error.unknown {
                 return Err(format!("{present} are in the log"));
             }
             Ok(())

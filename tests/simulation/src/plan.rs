@@ -31,6 +31,8 @@ pub struct Plan {
     pub heal_at: u64,
     /// Nothing goes wrong at all, and there is time enough for everything.
     pub calm: bool,
+    /// The epoch that the brokers begin with: near the end of its range renumbering needs a new producer id.
+    pub first_epoch: i16,
 }
 
 /// Something that happens to the cluster or the client.
@@ -60,7 +62,9 @@ pub enum Event {
     },
     /// The client's task for a slot is dropped, and begun anew.
     DropConnectionTask(u16),
-    /// The client's clock task is.
+    /// The client's task for a slot is dropped, and begun anew when all heals.
+    LeaveConnectionTask(u16),
+    /// The client's clock task is dropped, and begun anew.
     DropClockTask,
     /// The wall clock is wrong by so many milliseconds from now on.
     WallClock(i64),
@@ -79,6 +83,10 @@ pub struct User {
     pub value_bytes: usize,
     /// Calls that are dropped half-way, in 1000.
     pub abandons: u32,
+    /// Partitions that it names: those below this number.
+    pub partitions: i32,
+    /// Records with a timestamp of their own, in 1000.
+    pub timestamps: u32,
 }
 
 fn chance(rng: &mut Rng, per_cent: u32) -> bool {
@@ -115,6 +123,8 @@ impl Plan {
                 pause: if chance(rng, 50) { 0 } else { rng.u64(0..=300_000) },
                 value_bytes,
                 abandons: if chance(rng, 50) { 0 } else { rng.u32(0..=400) },
+                partitions: 3,
+                timestamps: 0,
             })
             .collect();
         let options = Options {
@@ -129,7 +139,51 @@ impl Plan {
             throttle_grace_ms: 2 * (weather.latency + weather.jitter) / 1000 + 2,
             ..Options::default()
         };
-        Plan { seed, capacities, config, options, topics, weather, faults, events, users, heal_at, calm }
+        let mut plan = Plan {
+            seed,
+            capacities,
+            config,
+            options,
+            topics,
+            weather,
+            faults,
+            events,
+            users,
+            heal_at,
+            calm,
+            first_epoch: 0,
+        };
+        plan.draw_rarities(rng);
+        plan
+    }
+
+    /// What most runs do without. Drawn last, so that a new rarity leaves all else of a seed as it was.
+    fn draw_rarities(&mut self, rng: &mut Rng) {
+        if chance(rng, 10) {
+            let wide = rng.i32(10..=40);
+            self.topics.iter_mut().filter(|partitions| **partitions > 0).for_each(|partitions| *partitions = wide);
+            self.options.default_partitions = wide;
+            self.capacities.partitions = 2 * wide as u16 + 8;
+            self.users.iter_mut().for_each(|user| user.partitions = wide);
+        }
+        if chance(rng, 10) {
+            self.config.linger = Duration::from_millis(rng.u64(50..=800)).min(self.config.delivery_timeout / 2);
+        }
+        if chance(rng, 40) {
+            let most = rng.u32(0..=1000);
+            self.users.iter_mut().for_each(|user| user.timestamps = most);
+        }
+        if chance(rng, 20) {
+            self.first_epoch = i16::MAX - rng.i16(0..=1);
+        }
+        if !self.config.idempotence && chance(rng, 50) {
+            self.config.acks = Acks::None;
+        }
+        if !self.calm && chance(rng, 10) {
+            let slot = rng.u16(0..self.capacities.connections);
+            self.events.push((rng.u64(0..self.heal_at), Event::LeaveConnectionTask(slot)));
+            self.events.sort_by_key(|(at, _)| *at);
+        }
     }
 }
 

@@ -1,25 +1,27 @@
 //! Named states that a run of many seeds must have reached: a simulation that never gets there proves nothing of them.
 
-use demitasse_core::Counters;
+use crate::Report;
 
 /// A state, and how often a run was in it.
-type Probe = (&'static str, fn(&Counters) -> usize);
+type Probe = (&'static str, fn(&Report) -> usize);
 
 /// Every state. A new one that matters belongs here.
 pub const PROBES: &[Probe] = &[
-    ("no buffer was free", |c| c.full),
-    ("every seat for a waiting task was taken", |c| c.waiter_overflows),
-    ("a batch was sent again", |c| c.retries),
-    ("a partition was numbered again under a new epoch", |c| c.epoch_bumps),
-    ("an answer came for a batch whose time was over", |c| c.late_answers),
-    ("records were not written, for certain", |c| c.failed),
-    ("it is not known whether records were written", |c| c.unknown),
-    ("a batch was held until the broker told", |c| c.held),
-    ("a failure was forgotten before anybody asked", |c| c.forgotten_failures),
-    ("a connection was lost", |c| c.connections_lost),
-    ("a leader was learnt from a Produce response", |c| c.leader_hints),
-    ("a bootstrap address was tried again", |c| c.rebootstraps),
-    ("silence was asked for", |c| c.throttles),
+    ("no buffer was free", |run| run.counters.full),
+    ("every seat for a waiting task was taken", |run| run.counters.waiter_overflows),
+    ("a batch was sent again", |run| run.counters.retries),
+    ("a partition was numbered again under a new epoch", |run| run.counters.epoch_bumps),
+    ("epochs were at their end, and a new producer id was asked for", |run| run.producer_ids.saturating_sub(1)),
+    ("a broker had a batch already that was sent again", |run| run.duplicates),
+    ("an answer came for a batch whose time was over", |run| run.counters.late_answers),
+    ("records were not written, for certain", |run| run.counters.failed),
+    ("it is not known whether records were written", |run| run.counters.unknown),
+    ("a batch was held until the broker told", |run| run.counters.held),
+    ("a failure was forgotten before anybody asked", |run| run.counters.forgotten_failures),
+    ("a connection was lost", |run| run.counters.connections_lost),
+    ("a leader was learnt from a Produce response", |run| run.counters.leader_hints),
+    ("a bootstrap address was tried again", |run| run.counters.rebootstraps),
+    ("silence was asked for", |run| run.counters.throttles),
 ];
 
 /// How often each state was reached over many runs.
@@ -28,9 +30,9 @@ pub struct Reached([u64; PROBES.len()]);
 
 impl Reached {
     /// Adds a run.
-    pub fn add(&mut self, counters: &Counters) {
+    pub fn add(&mut self, run: &Report) {
         for (sum, (_, probe)) in self.0.iter_mut().zip(PROBES) {
-            *sum += probe(counters) as u64;
+            *sum += probe(run) as u64;
         }
     }
 

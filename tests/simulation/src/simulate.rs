@@ -19,6 +19,10 @@ pub struct Report {
     pub trace: u64,
     /// What the client counted.
     pub counters: Counters,
+    /// Producer ids that the brokers gave.
+    pub producer_ids: usize,
+    /// Batches that the brokers had already.
+    pub duplicates: usize,
     /// When it was over, in microseconds.
     pub ended_at: u64,
     /// Polls of all tasks.
@@ -62,6 +66,7 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     let time = executor.time.clone();
     let mut cluster = Cluster::new(plan.options.clone());
     cluster.advance(millis(0));
+    cluster.set_next_producer_epoch(plan.first_epoch);
     for (topic, &partitions) in plan.topics.iter().enumerate().filter(|(_, p)| **p > 0) {
         cluster.create_topic(&format!("t{topic}"), partitions);
     }
@@ -112,6 +117,11 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     }
     advance(&mut executor, plan.heal_at)?;
     heal(&client.network, plan, time.now());
+    for slot in 0..client.connection_tasks.len() {
+        if executor.is_done(client.connection_tasks[slot]) {
+            client.connection_tasks[slot] = client.spawn_connection(&mut executor, slot);
+        }
+    }
 
     // Whatever users still wait for ends by their own deadlines.
     let longest = (plan.config.max_block + plan.config.delivery_timeout).as_micros() as u64;
@@ -150,13 +160,21 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     if violations > 0 && timely {
         return Err(format!("{violations} requests where silence was asked for"));
     }
-    check::check(&journal.borrow(), &world.cluster, plan.topics.len(), plan.config.idempotence)?;
+    check::check(&journal.borrow(), &world.cluster, plan.topics.len(), &plan.config)?;
     let counters = client.producer.counters();
     // What is held is settled in the end: after all has healed, every batch is written or known to have been.
     if plan.config.unknown_outcome == UnknownOutcome::Hold && counters.unknown > 0 {
         return Err(format!("{} records were left unknown although they were held", counters.unknown));
     }
-    Ok(Report { trace: client.network.trace(), counters, ended_at: time.now(), polls: executor.polls() })
+    let brokers = world.cluster.counters();
+    Ok(Report {
+        trace: client.network.trace(),
+        counters,
+        producer_ids: brokers.producer_ids,
+        duplicates: brokers.duplicates as usize,
+        ended_at: time.now(),
+        polls: executor.polls(),
+    })
 }
 
 /// After everything has healed, whoever sends more than there is room for is served, and soon: nobody is forgotten.
@@ -267,7 +285,7 @@ fn happen(event: Event, plan: &Plan, executor: &mut Executor, client: &mut Clien
             Event::Throttle(millis) => world.cluster.set_throttle_all(millis),
             Event::DiskFull { node, full } => world.cluster.set_disk_full(node, full),
             Event::WallClock(millis) => wall_offset.set(millis),
-            Event::DropConnectionTask(_) | Event::DropClockTask => {}
+            Event::DropConnectionTask(_) | Event::LeaveConnectionTask(_) | Event::DropClockTask => {}
         }
         world.cut_dead();
     }
@@ -276,6 +294,7 @@ fn happen(event: Event, plan: &Plan, executor: &mut Executor, client: &mut Clien
             executor.abort(client.connection_tasks[slot as usize]);
             client.connection_tasks[slot as usize] = client.spawn_connection(executor, slot as usize);
         }
+        Event::LeaveConnectionTask(slot) => executor.abort(client.connection_tasks[slot as usize]),
         Event::DropClockTask => {
             executor.abort(client.clock_task);
             client.clock_task = client.spawn_clock(executor);

@@ -49,6 +49,7 @@ struct Session {
     topics: Vec<Topic>,
     journal: Rc<RefCell<Journal>>,
     user: usize,
+    plan: User,
     next: u32,
     rng: Rng,
 }
@@ -69,7 +70,7 @@ impl Session {
     fn destination(&mut self) -> (usize, Destination) {
         let topic = self.rng.usize(0..self.topics.len());
         let to = self.topics[topic];
-        (topic, if self.rng.bool() { to.into() } else { to.partition(self.rng.i32(0..3)) })
+        (topic, if self.rng.bool() { to.into() } else { to.partition(self.rng.i32(0..self.plan.partitions)) })
     }
 
     /// Waits for the outcome of one of its deliveries.
@@ -100,6 +101,13 @@ impl Session {
         }
     }
 
+    /// Perhaps a timestamp of its own: its number, by which [`crate::check`] knows it.
+    fn timestamp(&mut self, number: u32) -> Option<i64> {
+        // Drawn only if there is a choice, so that runs without are as they always were.
+        let own = self.plan.timestamps > 0 && self.rng.u32(0..1000) < self.plan.timestamps;
+        own.then_some(i64::from(number))
+    }
+
     async fn call(&mut self, value_bytes: usize, polls: Option<u32>) {
         let (topic, to) = self.destination();
         let size = self.rng.usize(0..=value_bytes);
@@ -108,7 +116,8 @@ impl Session {
             0..=3 => {
                 let number = self.numbers(1);
                 let value = value(self.user, number, size);
-                let record = Record { key: self.rng.bool().then_some(&key[..]), ..Record::new(&value) };
+                let key = self.rng.bool().then_some(&key[..]);
+                let record = Record { key, timestamp: self.timestamp(number), ..Record::new(&value) };
                 let taken = match polls {
                     None => Some(self.producer.send(to, &record).await),
                     Some(polls) => Abandon::after(polls, self.producer.send(to, &record)).await,
@@ -118,14 +127,18 @@ impl Session {
             4 | 5 => {
                 let number = self.numbers(1);
                 let value = value(self.user, number, size);
-                let taken = Some(self.producer.try_send(to, &Record::new(&value)));
+                let record = Record { timestamp: self.timestamp(number), ..Record::new(&value) };
+                let taken = Some(self.producer.try_send(to, &record));
                 self.note(Entry { first: number, count: 1, topic, taken, outcome: None });
             }
             6 => {
                 let count = self.rng.u32(0..8);
                 let number = self.numbers(count);
                 let values: Vec<_> = (0..count).map(|i| value(self.user, number + i, size)).collect();
-                let records: Vec<_> = values.iter().map(|value| Record::new(value)).collect();
+                let records: Vec<_> = (number..)
+                    .zip(&values)
+                    .map(|(number, value)| Record { timestamp: self.timestamp(number), ..Record::new(value) })
+                    .collect();
                 let taken = match polls {
                     None => Some(self.producer.send_slice(to, &records).await),
                     Some(polls) => Abandon::after(polls, self.producer.send_slice(to, &records)).await,
@@ -169,7 +182,7 @@ pub async fn user(
     plan: User,
 ) {
     let rng = Rng::with_seed(plan.seed);
-    let mut session = Session { producer, topics, journal, user, next: 0, rng };
+    let mut session = Session { producer, topics, journal, user, plan: plan.clone(), next: 0, rng };
     for _ in 0..plan.calls {
         let abandoned = session.rng.u32(0..1000) < plan.abandons;
         let polls = abandoned.then(|| session.rng.u32(0..4));

@@ -252,7 +252,7 @@ fn a_broker_that_stands_still_leaves_the_slots_to_others() {
             let story = format!("{nodes} brokers, {slots} slots, one stuck: {stuck}");
             assert!(written >= ROUNDS * least / 100, "{story}: partition {partition}: {written} of {ROUNDS} written");
         }
-        let connections = rig.producer.counters().connections_opened as usize;
+        let connections = rig.producer.counters().connections_opened;
         assert!(connections <= 2 * ROUNDS, "{connections} connections");
     }
 }
@@ -276,7 +276,7 @@ fn brokers_that_share_a_slot_have_it_in_turn() {
                 let written = written(&rig, taken);
                 assert!(written >= rounds * 9 / 10, "{story}: partition {partition}: {written} of {rounds} written");
             }
-            let connections = rig.producer.counters().connections_opened as usize;
+            let connections = rig.producer.counters().connections_opened;
             assert!(connections <= rounds + rounds / 10 + 50, "{story}: {connections} connections");
         }
     }

@@ -2,7 +2,8 @@
 
 use demitasse_simulation::attempt::{attempt, attempts};
 
-/// In CI; each takes a fraction of a millisecond when built for speed, some when built for tests.
+/// Each takes a fraction of a millisecond when built for speed, as `cargo xtask test` runs ten times as many, and some when
+/// built for tests.
 const SEEDS: u64 = 2000;
 
 #[test]
