@@ -10,6 +10,7 @@ use crate::inspect::Counters;
 use crate::options::{Api, Options, TopicOptions};
 use crate::random::Random;
 use crate::request::{Answer, Context, Request, is_valid_topic_name};
+use crate::sent::Sent;
 use crate::topic::{Leadership, Partition, Topic, TopicView};
 
 /// A Kafka cluster as a value: requests and events go in with the time, answers come out.
@@ -39,6 +40,8 @@ pub struct Cluster {
     pub(crate) counters: Counters,
     /// The requests of each connection, if they are kept.
     pub(crate) captured: Option<BTreeMap<ConnectionId, Vec<Vec<u8>>>>,
+    /// The batches of producers with sequences, if they are watched.
+    pub(crate) sent: Option<Sent>,
 }
 
 #[derive(Debug, Clone)]
@@ -128,6 +131,7 @@ impl Cluster {
             faults: FaultPlan::default(),
             counters: Counters::default(),
             captured: None,
+            sent: None,
             options,
         }
     }
@@ -268,6 +272,9 @@ impl Cluster {
                 let key = (request.api.key(), request.version);
                 told = request.api != Api::ApiVersions || (request.offered && request.version >= 1);
                 *self.counters.requests.entry(key).or_default() += 1;
+                if request.api == Api::Produce {
+                    self.note_sent(&request);
+                }
                 let context = Context {
                     node,
                     version: request.version,

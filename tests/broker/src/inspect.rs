@@ -27,6 +27,8 @@ pub struct Counters {
     pub appended_batches: u64,
     /// Records appended.
     pub appended_records: u64,
+    /// Batches under a sequence that had stood for other bytes before, if that is watched: they could be taken for those.
+    pub rewritten_batches: u64,
     /// Producer ids given, those whose answer was lost included.
     pub producer_ids: usize,
     /// Connections opened, by node.

@@ -28,6 +28,7 @@ mod produce;
 mod producer_state;
 mod random;
 mod request;
+mod sent;
 #[cfg(feature = "tcp")]
 mod server;
 mod topic;

@@ -67,6 +67,7 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     let mut cluster = Cluster::new(plan.options.clone());
     cluster.advance(millis(0));
     cluster.set_next_producer_epoch(plan.first_epoch);
+    cluster.watch_sequences();
     for (topic, &partitions) in plan.topics.iter().enumerate().filter(|(_, p)| **p > 0) {
         cluster.create_topic(&format!("t{topic}"), partitions);
     }
@@ -167,6 +168,9 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
         return Err(format!("{} records were left unknown although they were held", counters.unknown));
     }
     let brokers = world.cluster.counters();
+    if brokers.rewritten_batches > 0 {
+        return Err(format!("{} sequences stood for other bytes than before", brokers.rewritten_batches));
+    }
     Ok(Report {
         trace: client.network.trace(),
         counters,
