@@ -133,6 +133,7 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     // With two places users may have taken both for partitions that nobody leads.
     if plan.capacities.partitions > 2 {
         prove_alive(&mut executor, &client, topics[0])?;
+        prove_turns(&mut executor, &client, topics[0], plan.config.linger)?;
     }
     if plan.calm {
         prove_prompt(&mut executor, &client, topics[0], plan.config.linger)?;
@@ -203,6 +204,29 @@ fn prove_alive(executor: &mut Executor, client: &Client, topic: demitasse_core::
     until(executor, soon, |executor| tasks.iter().all(|&task| executor.is_done(task))).map_err(|error| {
         format!("healed, but not alive: {error}: {:?} {:?}", refused.borrow(), client.producer.counters())
     })
+}
+
+/// After everything has healed, each partition's leader is reached soon, one after the other, however few slots there are.
+fn prove_turns(
+    executor: &mut Executor,
+    client: &Client,
+    topic: demitasse_core::Topic,
+    linger: Duration,
+) -> Result<(), String> {
+    for partition in 0..client.producer.partitions(topic).unwrap_or(0).min(6) as i32 {
+        let producer = client.producer.clone();
+        let task = executor.spawn(async move {
+            if let Ok(delivery) =
+                producer.send(topic.partition(partition), &demitasse_core::Record::new(&[ALIVE])).await
+            {
+                let _ = producer.wait(delivery).await;
+            }
+        });
+        let soon = executor.time.now() + linger.as_micros() as u64 + 3_000_000;
+        until(executor, soon, |executor| executor.is_done(task))
+            .map_err(|error| format!("partition {partition} has no turn: {error}: {:?}", client.producer.counters()))?;
+    }
+    Ok(())
 }
 
 /// When nothing goes wrong and nobody else sends, a record is acknowledged soon after its linger is over.
