@@ -9,6 +9,7 @@
 //!
 //! # Features
 //! - `log`, `defmt`: where log lines go; at most one of them, none by default.
+//! - `audit`: for tests, a method that says whether all tables agree.
 //! - `gather`: up to 8 batches of a request go out in one gathered write, for networks that take many pieces at once.
 //! - `crc-table-1k`: a table of 1 KiB for CRC-32C instead of 128 bytes: half the instructions.
 

@@ -289,6 +289,12 @@ impl<P: Platform> Producer<P> {
         self.with(|state| state.counters())
     }
 
+    /// Whether all tables agree with each other; for tests.
+    #[cfg(feature = "audit")]
+    pub fn audit(&self) -> Result<(), &'static str> {
+        self.with(|state| state.audit())
+    }
+
     /// The platform's clock.
     pub fn clock(&self) -> &P::Clock {
         &self.clock

@@ -174,6 +174,23 @@ impl Seats<'_> {
     }
 }
 
+#[cfg(feature = "audit")]
+impl Seats<'_> {
+    /// See `producer::audit`.
+    pub(crate) fn audit(&self) -> Result<(), &'static str> {
+        let taken = self.table.iter().filter(|waiter| waiter.phase != Phase::Free).count();
+        let (mut free, mut at) = (0, self.state.free.first());
+        while let Some(index) = at {
+            (free, at) = (free + 1, self.table[index].hooks.next().get());
+        }
+        match (taken == self.state.level.used as usize, free == 0 || free + taken == self.table.len()) {
+            (false, _) => Err("seats in use are miscounted"),
+            (_, false) => Err("a seat is neither free nor taken"),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl SeatsState {
     pub(crate) fn has_woken(&self) -> bool {
         !self.woken.is_empty()

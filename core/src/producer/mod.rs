@@ -6,10 +6,12 @@
 //! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
 //! - `send`: what a connection is to write next. `sequence`: numbering batches, and the epoch.
 //! - `answer`: what a connection received. `links`: connections opened, closed, lost.
-//! - `tick`: everything that time does, in one poll.
+//! - `tick`: everything that time does, in one poll. `audit`: whether all tables agree, for tests.
 
 mod answer;
 mod append;
+#[cfg(feature = "audit")]
+mod audit;
 mod batch;
 mod capacity;
 mod config;

@@ -115,12 +115,16 @@ pub struct Executor {
     pub time: Time,
     tasks: Vec<(Option<Task>, Waker)>,
     queue: Queue,
+    check: Option<Check>,
 }
+
+/// What must be true after every poll.
+type Check = Box<dyn Fn() -> Result<(), &'static str>>;
 
 impl Executor {
     /// An executor at time zero.
     pub fn new() -> Self {
-        Executor { time: Time::default(), tasks: Vec::new(), queue: Queue::default() }
+        Executor { time: Time::default(), tasks: Vec::new(), queue: Queue::default(), check: None }
     }
 
     /// Adds a task; its number.
@@ -130,6 +134,11 @@ impl Executor {
         self.tasks.push((Some(Box::pin(task)), waker));
         self.queue.lock().unwrap().push_back(number);
         number
+    }
+
+    /// After every poll `check` must find nothing.
+    pub fn check_with(&mut self, check: impl Fn() -> Result<(), &'static str> + 'static) {
+        self.check = Some(Box::new(check));
     }
 
     /// Drops a task, wherever it waits.
@@ -150,7 +159,7 @@ impl Executor {
     /// Runs what can run, then moves time to the next timer, until `until` at most. False: nothing was left to wait for.
     ///
     /// # Errors
-    /// More than `polls` polls without time going on: a busy loop.
+    /// More than `polls` polls without time going on: a busy loop. Or what the check found.
     pub fn step(&mut self, until: u64, polls: u64) -> Result<bool, String> {
         let mut left = polls;
         let mut last = VecDeque::new();
@@ -167,6 +176,9 @@ impl Executor {
             self.time.0.polls.set(self.time.0.polls.get() + 1);
             if task.as_mut().poll(&mut Context::from_waker(waker)).is_ready() {
                 self.tasks[number].0 = None;
+            }
+            if let Some(check) = &self.check {
+                check().map_err(|what| format!("at {} us: {what}", self.time.now()))?;
             }
         }
         let mut timers = self.time.0.timers.borrow_mut();

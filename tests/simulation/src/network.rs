@@ -206,6 +206,13 @@ impl World {
         }
     }
 
+    /// Stops every connection; each goes on within so many microseconds.
+    pub fn stall_links(&mut self, within: u64, now: u64) {
+        for link in self.links.iter_mut().filter(|link| !link.closed) {
+            link.stalled_until = link.stalled_until.max(now + self.rng.u64(0..within));
+        }
+    }
+
     fn deliver(&mut self, now: u64) {
         loop {
             let due = self.frames.iter().enumerate().filter(|(_, f)| f.0 <= now).min_by_key(|(_, f)| (f.0, f.1));

@@ -66,6 +66,8 @@ pub enum Event {
     LeaveConnectionTask(u16),
     /// The client's clock task is dropped, and begun anew.
     DropClockTask,
+    /// Every connection stops, and each goes on at a time of its own, within so many microseconds.
+    StallLinks(u64),
     /// The wall clock is wrong by so many milliseconds from now on.
     WallClock(i64),
 }
@@ -178,6 +180,10 @@ impl Plan {
         }
         if !self.config.idempotence && chance(rng, 50) {
             self.config.acks = Acks::None;
+        }
+        if !self.calm && chance(rng, 10) {
+            self.events.push((rng.u64(0..self.heal_at), Event::StallLinks(rng.u64(1..3_000_000))));
+            self.events.sort_by_key(|(at, _)| *at);
         }
         if !self.calm && chance(rng, 10) {
             let slot = rng.u16(0..self.capacities.connections);

@@ -89,6 +89,8 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
 
     let mut client =
         Client { producer, network, frame_bytes, receive_bytes, clock_task: 0, connection_tasks: Vec::new() };
+    let audited = client.producer.clone();
+    executor.check_with(move || audited.audit());
     client.clock_task = client.spawn_clock(&mut executor);
     client.connection_tasks =
         (0..c.connections as usize).map(|slot| client.spawn_connection(&mut executor, slot)).collect();
@@ -158,7 +160,8 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
     audit(&client, &journal)?;
     let world = client.network.world.borrow();
     let violations = world.cluster.counters().throttle_violations;
-    let timely = plan.weather.stall == 0 && plan.weather.jitter == 0 && plan.faults.delay == 0;
+    let stalls = plan.events.iter().any(|(_, event)| matches!(event, Event::StallLinks(_)));
+    let timely = !stalls && plan.weather.stall == 0 && plan.weather.jitter == 0 && plan.faults.delay == 0;
     if violations > 0 && timely {
         return Err(format!("{violations} requests where silence was asked for"));
     }
@@ -312,6 +315,7 @@ fn happen(event: Event, plan: &Plan, executor: &mut Executor, client: &mut Clien
             }
             Event::Throttle(millis) => world.cluster.set_throttle_all(millis),
             Event::DiskFull { node, full } => world.cluster.set_disk_full(node, full),
+            Event::StallLinks(within) => world.stall_links(within, executor.time.now()),
             Event::WallClock(millis) => wall_offset.set(millis),
             Event::DropConnectionTask(_) | Event::LeaveConnectionTask(_) | Event::DropClockTask => {}
         }

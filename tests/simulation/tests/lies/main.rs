@@ -3,6 +3,7 @@
 
 mod frames;
 mod messages;
+mod rewrite;
 
 use demitasse_core::{Delivery, Record};
 use demitasse_simulation::network::Liar;

@@ -1,5 +1,6 @@
 //! Lies in sound messages: partitions that are missing or there twice, offsets that go back, leaders that never are.
 
+use crate::rewrite::rewrite;
 use crate::{SECOND, recovered, send_for, setup, story};
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
@@ -175,21 +176,6 @@ fn leaders(answer: &mut MetadataResponse, lie: impl Fn(i32) -> (i32, Option<i32>
 
 fn ranges(answer: &mut ApiVersionsResponse, lie: fn(&mut ApiVersion)) {
     answer.api_keys.iter_mut().for_each(lie);
-}
-
-/// Decodes what follows the header of an answer, has it changed, and encodes it again.
-fn rewrite<R: Decodable + Encodable>(version: i16, answer: &[u8], header: usize, lie: impl FnOnce(&mut R)) -> Vec<u8> {
-    let (header, mut body) = answer.split_at(header);
-    let mut message = R::decode(&mut body, version).expect("an honest answer");
-    lie(&mut message);
-    let mut changed = header.to_vec();
-    // What this version cannot say stays unsaid.
-    if message.encode(&mut changed, version).is_err() {
-        return answer.to_vec();
-    }
-    let length = changed.len() as u32 - 4;
-    changed[..4].copy_from_slice(&length.to_be_bytes());
-    changed
 }
 
 /// Tells every lie about an API that is flexible from that version on; ApiVersions has no tagged fields in its header.

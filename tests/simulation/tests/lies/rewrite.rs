@@ -1,0 +1,23 @@
+//! An honest answer, with something else in it.
+
+use kafka_protocol::protocol::{Decodable, Encodable};
+
+/// Decodes what follows the header of an answer, has it changed, and encodes it again.
+pub(crate) fn rewrite<R: Decodable + Encodable>(
+    version: i16,
+    answer: &[u8],
+    header: usize,
+    lie: impl FnOnce(&mut R),
+) -> Vec<u8> {
+    let (header, mut body) = answer.split_at(header);
+    let mut message = R::decode(&mut body, version).expect("an honest answer");
+    lie(&mut message);
+    let mut changed = header.to_vec();
+    // What this version cannot say stays unsaid.
+    if message.encode(&mut changed, version).is_err() {
+        return answer.to_vec();
+    }
+    let length = changed.len() as u32 - 4;
+    changed[..4].copy_from_slice(&length.to_be_bytes());
+    changed
+}
