@@ -99,6 +99,7 @@ impl Cluster<'_> {
     }
 
     /// The broker with this node id.
+    #[inline(never)]
     pub(crate) fn node(&self, node_id: i32) -> Option<usize> {
         if node_id < 0 {
             return None;

@@ -459,6 +459,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The clock's task is to look again if it would sleep beyond `deadline`.
+    #[inline(never)]
     fn wake_clock_by(&mut self, deadline: Instant) {
         if deadline < self.s.clock_until {
             self.s.clock_due = true;

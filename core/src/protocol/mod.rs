@@ -73,6 +73,7 @@ pub const fn versions(key: ApiKey) -> (i16, i16) {
 }
 
 /// Whether a version has compact lengths and tagged fields (KIP-482).
+#[inline(never)]
 pub const fn flexible(key: ApiKey, version: i16) -> bool {
     version
         >= match key {
