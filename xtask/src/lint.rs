@@ -11,6 +11,8 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     only(arguments, &[])?;
     let mut steps = Steps::new();
     steps.step("rustfmt", || crate::run(cargo().args(["fmt", "--all", "--check"])));
+    // A workspace of its own; what it would build needs a C++ compiler, and is what `tests/hostile` has.
+    steps.step("rustfmt: fuzz", || crate::run(cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])));
     let selections = features::selections()?;
     for selection in &selections {
         steps.step(&format!("clippy: {}", selection.name), || {
