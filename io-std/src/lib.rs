@@ -31,6 +31,7 @@ mod heap;
 mod metrics;
 mod net;
 mod producer;
+mod system;
 
 pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, NewTopic, PartitionInfo, TopicInfo};
 pub use demitasse_core::{

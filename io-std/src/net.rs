@@ -2,22 +2,21 @@
 
 use crate::guard;
 use crate::metrics::Latencies;
+use crate::system::{self, ReadHalf, TcpStream, WriteHalf, lookup_host};
 use demitasse_core::embedded_io_async::{ErrorType, Read, Write};
 use demitasse_core::{Clock, ConnectionError, GatherWrite, Instant, Io, Stream};
 use std::io::{Error, ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpStream, lookup_host};
 
 /// The machine's clocks; monotonic time counts from when it was made.
 #[derive(Clone, Copy, Debug)]
-pub struct StdClock(std::time::Instant);
+pub struct StdClock(system::Instant);
 
 impl StdClock {
     pub(crate) fn start() -> Self {
-        StdClock(std::time::Instant::now())
+        StdClock(system::Instant::now())
     }
 }
 
@@ -64,7 +63,7 @@ impl Io for TokioIo {
     async fn sleep_until(&self, at: Instant) {
         let since_start = Duration::from_micros(at.as_micros());
         match self.clock.0.checked_add(since_start) {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
+            Some(at) => system::sleep_until(at).await,
             None => std::future::pending().await,
         }
     }

@@ -1,0 +1,23 @@
+//! The tokio adapter over a simulated network, in virtual time. Its files are compiled here once more, as they are, but
+//! for `system.rs`: sockets, names and time are `turmoil`'s.
+
+#[path = "../../../../io-std/src/guard.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the adapter's")]
+mod guard;
+#[path = "../../../../io-std/src/heap.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the adapter's")]
+mod heap;
+#[path = "../../../../io-std/src/metrics.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the adapter's")]
+mod metrics;
+#[path = "../../../../io-std/src/net.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the adapter's")]
+mod net;
+#[path = "../../../../io-std/src/producer.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the adapter's")]
+mod producer;
+
+mod broker;
+mod stories;
+mod system;
+mod world;
