@@ -1,6 +1,7 @@
 //! What is told of a delivery, and for how long.
 
 use super::*;
+use core::time::Duration;
 
 /// More records than half a 32-bit number can count, and then some.
 const FAR: u32 = (1 << 31) + 100;
@@ -57,4 +58,20 @@ fn a_delivery_of_a_larger_producer_names_no_partition_and_does_no_harm() {
     let own = rig.exchange(0, ErrorCode::NONE);
     assert_eq!((own.slot, own.generation), (foreign.slot, foreign.generation));
     assert_eq!(rig.state.outcome(&foreign).unwrap().unwrap().partition, -1);
+}
+
+/// Who asks what became of a record whose connection was lost is told how it was lost.
+#[test]
+fn an_outcome_names_what_became_of_the_connection() {
+    let config = Config { delivery_timeout: Duration::from_secs(1), ..config() };
+    let mut rig = Rig::new(SMALL, &config);
+    let delivery = rig.send(0);
+    assert_eq!(rig.write(), Some(1));
+    let now = rig.now();
+    rig.state.closed(0, ConnectionError::RequestTimeout, now);
+    rig.pass(1001);
+    rig.tick();
+    let error = rig.state.outcome(&delivery).unwrap().unwrap_err();
+    let DeliveryFailure::Failure(failure) = error.cause else { panic!("{error:?}") };
+    assert_eq!((error.unknown, failure.connection), (1, Some(ConnectionError::RequestTimeout)));
 }
