@@ -158,6 +158,20 @@ fn a_name_with_two_addresses() {
     });
 }
 
+/// The first host of a name was cut off, so that nothing came back, not even a refusal: every attempt began with it and
+/// ended with it, and the second was never tried.
+#[test]
+fn a_name_whose_first_address_is_cut_off() {
+    simulate(|world| async move {
+        turmoil::hold(CLIENT, HERE);
+        point(NAME, &[HERE, THERE]);
+        let mut user = User::new();
+        let took = user.deliver().await;
+        assert!(took < seconds(1), "{took:?}");
+        user.end(&world).await;
+    });
+}
+
 /// Why there was no connection is in the error.
 #[test]
 fn a_handshake_that_fails_is_named() {
