@@ -3,9 +3,10 @@
 use crate::{Result, cargo};
 
 pub(crate) const HELP: &str = "\
-cargo xtask simulate [--seeds N] [--first SEED] [--stop-after FAILURES] | [--seed SEED]
+cargo xtask simulate [--seeds N] [--first SEED] [--stop-after FAILURES] | --seed SEED [--shrink]
     runs the real core against the model broker, 10,000 seeds unless told otherwise, and prints which
-    states were reached and which seeds broke a promise. With --seed one, with its plan.";
+    states were reached and which seeds broke a promise. With --seed one, with its plan; with --shrink the smallest
+    plan that fails as that seed does.";
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     let mut command = cargo();

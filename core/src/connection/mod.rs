@@ -48,7 +48,7 @@ pub enum ConnectionError {
     Refused,
     /// There is no way to the host.
     Unreachable,
-    /// No connection within `socket.connection.setup.timeout.ms`.
+    /// No connection, or no answer to the first request on it, within `socket.connection.setup.timeout.ms`.
     ConnectTimeout,
     /// The peer closed before it had answered anything: most often a TLS or SASL port spoken to in plain text.
     ClosedUnanswered,
@@ -105,7 +105,9 @@ impl core::fmt::Display for ConnectionError {
             ConnectionError::Resolve => "the host name could not be resolved; check bootstrap.servers",
             ConnectionError::Refused => "connection refused; check the port, and that the broker runs",
             ConnectionError::Unreachable => "the host cannot be reached; check the address and the network",
-            ConnectionError::ConnectTimeout => "no connection within socket.connection.setup.timeout.ms",
+            ConnectionError::ConnectTimeout => {
+                "no connection, or no first answer, within socket.connection.setup.timeout.ms"
+            }
             ConnectionError::ClosedUnanswered => {
                 "the peer closed without a word; usual causes: a TLS port, a SASL port, or no Kafka broker"
             }

@@ -184,14 +184,13 @@ impl<P: Platform> State<P> {
             let connection = &mut self.connections[slot];
             let (deadline, reason) = match connection.phase {
                 Link_::Closed | Link_::Closing => continue,
-                Link_::Opening => (connection.deadline, ConnectionError::ConnectTimeout),
-                Link_::Negotiating => (connection.deadline, ConnectionError::RequestTimeout),
+                Link_::Opening | Link_::Negotiating => (connection.deadline, ConnectionError::ConnectTimeout),
                 Link_::Draining if ring.is_empty() => (Instant::ZERO, ConnectionError::Idle),
                 Link_::Active if ring.is_empty() && connection.ready.is_empty() => {
                     (connection.used_at.after_millis(idle_time), ConnectionError::Idle)
                 }
-                Link_::Active | Link_::Draining if connection.assumed => {
-                    (connection.deadline.min(request), ConnectionError::RequestTimeout)
+                Link_::Active | Link_::Draining if connection.assumed && connection.deadline < request => {
+                    (connection.deadline, ConnectionError::ConnectTimeout)
                 }
                 Link_::Active | Link_::Draining => (request, ConnectionError::RequestTimeout),
             };

@@ -2,16 +2,11 @@
 
 use crate::plan::Plan;
 use crate::probes::Reached;
-use crate::{Report, run};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::{Broken, Report, run};
 
-/// Runs one seed; a panic is a broken promise like any other.
-pub fn attempt(seed: u64) -> Result<Report, String> {
-    let plan = Plan::draw(seed);
-    catch_unwind(AssertUnwindSafe(|| run(&plan))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(format!("panic: {}", text.unwrap_or("without a text")))
-    })
+/// Runs one seed.
+pub fn attempt(seed: u64) -> Result<Report, Broken> {
+    run(&Plan::draw(seed))
 }
 
 /// What many seeds came to.
@@ -26,7 +21,7 @@ pub struct Summary {
     /// Of all their traces.
     pub trace: u64,
     /// Seeds that failed, and why.
-    pub failed: Vec<(u64, String)>,
+    pub failed: Vec<(u64, Broken)>,
 }
 
 /// Runs the seeds from `first` on, `seeds` of them, or until so many have failed.

@@ -5,6 +5,8 @@
 //! [`executor`] polls only what was woken, so a lost wake-up is a hang, and a hang is found; [`network`] cuts, delays
 //! and splits the streams between client and brokers at any byte.
 //!
+//! [`shrink`] makes a plan that fails as small as it can be.
+//!
 //! [`rig`] is the same without chance, for tests that each tell one story.
 
 pub mod attempt;
@@ -15,7 +17,8 @@ pub mod plan;
 pub mod platform;
 pub mod probes;
 pub mod rig;
+pub mod shrink;
 pub mod simulate;
 pub mod workload;
 
-pub use simulate::{Report, run};
+pub use simulate::{Broken, Report, run};

@@ -1,10 +1,12 @@
 //! `cargo xtask simulate`: many seeds, or one with its plan.
 //!
 //!     demitasse-simulation [--seeds N] [--first SEED] [--stop-after FAILURES]
-//!     demitasse-simulation --seed SEED
+//!     demitasse-simulation --seed SEED [--shrink]
 
 use demitasse_simulation::attempt::{attempt, attempts};
 use demitasse_simulation::plan::Plan;
+use demitasse_simulation::run;
+use demitasse_simulation::shrink::{shrink, size};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -12,11 +14,15 @@ use std::time::Instant;
 const MANY: u64 = 5000;
 
 fn main() -> ExitCode {
-    let (mut seeds, mut first, mut stop_after, mut one) = (10_000, 0, 10, None);
+    let (mut seeds, mut first, mut stop_after, mut one, mut smallest) = (10_000, 0, 10, None, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
+        if name == "--shrink" {
+            smallest = true;
+            continue;
+        }
         let Some(value) = arguments.next().and_then(|value| value.parse().ok()) else {
-            eprintln!("{name} takes a number; there are --seeds, --first, --stop-after and --seed");
+            eprintln!("{name} takes a number; there are --seeds, --first, --stop-after, --seed and --shrink");
             return ExitCode::from(2);
         };
         match name.as_str() {
@@ -33,6 +39,7 @@ fn main() -> ExitCode {
     // What goes wrong is told in one line a seed.
     std::panic::set_hook(Box::new(|_| {}));
     match one {
+        Some(seed) if smallest => show_smallest(seed),
         Some(seed) => show(seed),
         None => many(first, seeds, stop_after),
     }
@@ -50,6 +57,22 @@ fn show(seed: u64) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The smallest plan that fails as the seed does.
+fn show_smallest(seed: u64) -> ExitCode {
+    let plan = Plan::draw(seed);
+    let Err(broken) = run(&plan) else {
+        println!("seed {seed}: every promise was kept, so there is nothing to shrink");
+        return ExitCode::SUCCESS;
+    };
+    println!("seed {seed}: {broken}\n  {}", size(&plan));
+    let least = shrink(plan, |plan| run(plan).err().map(|broken| broken.what));
+    println!("{least:#?}");
+    if let Err(broken) = run(&least) {
+        println!("smallest of seed {seed}: {broken}\n  {}", size(&least));
+    }
+    ExitCode::FAILURE
 }
 
 fn many(first: u64, seeds: u64, stop_after: usize) -> ExitCode {

@@ -9,6 +9,8 @@ use crate::workload::{Journal, user};
 use demitasse_broker::{Cluster, Faults, Release};
 use demitasse_core::{Counters, Producer, Scratch, State, UnknownOutcome};
 use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -57,12 +59,37 @@ impl Client {
     }
 }
 
+/// A promise that was not kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken {
+    /// Which, and how.
+    pub what: String,
+    /// Of everything that went over the network until then.
+    pub trace: u64,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; trace {:016x}", self.what, self.trace)
+    }
+}
+
 /// Runs a plan.
 ///
 /// # Errors
-/// The first promise that was not kept.
-pub fn run(plan: &Plan) -> Result<Report, String> {
+/// The first promise that was not kept; a panic is one like any other.
+pub fn run(plan: &Plan) -> Result<Report, Broken> {
     let mut executor = Executor::new();
+    let network = network(plan, &mut executor);
+    let told = catch_unwind(AssertUnwindSafe(|| live(plan, executor, network.clone()))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(format!("panic: {}", text.unwrap_or("without a text")))
+    });
+    told.map_err(|what| Broken { what, trace: network.trace() })
+}
+
+/// The cluster, and the way to it.
+fn network(plan: &Plan, executor: &mut Executor) -> Network {
     let time = executor.time.clone();
     let mut cluster = Cluster::new(plan.options.clone());
     cluster.advance(millis(0));
@@ -72,9 +99,13 @@ pub fn run(plan: &Plan) -> Result<Report, String> {
         cluster.create_topic(&format!("t{topic}"), partitions);
     }
     cluster.set_faults(Some(Faults::seeded(plan.seed, plan.faults.clone())));
-    let network = Network::new(cluster, plan.weather.clone(), plan.seed ^ 0x5eed, time.clone());
+    let network = Network::new(cluster, plan.weather.clone(), plan.seed ^ 0x5eed, time);
     executor.spawn(network.clone().pump());
+    network
+}
 
+fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report, String> {
+    let time = executor.time.clone();
     let wall_offset = Rc::new(Cell::new(0));
     let clock = SimulatedClock { time: time.clone(), wall_offset: wall_offset.clone() };
     let c = plan.capacities;

@@ -178,7 +178,7 @@ fn a_handshake_that_fails_is_named() {
     for (manner, expected) in [
         (Manner::Refuses, ConnectionError::Refused),
         (Manner::Closes, ConnectionError::ClosedUnanswered),
-        (Manner::IsSilent, ConnectionError::RequestTimeout),
+        (Manner::IsSilent, ConnectionError::ConnectTimeout),
     ] {
         simulate(move |world| async move {
             world.here.manner.set(manner);
