@@ -47,7 +47,7 @@ pub enum UnknownOutcome {
     /// [`crate::Producer::give_up`], or by the end of a close.
     ///
     /// Limit: a broker that has forgotten the producer (`producer.id.expiration.ms`, a day by default) cannot tell, and
-    /// writes it a second time.
+    /// writes it a second time; before Kafka 2.4 it may refuse it, and the outcome is unknown after all.
     Hold,
 }
 

@@ -286,6 +286,8 @@ impl Cluster {
                     None => self.serve(&request, &context, None),
                     Some(chosen) => {
                         self.counters.faults += 1;
+                        // Nor does anybody hear it in garbage.
+                        told &= !matches!(chosen.action, Action::Garbage(_) | Action::WrongCorrelation);
                         self.serve_with_fault(&request, &context, chosen, &mut delay_ms, &mut silent)
                     }
                 }

@@ -33,6 +33,8 @@ pub struct Plan {
     pub calm: bool,
     /// The epoch that the brokers begin with: near the end of its range renumbering needs a new producer id.
     pub first_epoch: i16,
+    /// When all is done, the brokers forget the producer, and one more user sends in the weather of before.
+    pub second_act: bool,
 }
 
 /// Something that happens to the cluster or the client.
@@ -154,6 +156,7 @@ impl Plan {
             heal_at,
             calm,
             first_epoch: 0,
+            second_act: false,
         };
         plan.draw_rarities(rng);
         plan
@@ -185,6 +188,7 @@ impl Plan {
             self.events.push((rng.u64(0..self.heal_at), Event::StallLinks(rng.u64(1..3_000_000))));
             self.events.sort_by_key(|(at, _)| *at);
         }
+        self.second_act = !self.calm && chance(rng, 15);
         if !self.calm && chance(rng, 10) {
             let slot = rng.u16(0..self.capacities.connections);
             self.events.push((rng.u64(0..self.heal_at), Event::LeaveConnectionTask(slot)));

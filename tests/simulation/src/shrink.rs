@@ -108,6 +108,7 @@ const TROUBLES: &[Less] = &[
     |plan| taken(&mut plan.options.latency_ms),
     |plan| taken(&mut plan.config.linger),
     |plan| taken(&mut plan.first_epoch),
+    |plan| taken(&mut plan.second_act),
     |plan| any(plan.users.iter_mut().map(|user| taken(&mut user.abandons))),
     |plan| any(plan.users.iter_mut().map(|user| taken(&mut user.pause))),
     |plan| any(plan.users.iter_mut().map(|user| taken(&mut user.timestamps))),
