@@ -289,6 +289,12 @@ impl<P: Platform> Producer<P> {
         self.with(|state| state.counters())
     }
 
+    /// Partitions that wait for their last answer before they go on over another connection.
+    #[cfg(feature = "scaling")]
+    pub fn moving(&self) -> usize {
+        self.with(|state| state.moving())
+    }
+
     /// Whether all tables agree with each other; for tests.
     #[cfg(feature = "audit")]
     pub fn audit(&self) -> Result<(), &'static str> {

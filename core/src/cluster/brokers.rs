@@ -51,12 +51,15 @@ pub struct BrokerEntry {
     pub(crate) failures: u8,
     /// Not to be connected to before this.
     pub(crate) retry_at: Instant,
-    /// The connection slot that serves it.
+    /// The connection slot that serves it; of several the one that was first.
     pub(crate) connection: Link,
     /// What it told when it was connected to last.
     pub(crate) versions: Option<Versions>,
     /// It did not take well to assumptions: the next connection waits for what it says.
     pub(crate) cautious: bool,
+    /// Whether its connections are too few or too many.
+    #[cfg(feature = "scaling")]
+    pub(crate) scale: crate::producer::Scale,
 }
 
 impl BrokerEntry {
@@ -73,6 +76,8 @@ impl BrokerEntry {
         connection: Link::NONE,
         versions: None,
         cautious: false,
+        #[cfg(feature = "scaling")]
+        scale: crate::producer::Scale::NEW,
     };
 
     pub(crate) fn is_used(&self) -> bool {

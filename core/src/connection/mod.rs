@@ -161,6 +161,12 @@ pub struct Connection {
     pub(crate) receive: Receive,
     /// Partitions with something to send over this connection, see `producer::ready`.
     pub(crate) ready: List,
+    /// Partitions whose home it is, and whether it has answered a Produce request since the last sample, see
+    /// `producer::scaling`.
+    #[cfg(feature = "scaling")]
+    pub(crate) homes: u16,
+    #[cfg(feature = "scaling")]
+    pub(crate) heard: bool,
     /// Of the task that serves the slot.
     pub(crate) waker: Option<Waker>,
     pub(crate) wake: bool,
@@ -194,6 +200,10 @@ impl Connection {
         error: None,
         receive: Receive::START,
         ready: List::EMPTY,
+        #[cfg(feature = "scaling")]
+        homes: 0,
+        #[cfg(feature = "scaling")]
+        heard: false,
         waker: None,
         wake: false,
         writing: false,

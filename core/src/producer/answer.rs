@@ -142,7 +142,13 @@ impl<P: Platform> State<P> {
                 self.negotiated(slot, now);
             }
             ApiKey::Metadata => self.metadata_answered(slot, now),
-            ApiKey::Produce => self.produce_answered(&request, now),
+            ApiKey::Produce => {
+                #[cfg(feature = "scaling")]
+                {
+                    connection.heard = true;
+                }
+                self.produce_answered(&request, now);
+            }
             _ => {}
         }
         self.less_outstanding(slot, now);
@@ -154,7 +160,7 @@ impl<P: Platform> State<P> {
         if !connection.ring.is_empty() {
             return;
         }
-        if connection.phase == Link_::Draining || self.s.connections_wanted {
+        if connection.phase == Link_::Draining || self.s.connections_wanted || self.s.closing {
             self.wake_clock();
         } else {
             self.wake_clock_by(now.after_millis(self.s.settings.connections_max_idle));
@@ -165,8 +171,11 @@ impl<P: Platform> State<P> {
         if millis > 0 {
             self.s.counters.throttles += 1;
             let until = now.after_millis(millis.min(SILENCE_MAX_MILLIS) as u32);
-            let connection = &mut self.connections[slot];
-            connection.throttled_until = connection.throttled_until.max(until);
+            // Kafka mutes the connection; the quota is the client's, whatever number of connections it has there.
+            let broker = self.connections[slot].broker;
+            for connection in self.connections.iter_mut().filter(|c| c.broker == broker) {
+                connection.throttled_until = connection.throttled_until.max(until);
+            }
             self.wake_clock_by(until);
         }
     }
@@ -226,8 +235,11 @@ impl<P: Platform> State<P> {
 
     /// A node has another address now; what is connected under the old one is somebody else or nobody.
     fn close_moved(&mut self, broker: Option<usize>) {
-        if let Some(slot) = broker.and_then(|broker| self.brokers[broker].connection.get()) {
-            self.close_connection(slot, ConnectionError::Closed);
+        let Some(broker) = broker else { return };
+        for slot in 0..self.connections.len() {
+            if self.connections[slot].broker == Link::to(broker) {
+                self.close_connection(slot, ConnectionError::Closed);
+            }
         }
     }
 

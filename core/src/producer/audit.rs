@@ -128,6 +128,14 @@ impl<P: Platform> State<P> {
                     must(carried <= self.batches.len(), "a request has no end")?;
                 }
             }
+            #[cfg(feature = "scaling")]
+            {
+                let homes = self.queues.iter().filter(|queue| queue.home == Link::to(slot)).count();
+                must(
+                    homes == self.connections[slot].homes.into(),
+                    "partitions at home on a connection are miscounted",
+                )?;
+            }
             must(produce == self.connections[slot].produce_in_flight, "a connection's requests are miscounted")?;
         }
         must(carried == self.s.in_flight as usize, "a batch in flight is in no request")?;

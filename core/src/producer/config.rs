@@ -101,6 +101,18 @@ pub struct Config {
     pub connection_setup_timeout: Duration,
     /// `connections.max.idle.ms`: unused connections are closed after it. Default 9 minutes.
     pub connections_max_idle: Duration,
+    /// `connections.per.broker.min`: connections to a broker that is sent to, as soon as as many partitions are sent to
+    /// it. Default 1.
+    #[cfg(feature = "scaling")]
+    pub connections_per_broker_min: u8,
+    /// `connections.per.broker.max`: so many, if those there are do not suffice for a second. Default 1. With acks=0
+    /// there are never more than the least.
+    #[cfg(feature = "scaling")]
+    pub connections_per_broker_max: u8,
+    /// `connections.scale.interval.ms`: how often it is looked whether connections suffice. It takes 4 times in a row to
+    /// add one, 40 in calm to give one up, and 8 of rest after each. Default 250 ms.
+    #[cfg(feature = "scaling")]
+    pub connections_scale_interval: Duration,
     /// `metadata.max.age.ms`: metadata is asked for again after it, without cause. Default 5 minutes.
     pub metadata_max_age: Duration,
     /// `allow.auto.create.topics`: the broker may make a topic that it does not know, if it is set to. Default true.
@@ -135,6 +147,12 @@ impl Config {
             reconnect_backoff_max: Duration::from_millis(1000),
             connection_setup_timeout: Duration::from_millis(10_000),
             connections_max_idle: Duration::from_millis(540_000),
+            #[cfg(feature = "scaling")]
+            connections_per_broker_min: 1,
+            #[cfg(feature = "scaling")]
+            connections_per_broker_max: 1,
+            #[cfg(feature = "scaling")]
+            connections_scale_interval: Duration::from_millis(250),
             metadata_max_age: Duration::from_millis(300_000),
             allow_auto_create_topics: true,
             partitioner: Partitioner::Murmur2,
@@ -157,6 +175,17 @@ impl Config {
         }
         if self.idempotence && self.max_in_flight > 5 {
             return wrong("max.in.flight.requests.per.connection", "enable.idempotence allows at most 5");
+        }
+        #[cfg(feature = "scaling")]
+        if self.connections_per_broker_min == 0 || self.connections_per_broker_max < self.connections_per_broker_min {
+            return wrong(
+                "connections.per.broker.max",
+                "must be at least connections.per.broker.min, and that at least 1",
+            );
+        }
+        #[cfg(feature = "scaling")]
+        if self.connections_scale_interval.is_zero() || self.connections_scale_interval > Self::DURATION_MAX {
+            return wrong("connections.scale.interval.ms", "must be 1 to 2147483647 ms");
         }
         if self.max_request_size == 0 {
             return wrong("max.request.size", "must be at least 1");
@@ -253,6 +282,12 @@ pub(crate) struct Settings {
     pub(crate) connection_setup_timeout: u32,
     pub(crate) connections_max_idle: u32,
     pub(crate) metadata_max_age: u32,
+    #[cfg(feature = "scaling")]
+    pub(crate) connections_per_broker_min: u8,
+    #[cfg(feature = "scaling")]
+    pub(crate) connections_per_broker_max: u8,
+    #[cfg(feature = "scaling")]
+    pub(crate) connections_scale_interval: u32,
 }
 
 /// Of a duration that is at most [`Config::DURATION_MAX`]; without the 128 bits of `Duration::as_millis`.
@@ -282,6 +317,12 @@ impl Settings {
         connection_setup_timeout: 0,
         connections_max_idle: 0,
         metadata_max_age: 0,
+        #[cfg(feature = "scaling")]
+        connections_per_broker_min: 0,
+        #[cfg(feature = "scaling")]
+        connections_per_broker_max: 0,
+        #[cfg(feature = "scaling")]
+        connections_scale_interval: 0,
     };
 
     pub(crate) fn from(config: &Config) -> Result<Self, ConfigError> {
@@ -320,6 +361,12 @@ impl Settings {
             connection_setup_timeout,
             connections_max_idle,
             metadata_max_age,
+            #[cfg(feature = "scaling")]
+            connections_per_broker_min: config.connections_per_broker_min,
+            #[cfg(feature = "scaling")]
+            connections_per_broker_max: config.connections_per_broker_max,
+            #[cfg(feature = "scaling")]
+            connections_scale_interval: millis(config.connections_scale_interval),
         })
     }
 }

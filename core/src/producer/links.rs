@@ -62,6 +62,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The connection over which the partition's leader takes requests now.
+    #[cfg(not(feature = "scaling"))]
     pub(super) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
         let leader = self.partitions[partition].leader;
         let broker = self.cluster().node(leader)?;
@@ -122,6 +123,8 @@ impl<P: Platform> State<P> {
         }
         connection.phase = Link_::Active;
         (connection.active_since, connection.used_at) = (now, now);
+        #[cfg(feature = "scaling")]
+        self.share(slot);
         self.reconsider_all();
         self.wake_clock();
     }
@@ -157,6 +160,8 @@ impl<P: Platform> State<P> {
         }
         let ready = self.connections[slot].ready;
         self.abandon_ready(ready);
+        #[cfg(feature = "scaling")]
+        self.leave_home(slot);
         let connection = &mut self.connections[slot];
         let (waker, wake, served) = (connection.waker.take(), connection.wake, connection.served);
         *connection = Connection { waker, wake, served, ring: Ring::EMPTY, ..Connection::EMPTY };
@@ -176,10 +181,14 @@ impl<P: Platform> State<P> {
 
     fn broker_lost(&mut self, index: usize, error: ConnectionError, confirmed: bool, now: Instant) {
         let random = self.random();
+        #[cfg(feature = "scaling")]
+        let other = self.another_connection(index);
+        #[cfg(not(feature = "scaling"))]
+        let other = Link::NONE;
         let settings = &self.s.settings;
         let (base, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
         let broker = &mut self.brokers[index];
-        broker.connection = Link::NONE;
+        broker.connection = other;
         if error.is_intended() {
             return;
         }

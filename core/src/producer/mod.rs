@@ -6,6 +6,7 @@
 //! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
 //! - `send`: what a connection is to write next. `sequence`: numbering batches, and the epoch.
 //! - `answer`: what a connection received. `links`: connections opened, closed, lost.
+//! - `scaling`: how many connections a broker has, and which of them a partition uses.
 //! - `tick`: everything that time does, in one poll. `audit`: whether all tables agree, for tests.
 
 mod answer;
@@ -21,6 +22,8 @@ mod links;
 mod properties;
 mod queue;
 mod record;
+#[cfg(feature = "scaling")]
+mod scaling;
 mod send;
 mod sequence;
 #[cfg(test)]
@@ -37,6 +40,8 @@ pub use error::{DeliveryError, DeliveryFailure, Failure, Fault, Reason, SendErro
 pub use properties::{PropertyError, Setting};
 pub use queue::PartitionQueue;
 pub use record::{Destination, Record, Topic};
+#[cfg(feature = "scaling")]
+pub(crate) use scaling::Scale;
 pub(crate) use send::{GATHER, Order, Outgoing};
 
 use crate::cluster::{BrokerEntry, Cluster, Metadata, PartitionEntry, TopicEntry};
@@ -161,6 +166,15 @@ pub struct Counters {
     pub connections_opened: usize,
     /// Connections that failed or were lost.
     pub connections_lost: usize,
+    /// Times that a broker got one connection more, because those it had were not enough.
+    #[cfg(feature = "scaling")]
+    pub connections_added: usize,
+    /// Times that a broker lost one again, because they were more than needed.
+    #[cfg(feature = "scaling")]
+    pub connections_retired: usize,
+    /// Times that a partition went on over another connection to the same broker or to another.
+    #[cfg(feature = "scaling")]
+    pub partitions_moved: usize,
     /// Metadata responses read.
     pub metadata_responses: usize,
     /// Leaders learnt from Produce responses (KIP-951).
@@ -221,6 +235,11 @@ struct Scalars {
     connections_wanted: bool,
     /// Where the next look for such partitions begins.
     connections_cursor: u16,
+    /// When the brokers' load is sampled next, and how often there was no room until the last time.
+    #[cfg(feature = "scaling")]
+    scale_at: Instant,
+    #[cfg(feature = "scaling")]
+    full_before: usize,
     /// The slots that are to ask for metadata and for a producer id.
     metadata_slot: Link,
     identity_slot: Link,
@@ -269,6 +288,12 @@ impl Scalars {
             held: 0,
             connections_opened: 0,
             connections_lost: 0,
+            #[cfg(feature = "scaling")]
+            connections_added: 0,
+            #[cfg(feature = "scaling")]
+            connections_retired: 0,
+            #[cfg(feature = "scaling")]
+            partitions_moved: 0,
             metadata_responses: 0,
             leader_hints: 0,
             rebootstraps: 0,
@@ -299,6 +324,10 @@ impl Scalars {
         retry_scan_at: Instant::ZERO,
         connections_wanted: false,
         connections_cursor: 0,
+        #[cfg(feature = "scaling")]
+        scale_at: Instant::NEVER,
+        #[cfg(feature = "scaling")]
+        full_before: 0,
         metadata_slot: Link::NONE,
         identity_slot: Link::NONE,
         broker_rotation: 0,

@@ -144,6 +144,20 @@ impl Setting {
         // Ours: how many of each there may be at once.
         setting!("brokers.max", COUNT, sizing brokers = count),
         setting!("connections.max", COUNT, sizing connections = count),
+        #[cfg(feature = "scaling")]
+        setting!(
+            "connections.per.broker.max",
+            "1 to 255",
+            config.connections_per_broker_max = |v: &str| v.parse().ok()
+        ),
+        #[cfg(feature = "scaling")]
+        setting!(
+            "connections.per.broker.min",
+            "1 to 255",
+            config.connections_per_broker_min = |v: &str| v.parse().ok()
+        ),
+        #[cfg(feature = "scaling")]
+        setting!("connections.scale.interval.ms", MILLIS, config.connections_scale_interval = millis),
         setting!("partitions.max", COUNT, sizing partitions = count),
         setting!("topics.max", COUNT, sizing topics = count),
         setting!(

@@ -33,6 +33,9 @@ pub struct PartitionQueue {
     pub(crate) unsuccessful: u16,
     /// The ordinal after the last record whose failure was forgotten unread, if any was.
     pub(crate) forgotten: Option<u32>,
+    /// The connection slot that it sends over next; where it differs from `connection`, it waits for the last answer there.
+    #[cfg(feature = "scaling")]
+    pub(crate) home: Link,
     /// In a connection's list of partitions with something to send.
     pub(crate) ready: Hooks,
     pub(crate) ready_on: Link,
@@ -56,6 +59,8 @@ impl PartitionQueue {
         appended: 0,
         unsuccessful: 0,
         forgotten: None,
+        #[cfg(feature = "scaling")]
+        home: Link::NONE,
         ready: Hooks::NONE,
         ready_on: Link::NONE,
     };

@@ -294,6 +294,8 @@ impl<P: Platform> State<P> {
         (connection.produce_in_flight, connection.writing) = (connection.produce_in_flight + 1, true);
         connection.writes = correlation_id;
         self.s.counters.requests += 1;
+        #[cfg(feature = "scaling")]
+        self.begin_to_sample(now);
         self.gather(slot, frame, true, outgoing)
     }
 
@@ -385,6 +387,10 @@ impl<P: Platform> State<P> {
         let queue = &mut self.queues[partition];
         if queue.connection != Link::to(slot) {
             debug_assert!(queue.in_flight == 0, "a partition moved with requests in flight");
+            #[cfg(feature = "scaling")]
+            if !queue.connection.is_none() {
+                self.s.counters.partitions_moved += 1;
+            }
             queue.connection = Link::to(slot);
         }
         queue.retrying = false;

@@ -2,7 +2,7 @@
 
 use super::batch::{Phase, age_hooks};
 use super::deliver::Delivery;
-use super::{Failure, Identity, Outcome, Platform, Reason, State, UnknownOutcome, Wait};
+use super::{Acks, Failure, Identity, Outcome, Platform, Reason, State, UnknownOutcome, Wait};
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
 use crate::pool::{Link, Seat};
 use crate::protocol::{ApiKey, ErrorCode};
@@ -31,11 +31,13 @@ impl<P: Platform> State<P> {
             self.end_waits(now),
             self.open_connections(now),
             self.find_whom_to_ask(now),
+            #[cfg(feature = "scaling")]
+            self.scale(now),
             self.watch_connections(now),
         ] {
             next = next.min(deadline);
         }
-        if self.s.closing && self.is_settled() {
+        if self.s.closing && self.is_settled() && (self.s.close_at <= now || !self.leaves_unread()) {
             self.shut_down();
             return None;
         }
@@ -273,6 +275,11 @@ impl<P: Platform> State<P> {
             self.close_connection(slot, ConnectionError::Idle);
             return Err(Instant::NEVER);
         }
+        #[cfg(feature = "scaling")]
+        if let Some(slot) = self.spare_connection() {
+            self.retire(slot, now);
+            return Err(now.after_millis(HOLD_MILLIS));
+        }
         let active = self.connections.iter_mut().filter(|c| c.phase == Link_::Active);
         let Some(oldest) = active.min_by_key(|c| c.active_since) else { return Err(Instant::NEVER) };
         let held_until = oldest.active_since.after_millis(HOLD_MILLIS);
@@ -285,18 +292,20 @@ impl<P: Platform> State<P> {
     }
 
     /// A slot that is closed and that somebody serves.
-    fn closed_slot(&self) -> Option<usize> {
+    pub(super) fn closed_slot(&self) -> Option<usize> {
         self.connections.iter().position(|c| c.phase == Link_::Closed && c.served > 0)
     }
 
-    fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
+    pub(super) fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
         let deadline = now.after_millis(self.s.settings.connection_setup_timeout);
         let versions = self.cluster().assumed_versions(broker);
         // Who did not take well to assumptions is old, and is asked in the way that all understand. Version 3 is known
         // since Kafka 2.4; what came after it adds nothing that is needed here.
         let ask_with = if self.brokers[broker].cautious { 0 } else { 3 };
         self.connections[slot].open(broker, deadline, versions, ask_with);
-        self.brokers[broker].connection = Link::to(slot);
+        if self.brokers[broker].connection.is_none() {
+            self.brokers[broker].connection = Link::to(slot);
+        }
         self.wake_connection(slot);
         self.wake_clock_by(deadline);
     }
@@ -387,6 +396,12 @@ impl<P: Platform> State<P> {
             *replaced = self.s.closer.replace(waker.clone()).filter(|other| !other.will_wake(waker));
         }
         false
+    }
+
+    /// With acks=0 nothing says that the broker has read to the end, and a socket that is closed before an answer was read
+    /// makes it throw away what it has not read yet: answers under way are waited for.
+    fn leaves_unread(&self) -> bool {
+        self.s.settings.acks == Acks::None && self.connections.iter().any(|c| c.is_open() && !c.ring.is_empty())
     }
 
     /// Every outcome is known: connections are let go of, and all tasks end.

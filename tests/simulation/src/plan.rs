@@ -189,6 +189,12 @@ impl Plan {
             self.events.sort_by_key(|(at, _)| *at);
         }
         self.second_act = !self.calm && chance(rng, 15);
+        if chance(rng, 25) {
+            self.config.connections_per_broker_min = rng.u8(1..=2);
+            self.config.connections_per_broker_max = rng.u8(2..=4);
+            self.config.connections_scale_interval = Duration::from_millis(rng.u64(1..=30));
+            self.capacities.connections += rng.u16(0..=4);
+        }
         if !self.calm && chance(rng, 10) {
             let slot = rng.u16(0..self.capacities.connections);
             self.events.push((rng.u64(0..self.heal_at), Event::LeaveConnectionTask(slot)));
