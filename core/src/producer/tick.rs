@@ -3,6 +3,7 @@
 use super::batch::{Phase, age_hooks};
 use super::deliver::Delivery;
 use super::{Acks, Failure, Identity, Outcome, Platform, Reason, State, UnknownOutcome, Wait};
+use crate::cluster::Versions;
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
 use crate::pool::{Link, Seat};
 use crate::protocol::{ApiKey, ErrorCode};
@@ -298,12 +299,15 @@ impl<P: Platform> State<P> {
 
     pub(super) fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
         let deadline = now.after_millis(self.s.settings.connection_setup_timeout);
-        let versions = self.cluster().assumed_versions(broker);
+        let first = self.brokers[broker].connection.is_none();
+        // Nobody is in a hurry for a further one: no partition moves to it before the broker has answered there.
+        let assumes = first || cfg!(not(feature = "scaling"));
+        let versions = if assumes { self.cluster().assumed_versions(broker) } else { Versions::NONE };
         // Who did not take well to assumptions is old, and is asked in the way that all understand. Version 3 is known
         // since Kafka 2.4; what came after it adds nothing that is needed here.
         let ask_with = if self.brokers[broker].cautious { 0 } else { 3 };
         self.connections[slot].open(broker, deadline, versions, ask_with);
-        if self.brokers[broker].connection.is_none() {
+        if first {
             self.brokers[broker].connection = Link::to(slot);
         }
         self.wake_connection(slot);

@@ -25,6 +25,8 @@ pub struct Setup {
     pub partitions: i32,
     /// Microseconds that a byte is under way.
     pub latency: u64,
+    /// Milliseconds that a broker takes for each request of a connection, one after the other.
+    pub request_millis: u64,
     /// Of the client.
     pub config: Config,
     /// Of the client.
@@ -43,7 +45,15 @@ impl Default for Setup {
             max_in_flight: 5,
             waiters: 8,
         };
-        Setup { nodes: 1, release: Release::V4_3, partitions: 1, latency: 500, config: Config::new(), sizing }
+        Setup {
+            nodes: 1,
+            release: Release::V4_3,
+            partitions: 1,
+            latency: 500,
+            request_millis: 0,
+            config: Config::new(),
+            sizing,
+        }
     }
 }
 
@@ -73,7 +83,9 @@ impl Rig {
         let time = executor.time.clone();
         let ports = (FIRST_PORT..FIRST_PORT + setup.nodes).collect();
         let (nodes, release) = (setup.nodes as usize, setup.release);
-        let mut cluster = Cluster::new(Options { nodes, host: "broker".into(), ports, release, ..Options::default() });
+        let options = Options { nodes, host: "broker".into(), ports, release, ..Options::default() };
+        let latency_ms = setup.request_millis;
+        let mut cluster = Cluster::new(Options { latency_ms, one_request_at_a_time: true, ..options });
         cluster.advance(millis(0));
         cluster.create_topic(TOPIC, setup.partitions);
         let network = Network::new(cluster, Weather { latency: setup.latency, ..Weather::default() }, 1, time.clone());
