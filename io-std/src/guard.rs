@@ -2,7 +2,8 @@
 //!
 //! With the feature `allocation-guard`, [`GuardedAllocator`] may be made the global allocator of a program. It counts
 //! what is allocated while the client's code runs, and after [`deny`] panics on it. Connecting is exempt and counted by
-//! itself: a socket and a name look-up belong to the runtime and to the C library, which allocate.
+//! itself, and so is the end of a connection: a socket and a name look-up belong to the runtime and to the C library,
+//! which allocate.
 //!
 //! ```
 //! # #[cfg(feature = "allocation-guard")] {
@@ -32,6 +33,10 @@ mod off {
 
     pub(crate) fn exempt<F: Future>(future: F) -> F {
         future
+    }
+
+    pub(crate) fn drop_exempt<T>(value: T) {
+        drop(value);
     }
 }
 
@@ -70,7 +75,7 @@ mod on {
         pub all: u64,
         /// By the client: in `send` and its kin, and in its tasks.
         pub client: u64,
-        /// While it connected.
+        /// While it connected, or let go of a connection.
         pub connecting: u64,
     }
 
@@ -184,5 +189,10 @@ mod on {
     /// A future of the client that may allocate.
     pub(crate) fn exempt<F: Future>(future: F) -> impl Future<Output = F::Output> {
         As(Whose::Connecting, future)
+    }
+
+    /// Drops what may allocate when it is dropped.
+    pub(crate) fn drop_exempt<T>(value: T) {
+        run_as(Whose::Connecting, || drop(value));
     }
 }

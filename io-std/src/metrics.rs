@@ -13,6 +13,8 @@ pub struct Metrics {
     pub counters: Counters,
     /// Every pool: its bytes, its use now, and the most that was ever in use.
     pub memory: MemoryPlan,
+    /// Partitions that wait for their last answer before they go on over another connection.
+    pub moving: usize,
     /// From the opening of a batch, which is when its first record was taken, to its acknowledgement; weighted by
     /// records.
     pub latency: Latency,

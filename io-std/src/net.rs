@@ -50,7 +50,7 @@ impl Io for TokioIo {
             let stream = first_of(addresses).await?;
             // Requests are written whole: waiting for more to fill a segment gains nothing.
             let _ = stream.set_nodelay(true);
-            Ok(Tcp(stream))
+            Ok(Tcp(Some(stream)))
         })
         .await
     }
@@ -121,14 +121,22 @@ fn connect_error(error: &Error) -> ConnectionError {
     }
 }
 
-pub(crate) struct Tcp(TcpStream);
+pub(crate) struct Tcp(Option<TcpStream>);
+
+impl Drop for Tcp {
+    fn drop(&mut self) {
+        // The runtime notes that it is to forget the socket.
+        guard::drop_exempt(self.0.take());
+    }
+}
 
 impl Stream for Tcp {
     type Reader<'a> = Reader<'a>;
     type Writer<'a> = Writer<'a>;
 
     fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
-        let (reader, writer) = self.0.split();
+        let Some(stream) = &mut self.0 else { unreachable!("there is a socket until it is dropped") };
+        let (reader, writer) = stream.split();
         (Reader(reader), Writer(writer))
     }
 }

@@ -11,6 +11,7 @@ use demitasse_core::{
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,6 +225,12 @@ impl Producer {
         pollster::block_on(self.close(patience));
     }
 
+    /// Lets go of every connection, as if the network had cut it: what is outstanding is sent again over new ones. For
+    /// when the caller knows that the way to the brokers has changed, and for tests.
+    pub fn disconnect(&self) {
+        guard::client(|| self.core().disconnect());
+    }
+
     /// All memory, pool by pool: bytes, use, and the most that was ever in use.
     pub fn memory(&self) -> MemoryPlan {
         self.core().memory()
@@ -231,7 +238,8 @@ impl Producer {
 
     /// Counters, pools and latencies.
     pub fn metrics(&self) -> Metrics {
-        Metrics { counters: self.core().counters(), memory: self.memory(), latency: self.0.shared.latencies.read() }
+        let (core, latencies) = (self.core(), &self.0.shared.latencies);
+        Metrics { counters: core.counters(), memory: core.memory(), moving: core.moving(), latency: latencies.read() }
     }
 
     fn core(&self) -> &demitasse_core::Producer<Heap> {
@@ -367,6 +375,14 @@ impl Builder {
         self
     }
 
+    /// `connections.per.broker.min` and `connections.per.broker.max`: a broker has the least, and more while they do not
+    /// suffice. Both 1 at first. `connections.max` must have room for those of all brokers.
+    pub fn connections_per_broker(mut self, connections: RangeInclusive<u8>) -> Self {
+        self.config.connections_per_broker_min = *connections.start();
+        self.config.connections_per_broker_max = *connections.end();
+        self
+    }
+
     /// What happens to a batch whose time is over while it may be in the log.
     pub fn unknown_outcome(mut self, choice: UnknownOutcome) -> Self {
         self.config.unknown_outcome = choice;
@@ -435,7 +451,9 @@ impl Builder {
 
         let clock = StdClock::start();
         let core = demitasse_core::Producer::new(MutexLock::new(State::new(tables(&capacities))), clock);
-        core.lend((0..capacities.buffers).map(|_| vec![0; capacities.batch_bytes as usize].into_boxed_slice()));
+        // Filled, and not with zeros: else the system would hand the memory out only when it is first used, and what the
+        // process takes would grow for as long as that goes on.
+        core.lend((0..capacities.buffers).map(|_| vec![1; capacities.batch_bytes as usize].into_boxed_slice()));
         let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
         let random = RandomState::new().hash_one(std::process::id()) as u32;

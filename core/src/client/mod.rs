@@ -279,6 +279,12 @@ impl<P: Platform> Producer<P> {
         self.with(|state| state.close(deadline));
     }
 
+    /// Lets go of every connection, as if the network had cut it: what is outstanding is sent again over new ones. For
+    /// when the caller knows that the way to the brokers has changed, and for tests.
+    pub fn disconnect(&self) {
+        self.with(|state| state.disconnect());
+    }
+
     /// All memory, pool by pool.
     pub fn memory(&self) -> MemoryPlan {
         self.with(|state| state.memory())

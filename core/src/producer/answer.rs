@@ -273,10 +273,15 @@ impl<P: Platform> State<P> {
     /// The cluster wants its clients to begin anew (KIP-1102): every address but the user's is forgotten.
     fn rebootstrap(&mut self) {
         self.s.counters.rebootstraps += 1;
+        self.disconnect();
+        self.cluster().forget_learnt();
+    }
+
+    /// Every connection is let go of as if the network had cut it.
+    pub(crate) fn disconnect(&mut self) {
         for slot in 0..self.connections.len() {
             self.close_connection(slot, ConnectionError::Closed);
         }
-        self.cluster().forget_learnt();
     }
 
     /// Ends what can never be sent: of topics that are refused, and for partitions that were named before it was known

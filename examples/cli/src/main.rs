@@ -4,12 +4,14 @@ mod bench;
 mod broker;
 mod interrupt;
 mod lines;
+mod load;
 mod process;
 mod produce;
 mod report;
 mod runtime;
 mod settings;
 mod sizes;
+mod soak;
 mod topics;
 
 use clap::error::ErrorKind;
@@ -43,6 +45,8 @@ enum Command {
     /// Measures throughput, latency, CPU time, allocations and memory.
     #[command(subcommand)]
     Bench(Bench),
+    /// Produces for as long as one likes, and sees to it that memory does not move.
+    Soak(soak::Arguments),
     /// Lists the topics of a cluster, or creates one.
     Topics(topics::Arguments),
     /// Shows the memory that a producer with these settings takes, pool by pool, without a broker.
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Produce(arguments) => produce::run(&arguments),
         Command::Bench(Bench::Produce(arguments)) => bench::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Topics(arguments) => topics::run(&arguments),
         Command::Sizes(arguments) => sizes::run(&arguments),
         Command::Broker(arguments) => broker::run(&arguments),

@@ -1,7 +1,23 @@
 //! What the operating system says of this process. Nothing in here allocates.
 
+use demitasse_io_std::guard;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// What the process had used at some moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) at: Instant,
+    pub(crate) cpu: Duration,
+    pub(crate) allocations: guard::Counts,
+    pub(crate) resident_mib: Option<f64>,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Moment {
+        Moment { at: Instant::now(), cpu: cpu_time(), allocations: guard::counts(), resident_mib: resident_mib() }
+    }
+}
 
 /// CPU time of all threads, user and system.
 pub(crate) fn cpu_time() -> Duration {

@@ -180,6 +180,11 @@ impl Output {
         self.keep(|to| writeln!(to, "{line}"));
     }
 
+    /// A part of a line.
+    pub(crate) fn part(&mut self, part: impl Display) {
+        self.keep(|to| write!(to, "{part}"));
+    }
+
     /// One line that is JSON.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) {
         self.keep(|to| {

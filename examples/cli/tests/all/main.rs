@@ -4,3 +4,4 @@ mod bench;
 mod look;
 mod produce;
 mod program;
+mod soak;
