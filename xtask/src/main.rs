@@ -10,6 +10,7 @@ mod defects;
 mod features;
 mod firmware;
 mod fuzz;
+mod hot_path;
 mod kafka;
 mod lint;
 mod simulate;
@@ -39,6 +40,7 @@ const COMMANDS: &[Subcommand] = &[
     ("defects", defects::HELP, defects::run),
     ("chaos", chaos::HELP, chaos::run),
     ("fuzz", fuzz::HELP, fuzz::run),
+    ("hot-path", hot_path::HELP, hot_path::run),
 ];
 
 fn main() -> ExitCode {

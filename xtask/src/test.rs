@@ -1,14 +1,15 @@
 //! `cargo xtask test`: every test there is, with all the set-up that they need.
 
 use crate::steps::{Steps, Stop};
-use crate::{Result, bare, boards, cargo, defects, features, firmware, only, root, simulate, target, tools};
+use crate::{Result, bare, boards, cargo, defects, features, firmware, hot_path, only, root, simulate, target, tools};
 use demitasse_kafka_tests::{KAFKA_3, KAFKA_4};
 
 pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
     sets up what is missing (Kafka's jars, kcat, a bare-metal compiler, QEMU), then runs all tests:
-    of every package and feature set, 20,000 seeds of the simulation and whether it catches planted bugs, against real
-    Kafka brokers, the build without an allocator, a board's program, firmware in QEMU.
+    of every package and feature set, 20,000 seeds of the simulation and whether it catches planted bugs, the
+    instructions of the hot path, against real Kafka brokers, the build without an allocator, a board's program,
+    firmware in QEMU.
     With CI=true in the environment nothing may be skipped.
     --quick    only what needs no set-up: neither brokers nor bare metal";
 
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     let seeds = ["--seeds", "20000"].map(str::to_owned);
     steps.step("simulation: 20,000 seeds", || simulate::run(&seeds));
     if !quick {
+        steps.step("instructions of the hot path", || hot_path::run(&[]));
         let some = ["--some", "3"].map(str::to_owned);
         steps.step("planted defects: three of them, others each day", || defects::run(&some));
         let ready = steps.step("set-up for Kafka", || tools::for_kafka(&[KAFKA_4, KAFKA_3]));

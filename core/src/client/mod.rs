@@ -80,11 +80,8 @@ impl<P: Platform> Producer<P> {
     #[inline]
     pub fn try_send(&self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, SendError> {
         let to = to.into();
-        self.with(|state| {
-            state
-                .append(to, record, &self.clock)
-                .map_err(|refused| state.refusal(refused, to, record_bytes(record) as u32))
-        })
+        self.with(|state| state.append(to, record, &self.clock))
+            .map_err(|refused| self.refusal(refused, to, record_bytes(record)))
     }
 
     /// Takes a record, waiting for room and for news of the topic, `max.block.ms` at most.
@@ -107,11 +104,14 @@ impl<P: Platform> Producer<P> {
     /// As [`Producer::try_send`]; [`SendError::KeysInSlice`] if the partitioner would spread the records by their keys.
     pub fn try_send_slice(&self, to: impl Into<Destination>, records: &[Record<'_>]) -> Result<Delivery, SendError> {
         let to = to.into();
-        self.with(|state| {
-            state
-                .append_slice(to, records, &self.clock)
-                .map_err(|refused| state.refusal(refused, to, slice_bytes(records) as u32))
-        })
+        self.with(|state| state.append_slice(to, records, &self.clock))
+            .map_err(|refused| self.refusal(refused, to, slice_bytes(records)))
+    }
+
+    /// Apart from the taking itself: what a result of the hot path may become should cost it nothing.
+    #[cold]
+    fn refusal(&self, refused: Refused, to: Destination, bytes: usize) -> SendError {
+        self.with(|state| state.refusal(refused, to, bytes as u32))
     }
 
     /// As [`Producer::try_send_slice`], waiting as [`Producer::send`] does.
@@ -146,7 +146,9 @@ impl<P: Platform> Producer<P> {
                 for (done, record) in rest.iter().enumerate() {
                     match state.append(to, record, &self.clock) {
                         Ok(delivery) => taken(delivery),
-                        Err(Refused::Never(error)) => return (done, Some(error)),
+                        Err(refused) if refused.is_for_good() => {
+                            return (done, Some(state.refusal(refused, to, 0)));
+                        }
                         Err(_) => return (done, None),
                     }
                 }
@@ -178,7 +180,7 @@ impl<P: Platform> Producer<P> {
             let result = self.with(|state| {
                 let refused = match append(state, &self.clock) {
                     Ok(delivery) => return Ok(Ok(delivery)),
-                    Err(Refused::Never(error)) => return Ok(Err(error)),
+                    Err(refused) if refused.is_for_good() => return Ok(Err(state.refusal(refused, to, 0))),
                     Err(refused) => refused,
                 };
                 let now = self.clock.now();
@@ -319,9 +321,11 @@ impl<P: Platform> Producer<P> {
     /// The only way to the state. Wakers leave it here, and are called when it is free again.
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut State<P>) -> R) -> R {
-        let (result, wakes) = self.lock.with(|state| {
+        let mut wakes = false;
+        let result = self.lock.with(|state| {
             let result = f(state);
-            (result, state.has_wakes())
+            wakes = state.has_wakes();
+            result
         });
         if wakes {
             self.wake();

@@ -12,6 +12,7 @@ pub use brokers::BrokerEntry;
 pub(crate) use brokers::Versions;
 pub(crate) use metadata::{Metadata, MetadataReading, Open};
 pub use partitions::PartitionEntry;
+pub(crate) use partitions::find_place;
 pub use topics::TopicEntry;
 pub(crate) use topics::TopicState;
 

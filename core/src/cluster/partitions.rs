@@ -33,20 +33,41 @@ impl PartitionEntry {
     }
 }
 
+/// Where the search begins. The upper half of a product, since a division costs as much as a whole record.
+fn first_place(places: usize, topic: usize, index: i32) -> usize {
+    let hash = (topic as u32).wrapping_mul(0x85eb_ca6b).wrapping_add(index as u32).wrapping_mul(0x9e37_79b1);
+    ((u64::from(hash) * places as u64) >> 32) as usize
+}
+
+/// The place of a partition in the table.
+#[inline]
+pub(crate) fn find_place(partitions: &[PartitionEntry], topic: usize, index: i32) -> Option<usize> {
+    let wanted = Link::to(topic);
+    let first = first_place(partitions.len(), topic, index);
+    let mut at = first;
+    loop {
+        // Places are given up only when the table is full, and then taken at once: the first free one ends the search.
+        let entry = partitions.get(at).filter(|entry| entry.is_used())?;
+        if entry.topic == wanted && entry.index == index {
+            return Some(at);
+        }
+        at = if at + 1 == partitions.len() { 0 } else { at + 1 };
+        if at == first {
+            return None;
+        }
+    }
+}
+
 impl Cluster<'_> {
-    fn probe(&self, topic: usize, index: i32) -> impl Iterator<Item = usize> + use<> {
-        let places = self.partitions.len().max(1);
-        let start = topic.wrapping_mul(0x9e37).wrapping_add(index as usize) % places;
-        (start..places).chain(0..start)
+    pub(crate) fn find_partition(&self, topic: usize, index: i32) -> Option<usize> {
+        find_place(self.partitions, topic, index)
     }
 
-    pub(crate) fn find_partition(&self, topic: usize, index: i32) -> Option<usize> {
-        let wanted = Link::to(topic);
-        // Places are given up only when the table is full, and then taken at once: the first free one ends the search.
-        self.probe(topic, index)
-            .map_while(|at| self.partitions.get(at).filter(|p| p.is_used()).map(|p| (at, p)))
-            .find(|(_, p)| p.topic == wanted && p.index == index)
-            .map(|(at, _)| at)
+    /// All places, from where the search for the partition begins.
+    fn probe(&self, topic: usize, index: i32) -> impl Iterator<Item = usize> + use<> {
+        let places = self.partitions.len();
+        let first = first_place(places, topic, index);
+        (first..places).chain(0..first)
     }
 
     /// The partition's place, taken if need be; `None` when all are taken. One that nobody sent to gives way to one

@@ -5,23 +5,49 @@ use super::batch::{age_hooks, linger_hooks, queue_hooks};
 use super::deliver::{Delivery, FORGET_MARKS_AFTER, Wait};
 use super::record::{Destination, Record, Topic};
 use super::{Partitioner, Platform, SendError, State, TopicError, Usage};
-use crate::cluster::TopicState;
+use crate::cluster::{TopicState, find_place};
 use crate::pool::{Link, Seat};
 use crate::protocol::ErrorCode;
-use crate::records::{self, Fields, HEADER_BYTES, partitioning};
+use crate::records::{self, Fields, HEADER_BYTES, MAX_RECORD_OVERHEAD, partitioning};
 use crate::time::{Clock, Instant};
+use core::slice;
 use core::task::Waker;
 
 /// What a record takes at most beyond its size as the first of a batch with the batch's own timestamp: larger varints
 /// for its index (4 more) and its timestamp (9 more), and for its length in consequence (1 more).
 const INDEX_AND_TIME_BYTES: usize = 14;
 
-/// Why a record could not be appended now or at all.
+/// Why a record could not be appended now or at all. Small, since it stands in every result of the hot path; the
+/// [`SendError`] that users see is made from it when there is one.
+#[derive(Clone, Copy)]
 pub(crate) enum Refused {
     /// No buffer or slot is free.
     Full,
     TopicPending,
-    Never(SendError),
+    // All others are for good.
+    Closed,
+    UnknownTopic,
+    Denied(ErrorCode),
+    NoSuchPartition {
+        partition: i32,
+        partitions: u32,
+    },
+    TooManyPartitions,
+    RecordTooLarge {
+        needed: u32,
+    },
+    SliceTooLarge {
+        needed: u16,
+    },
+    KeysInSlice,
+    EmptySlice,
+}
+
+impl Refused {
+    /// Whether waiting does not help.
+    pub(crate) fn is_for_good(self) -> bool {
+        !matches!(self, Refused::Full | Refused::TopicPending)
+    }
 }
 
 impl<P: Platform> State<P> {
@@ -59,66 +85,43 @@ impl<P: Platform> State<P> {
         clock: &impl Clock,
     ) -> Result<Delivery, Refused> {
         let (place, sticky) = self.place(to, record.key)?;
-        self.append_at(place, sticky, record, clock)
+        self.append_at(place, sticky, slice::from_ref(record), clock)
     }
 
-    /// Appends to the partition at `place`. If it is the sticky one, a full batch makes another the sticky one (KIP-480).
+    /// Appends to the partition at `place` as many of the records as its batch still takes, at least one; how many is in
+    /// the delivery. If the partition is the sticky one, a full batch makes another the sticky one (KIP-480).
     #[inline]
-    pub(crate) fn append_at(
+    fn append_at(
         &mut self,
         place: usize,
         sticky: bool,
-        record: &Record<'_>,
+        records: &[Record<'_>],
         clock: &impl Clock,
     ) -> Result<Delivery, Refused> {
-        let mut place = place;
-        loop {
-            let index = match self.queues[place].batches.last() {
-                Some(last) if self.batches[last].phase == Phase::Open => last,
-                _ => self.open(place, record, clock)?,
-            };
-            let batch = &mut self.batches[index];
-            let timestamp = match record.timestamp {
-                Some(timestamp) => timestamp,
-                None if batch.dated => batch.base_timestamp,
-                None => clock.wall_millis().unwrap_or(-1),
-            };
-            if batch.count == 0 {
-                // As the record format has it. So the clock has no say in the bytes of records that bring their own time.
-                (batch.base_timestamp, batch.dated) = (timestamp, record.timestamp.is_none());
+        if let Some(index) = self.open_batch(place)
+            && let Some(delivery) = self.fill(index, place, sticky, records, clock)
+        {
+            return Ok(delivery);
+        }
+        self.append_behind(place, sticky, records, clock)
+    }
+
+    /// As before, when there is no open batch, or one that is full.
+    #[inline(never)]
+    fn append_behind(
+        &mut self,
+        mut place: usize,
+        sticky: bool,
+        records: &[Record<'_>],
+        clock: &impl Clock,
+    ) -> Result<Delivery, Refused> {
+        let Some(first) = records.first() else { return Err(Refused::EmptySlice) };
+        while let Some(index) = self.open_batch(place) {
+            if let Some(delivery) = self.fill(index, place, sticky, records, clock) {
+                return Ok(delivery);
             }
-            let fields = Fields {
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-                timestamp_delta: timestamp.wrapping_sub(batch.base_timestamp),
-            };
-            let at = batch.length as usize;
-            let end = batch.buffer.as_mut().and_then(|b| records::append(b, at, batch.count, &fields));
-            if let Some(end) = end {
-                batch.length = end as u32;
-                let first = batch.count == 0;
-                batch.max_timestamp = if first { timestamp } else { batch.max_timestamp.max(timestamp) };
-                let first = batch.first_ordinal.wrapping_add(batch.count);
-                batch.count += 1;
-                let generation = batch.generation;
-                let queue = &mut self.queues[place];
-                queue.appended = queue.appended.wrapping_add(1);
-                self.s.counters.records = self.s.counters.records.wrapping_add(1);
-                if sticky {
-                    self.count_sticky(place, end - at);
-                }
-                return Ok(Delivery {
-                    slot: index as u16,
-                    place: place as u16,
-                    generation,
-                    first,
-                    count: 1,
-                    timestamp,
-                });
-            }
-            if batch.count == 0 {
-                return Err(Refused::Never(self.too_large(record)));
+            if self.batches[index].count == 0 {
+                return Err(too_large(first));
             }
             self.seal(index);
             self.reconsider(place);
@@ -128,17 +131,48 @@ impl<P: Platform> State<P> {
                 place = self.sticky(topic)?;
             }
         }
+        let index = self.open(place, first, clock)?;
+        self.fill(index, place, sticky, records, clock).ok_or_else(|| too_large(first))
     }
 
-    fn too_large(&self, record: &Record<'_>) -> SendError {
-        let needed = record_bytes(record).saturating_add(HEADER_BYTES).min(u32::MAX as usize) as u32;
-        SendError::RecordTooLarge { needed, capacity: self.s.capacities.batch_bytes }
+    /// The batch of the partition that takes records.
+    #[inline]
+    fn open_batch(&self, place: usize) -> Option<usize> {
+        let last = self.queues[place].batches.last()?;
+        (self.batches[last].phase == Phase::Open).then_some(last)
+    }
+
+    /// Appends to a batch as many of the records as it still takes; `None` if that is none.
+    #[inline]
+    fn fill(
+        &mut self,
+        index: usize,
+        place: usize,
+        sticky: bool,
+        records: &[Record<'_>],
+        clock: &impl Clock,
+    ) -> Option<Delivery> {
+        let batch = &mut self.batches[index];
+        let (before, bytes) = (batch.count, batch.length);
+        let timestamp = batch.take(records, clock);
+        let (count, bytes) = (batch.count - before, batch.length - bytes);
+        if count == 0 {
+            return None;
+        }
+        let (first, generation) = (batch.first_ordinal.wrapping_add(before), batch.generation);
+        let queue = &mut self.queues[place];
+        queue.appended = queue.appended.wrapping_add(count);
+        self.s.counters.records = self.s.counters.records.wrapping_add(count as usize);
+        if sticky {
+            self.count_sticky(place, bytes);
+        }
+        Some(Delivery { slot: index as u16, place: place as u16, generation, first, count, timestamp })
     }
 
     /// Takes a buffer and a slot for a new batch of the partition at `place`.
     fn open(&mut self, place: usize, record: &Record<'_>, clock: &impl Clock) -> Result<usize, Refused> {
         if record_bytes(record).saturating_add(HEADER_BYTES) > self.s.capacities.batch_bytes as usize {
-            return Err(Refused::Never(self.too_large(record)));
+            return Err(too_large(record));
         }
         if self.pool().free() == 0 || (self.s.free_batches.is_empty() && self.s.free_unread.is_empty()) {
             self.s.counters.full += 1;
@@ -193,20 +227,20 @@ impl<P: Platform> State<P> {
     #[inline]
     fn place(&mut self, to: Destination, key: Option<&[u8]>) -> Result<(usize, bool), Refused> {
         if self.s.closing || !self.s.started {
-            return Err(Refused::Never(SendError::Closed));
+            return Err(Refused::Closed);
         }
         let topic = to.topic.0 as usize;
         let entry = self.topics.get(topic).filter(|entry| entry.is_used());
-        let Some(entry) = entry else { return Err(Refused::Never(SendError::UnknownTopic)) };
+        let Some(entry) = entry else { return Err(Refused::UnknownTopic) };
         let (state, count) = (entry.state(), entry.partition_count);
         if let TopicState::Refused(code) = state {
-            return Err(Refused::Never(SendError::TopicRefused { code }));
+            return Err(Refused::Denied(code));
         }
         if let Some(partition) = to.partition {
             // Before the count is known the caller is believed: records wait in the batch for the first metadata.
             if partition < 0 || (count > 0 && partition as u32 >= count) {
                 self.want_metadata(Instant::ZERO);
-                return Err(Refused::Never(SendError::NoSuchPartition { partition, partitions: count }));
+                return Err(Refused::NoSuchPartition { partition, partitions: count });
             }
             return Ok((self.pinned(topic, partition)?, false));
         }
@@ -223,15 +257,13 @@ impl<P: Platform> State<P> {
 
     /// The place of a partition from now on: its sequences must not be forgotten.
     fn pinned(&mut self, topic: usize, partition: i32) -> Result<usize, Refused> {
-        let found = self.cluster().find_partition(topic, partition);
-        if let Some(place) = found
+        if let Some(place) = find_place(&self.partitions, topic, partition)
             && self.partitions[place].pinned
         {
             return Ok(place);
         }
         let added = self.cluster().add_partition(topic, partition, true);
-        let place =
-            added.ok_or(Refused::Never(SendError::TooManyPartitions { capacity: self.s.capacities.partitions }))?;
+        let place = added.ok_or(Refused::TooManyPartitions)?;
         if self.partitions[place].leader < 0 {
             self.topics[topic].wanted = true;
             self.want_metadata(Instant::ZERO);
@@ -267,10 +299,10 @@ impl<P: Platform> State<P> {
         Ok(place)
     }
 
-    fn count_sticky(&mut self, place: usize, bytes: usize) {
+    fn count_sticky(&mut self, place: usize, bytes: u32) {
         let topic = self.partitions[place].topic();
         let entry = &mut self.topics[topic];
-        entry.sticky_bytes = entry.sticky_bytes.saturating_add(bytes as u32);
+        entry.sticky_bytes = entry.sticky_bytes.saturating_add(bytes);
     }
 
     /// Appends many records to one partition: all of them or none.
@@ -282,34 +314,41 @@ impl<P: Platform> State<P> {
     ) -> Result<Delivery, Refused> {
         let keyed = to.partition.is_none() && self.s.settings.partitioner != Partitioner::Sticky;
         if keyed && records.iter().any(|r| r.key.is_some()) {
-            return Err(Refused::Never(SendError::KeysInSlice));
+            return Err(Refused::KeysInSlice);
         }
         let (place, sticky) = self.place(to, None)?;
         self.fits(place, records)?;
+        let mut rest = records;
         let mut whole: Option<Delivery> = None;
-        for record in records {
-            let delivery = self.append_at(place, false, record, clock)?;
+        while !rest.is_empty() {
+            // The sticky partition changes only between slices.
+            let delivery = self.append_at(place, false, rest, clock)?;
+            rest = rest.get(delivery.count as usize..).unwrap_or(&[]);
             match &mut whole {
-                Some(whole) => whole.count += 1,
+                Some(whole) => whole.count += delivery.count,
                 None => whole = Some(delivery),
             }
         }
         if sticky {
-            let bytes = records.iter().map(record_bytes).sum();
-            self.count_sticky(place, bytes);
+            let bytes: usize = records.iter().map(record_bytes).sum();
+            self.count_sticky(place, bytes as u32);
         }
-        whole.ok_or(Refused::Never(SendError::EmptySlice))
+        whole.ok_or(Refused::EmptySlice)
     }
 
     /// Whether all records fit behind each other into the partition's open batch and the free buffers.
     fn fits(&mut self, place: usize, records: &[Record<'_>]) -> Result<(), Refused> {
         let capacity = self.s.capacities.batch_bytes as usize;
-        let too_large = records.iter().find(|record| record_bytes(record).saturating_add(HEADER_BYTES) > capacity);
-        if let Some(record) = too_large {
-            return Err(Refused::Never(self.too_large(record)));
-        }
         let open = self.queues[place].batches.last().map(|last| &self.batches[last]);
         let left = open.filter(|b| b.phase == Phase::Open).map_or(0, |b| capacity.saturating_sub(b.length as usize));
+        // Nearly always there is room to spare: then nobody needs to know how much.
+        if most_bytes(records).is_some_and(|bytes| bytes <= left) {
+            return Ok(());
+        }
+        let fits_nowhere = |record: &&Record<'_>| record_bytes(record).saturating_add(HEADER_BYTES) > capacity;
+        if let Some(record) = records.iter().find(fits_nowhere) {
+            return Err(too_large(record));
+        }
         let slots = self.batches.len().saturating_sub(self.s.batches_level.used as usize);
         let free = self.pool().free().min(slots);
         let needed = batches_needed(records, left, capacity);
@@ -318,8 +357,7 @@ impl<P: Platform> State<P> {
         }
         let buffers = self.buffers.len();
         if needed > buffers && batches_needed(records, 0, capacity) > buffers {
-            let (needed, capacity) = (needed.min(u16::MAX as usize) as u16, buffers as u16);
-            return Err(Refused::Never(SendError::SliceTooLarge { needed, capacity }));
+            return Err(Refused::SliceTooLarge { needed: needed.min(u16::MAX as usize) as u16 });
         }
         self.s.counters.full += 1;
         Err(Refused::Full)
@@ -361,21 +399,33 @@ impl<P: Platform> State<P> {
         self.s.settings.max_block
     }
 
-    /// The error of a `try_send`.
+    /// The error of a `try_send`, or of a `send` for which waiting does not help.
+    #[inline(never)]
     pub(crate) fn refusal(&self, refused: Refused, to: Destination, requested: u32) -> SendError {
         match refused {
             Refused::Full => SendError::Full(self.usage(requested)),
             Refused::TopicPending => SendError::TopicPending { code: self.topic_code(to) },
-            Refused::Never(error) => error,
+            Refused::Closed => SendError::Closed,
+            Refused::UnknownTopic => SendError::UnknownTopic,
+            Refused::Denied(code) => SendError::TopicRefused { code },
+            Refused::NoSuchPartition { partition, partitions } => SendError::NoSuchPartition { partition, partitions },
+            Refused::TooManyPartitions => SendError::TooManyPartitions { capacity: self.s.capacities.partitions },
+            Refused::RecordTooLarge { needed } => {
+                SendError::RecordTooLarge { needed, capacity: self.s.capacities.batch_bytes }
+            }
+            Refused::SliceTooLarge { needed } => {
+                SendError::SliceTooLarge { needed, capacity: self.s.capacities.buffers }
+            }
+            Refused::KeysInSlice => SendError::KeysInSlice,
+            Refused::EmptySlice => SendError::EmptySlice,
         }
     }
 
     /// The error of a `send` that has waited in vain.
     pub(crate) fn timeout(&self, refused: Refused, to: Destination, requested: u32) -> SendError {
         let topic = match refused {
-            Refused::Full => None,
             Refused::TopicPending => Some(self.topic_code(to)),
-            Refused::Never(error) => return error,
+            _ => None,
         };
         let usage = self.usage(requested);
         SendError::Timeout { waited: self.s.settings.max_block, usage, topic, connection: self.s.trouble }
@@ -411,6 +461,20 @@ fn batches_needed(records: &[Record<'_>], left: usize, capacity: usize) -> usize
         left = left.saturating_sub(bytes);
     }
     batches
+}
+
+fn too_large(record: &Record<'_>) -> Refused {
+    let needed = record_bytes(record).saturating_add(HEADER_BYTES);
+    Refused::RecordTooLarge { needed: u32::try_from(needed).unwrap_or(u32::MAX) }
+}
+
+/// What records without headers take at the very most; `None` if one has headers.
+fn most_bytes(records: &[Record<'_>]) -> Option<usize> {
+    let length = |field: Option<&[u8]>| field.map_or(0, <[u8]>::len);
+    records.iter().try_fold(0usize, |sum, record| {
+        let fields = length(record.key).saturating_add(length(record.value));
+        record.headers.is_empty().then(|| sum.saturating_add(fields).saturating_add(MAX_RECORD_OVERHEAD))
+    })
 }
 
 /// Bytes of the record as the first of a batch.

@@ -5,9 +5,11 @@
 
 use super::error::Failure;
 use super::queue::PartitionQueue;
+use super::record::Record;
 use crate::pool::{Hooks, Link, List};
-use crate::records::{HEADER_BYTES, Sealing};
-use crate::time::Instant;
+use crate::records::{self, Fields, HEADER_BYTES, Sealing};
+use crate::time::{Clock, Instant};
+use core::ops::DerefMut;
 
 /// What became of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -155,6 +157,41 @@ impl<B> Batch<B> {
 
     pub(crate) fn is_pending(&self) -> bool {
         self.outcome == Outcome::Pending && self.phase != Phase::Free
+    }
+
+    /// Appends the records as long as they fit; the timestamp of the first. The first record of a batch says what its
+    /// base timestamp is, as the record format has it, so the clock has no say in the bytes of records that bring their
+    /// own time.
+    #[inline]
+    pub(crate) fn take(&mut self, records: &[Record<'_>], clock: &impl Clock) -> i64
+    where
+        B: DerefMut<Target = [u8]>,
+    {
+        let mut first = None;
+        let Some(buffer) = self.buffer.as_deref_mut() else { return -1 };
+        for record in records {
+            let timestamp = match record.timestamp {
+                Some(timestamp) => timestamp,
+                None if self.dated => self.base_timestamp,
+                None => clock.wall_millis().unwrap_or(-1),
+            };
+            if self.count == 0 {
+                (self.base_timestamp, self.dated) = (timestamp, record.timestamp.is_none());
+                self.max_timestamp = timestamp;
+            }
+            let fields = Fields {
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
+                timestamp_delta: timestamp.wrapping_sub(self.base_timestamp),
+            };
+            let Some(end) = records::append(buffer, self.length as usize, self.count, &fields) else { break };
+            self.length = end as u32;
+            self.count += 1;
+            self.max_timestamp = self.max_timestamp.max(timestamp);
+            first.get_or_insert(timestamp);
+        }
+        first.unwrap_or(-1)
     }
 
     /// How many of the `count` records from ordinal `first` on are in this batch.

@@ -29,6 +29,26 @@ impl Delivery {
     pub fn count(&self) -> u32 {
         self.count
     }
+
+    /// Takes in the delivery of the records that were taken right behind these into the same batch: one delivery for all,
+    /// and one question for their outcome. False, and nothing has changed, if it is of others.
+    ///
+    /// ```
+    /// # fn example(open: &mut Vec<demitasse_core::Delivery>, next: demitasse_core::Delivery) {
+    /// if !open.last_mut().is_some_and(|last| last.join(&next)) {
+    ///     open.push(next);
+    /// }
+    /// # }
+    /// ```
+    #[inline]
+    pub fn join(&mut self, next: &Delivery) -> bool {
+        let same_batch = self.slot == next.slot && self.generation == next.generation && self.place == next.place;
+        let behind = same_batch && next.first == self.first.wrapping_add(self.count);
+        if behind {
+            self.count = self.count.saturating_add(next.count);
+        }
+        behind
+    }
 }
 
 /// The records are in the log.

@@ -18,7 +18,7 @@ fn a_record_without_a_timestamp_gets_the_time_its_batch_was_opened() {
 fn a_topic_that_was_never_named_is_refused_at_once() {
     let mut rig = Rig::new(SMALL, &config());
     let refused = rig.append(Topic(1), &Record::new(b"x"));
-    assert!(matches!(refused, Err(Refused::Never(SendError::UnknownTopic))));
+    assert!(matches!(refused, Err(Refused::UnknownTopic)));
 }
 
 /// Batches whose time is over keep their slots until they are answered. When those came free, nobody was told.

@@ -75,3 +75,18 @@ fn an_outcome_names_what_became_of_the_connection() {
     let DeliveryFailure::Failure(failure) = error.cause else { panic!("{error:?}") };
     assert_eq!((error.unknown, failure.connection), (1, Some(ConnectionError::RequestTimeout)));
 }
+
+#[test]
+fn deliveries_of_neighbours_in_a_batch_are_one() {
+    let mut rig = Rig::new(SMALL, &config());
+    let mut all = rig.send(0);
+    assert!(!all.clone().join(&all));
+    let next = rig.send(0);
+    assert!(all.join(&next) && !all.join(&next));
+    assert_eq!(all.count(), 2);
+    assert_eq!(rig.write(), Some(1));
+    assert_eq!(rig.state.outcome(&all), None);
+    rig.judge(0, ErrorCode::NONE);
+    rig.end_answer();
+    assert_eq!(rig.state.outcome(&all).unwrap().unwrap().count, 2);
+}
