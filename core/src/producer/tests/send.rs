@@ -69,6 +69,34 @@ fn a_connection_that_drains_is_looked_at_when_an_unacknowledged_request_is_writt
     assert!(rig.state.s.clock_due);
 }
 
+/// With acks=0 nothing says that the broker has read all: a socket that was closed over an unread answer made it throw the
+/// rest away.
+#[test]
+fn a_close_with_acks_0_waits_for_answers_under_way() {
+    for (patience, answered) in [(5000, true), (50, false)] {
+        let mut rig = Rig::new(SMALL, &Config { acks: Acks::None, idempotence: false, ..config() });
+        rig.state.want_metadata(Instant::ZERO);
+        rig.tick();
+        let question = rig.begin_write(0).unwrap();
+        rig.end_write(0, question);
+        rig.send(0);
+        assert_eq!(rig.write(), Some(1));
+        rig.state.close(rig.now().after_millis(patience));
+        rig.tick();
+        assert_eq!(rig.state.connections[0].phase, Phase::Active);
+        rig.pass(100);
+        if answered {
+            rig.tick();
+            let _ = rig.state.take_wakes();
+            rig.end_answer();
+            assert!(rig.state.s.clock_due, "nobody else looks");
+        }
+        let now = rig.now();
+        assert_eq!(rig.state.tick(now, Waker::noop(), &mut None), None);
+        assert_eq!(rig.state.connections[0].phase, Phase::Closing);
+    }
+}
+
 /// Each further request for the topics that had not fit waited for a backoff that grew.
 #[test]
 fn topics_that_do_not_fit_into_one_question_are_asked_for_at_once_and_once() {
