@@ -13,6 +13,9 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     steps.step("rustfmt", || crate::run(cargo().args(["fmt", "--all", "--check"])));
     // A workspace of its own; what it would build needs a C++ compiler, and is what `tests/hostile` has.
     steps.step("rustfmt: fuzz", || crate::run(cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"])));
+    // Its clippy would compile a hundred crates and librdkafka: by hand.
+    let peers = "tests/peers/Cargo.toml";
+    steps.step("rustfmt: peers", || crate::run(cargo().args(["fmt", "--all", "--check", "--manifest-path", peers])));
     let selections = features::selections()?;
     for selection in &selections {
         steps.step(&format!("clippy: {}", selection.name), || {

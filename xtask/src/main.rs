@@ -13,6 +13,7 @@ mod fuzz;
 mod hot_path;
 mod kafka;
 mod lint;
+mod peers;
 mod simulate;
 mod size;
 mod steps;
@@ -41,6 +42,7 @@ const COMMANDS: &[Subcommand] = &[
     ("chaos", chaos::HELP, chaos::run),
     ("fuzz", fuzz::HELP, fuzz::run),
     ("hot-path", hot_path::HELP, hot_path::run),
+    ("peers", peers::HELP, peers::run),
 ];
 
 fn main() -> ExitCode {

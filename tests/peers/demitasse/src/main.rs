@@ -1,0 +1,33 @@
+//! demitasse as its users have it. The outcome of every delivery is observed.
+//!
+//! `--mode send`: record by record from an async task, all of it on one thread. `--mode slices`: the same, 64 records
+//! at a time. `--mode threads`: record by record from a plain thread; the producer has one of its own.
+
+mod open;
+mod tasks;
+mod threads;
+
+use anyhow::{Result, bail};
+use demitasse_io_std::{Builder, Producer};
+use peer::{Arguments, Counting, Parser};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that are handed over before outcomes are looked at, and before tasks on the same thread may run.
+const BETWEEN_LOOKS: usize = 64 * 1024;
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match &*arguments.mode {
+        "threads" => threads::run(&arguments),
+        "send" | "slices" => peer::runtime("")?.block_on(tasks::run(&arguments)),
+        other => bail!("--mode is send, slices or threads, not {other:?}"),
+    }
+}
+
+fn builder(arguments: &Arguments) -> Result<Builder> {
+    let builder = Producer::builder().bootstrap_servers(&arguments.bootstrap);
+    let builder = builder.set("batch.size", &arguments.batch.to_string())?;
+    Ok(builder.set("linger.ms", &arguments.linger.to_string())?.set("buffer.memory", &arguments.memory.to_string())?)
+}
