@@ -74,6 +74,8 @@ pub enum Item<'a> {
         error: ErrorCode,
         /// Its name; empty when the broker sends none (an id that it does not know, version 12 and later).
         name: &'a str,
+        /// Its id, by which Fetch 13 and later names it; all zero when the broker sends none (before version 10).
+        id: [u8; 16],
         /// Whether the topic is Kafka's own.
         is_internal: bool,
         /// How many [`Item::Partition`] the message claims to have for it.
@@ -183,15 +185,13 @@ impl ResponseReader {
                     None if self.version < 12 => return Err(ReadError::Malformed),
                     name => name.unwrap_or(""),
                 };
-                if self.version >= 10 {
-                    reader.uuid()?;
-                }
+                let id = if self.version >= 10 { reader.uuid()? } else { [0; 16] };
                 let is_internal = reader.bool()?;
                 let partitions = count(reader, flexible)?;
                 self.outer = self.outer.wrapping_sub(1);
                 self.partitions = partitions;
                 self.stage = Stage::Partition;
-                Some(Item::Topic { error, name, is_internal, partitions })
+                Some(Item::Topic { error, name, id, is_internal, partitions })
             }
             Stage::Partition if self.partitions > 0 => {
                 let item = Item::Partition {

@@ -34,11 +34,20 @@
 pub mod api_versions;
 pub mod create_topics;
 mod error_code;
+pub mod fetch;
+pub mod find_coordinator;
 pub mod init_producer_id;
+mod items;
+pub mod list_offsets;
 pub mod metadata;
+pub mod offset_commit;
+pub mod offset_fetch;
+pub mod offset_for_leader_epoch;
 pub mod produce;
+mod topics;
 
 pub use error_code::ErrorCode;
+pub use topics::{TopicItem, TopicReader};
 
 use crate::wire::{Overflow, ReadError, Reader, Writer};
 
@@ -48,27 +57,57 @@ use crate::wire::{Overflow, ReadError, Reader, Writer};
 pub enum ApiKey {
     /// Appends record batches.
     Produce = 0,
+    /// Reads record batches.
+    Fetch = 1,
+    /// Finds offsets by position or by time.
+    ListOffsets = 2,
     /// Lists brokers, topics, partitions and their leaders.
     Metadata = 3,
+    /// Keeps positions under a group's name.
+    OffsetCommit = 8,
+    /// Tells the positions kept under a group's name.
+    OffsetFetch = 9,
+    /// Names the broker that keeps a group.
+    FindCoordinator = 10,
     /// Lists the APIs of a broker and their versions.
     ApiVersions = 18,
     /// Creates topics.
     CreateTopics = 19,
     /// Hands out producer ids and epochs.
     InitProducerId = 22,
+    /// Tells where the records of a leader epoch end.
+    OffsetForLeaderEpoch = 23,
+}
+
+/// Which records of transactions a consumer sees: Kafka's `isolation.level`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(i8)]
+pub enum IsolationLevel {
+    /// All of them, also those of transactions that are not decided or were aborted.
+    #[default]
+    ReadUncommitted = 0,
+    /// Those of committed transactions, up to the first one that is not decided.
+    ReadCommitted = 1,
 }
 
 /// The lowest and highest version of an API that this client speaks, both inclusive.
 ///
 /// The lowest is the first that carries all we need (some compatible services top out there); the highest is
-/// the last that changes nothing we would have to know more for (Produce 13 names topics by id).
+/// the last that changes nothing we would have to know more for (Produce 13 and OffsetCommit 10 name topics by id).
 pub const fn versions(key: ApiKey) -> (i16, i16) {
     match key {
         ApiKey::Produce => (7, 12),
+        ApiKey::Fetch => (11, 17),
+        ApiKey::ListOffsets => (1, 9),
         ApiKey::Metadata => (7, 13),
+        ApiKey::OffsetCommit => (6, 9),
+        ApiKey::OffsetFetch => (5, 9),
+        ApiKey::FindCoordinator => (1, 4),
         ApiKey::ApiVersions => (0, 4),
         ApiKey::CreateTopics => (2, 7),
         ApiKey::InitProducerId => (0, 5),
+        ApiKey::OffsetForLeaderEpoch => (3, 4),
     }
 }
 
@@ -77,8 +116,12 @@ pub const fn versions(key: ApiKey) -> (i16, i16) {
 pub const fn flexible(key: ApiKey, version: i16) -> bool {
     version
         >= match key {
+            ApiKey::Fetch => 12,
             ApiKey::Produce | ApiKey::Metadata => 9,
-            ApiKey::ApiVersions => 3,
+            ApiKey::OffsetCommit => 8,
+            ApiKey::ListOffsets | ApiKey::OffsetFetch => 6,
+            ApiKey::OffsetForLeaderEpoch => 4,
+            ApiKey::ApiVersions | ApiKey::FindCoordinator => 3,
             ApiKey::CreateTopics => 5,
             ApiKey::InitProducerId => 2,
         }

@@ -4,7 +4,7 @@
 pub const HEADER_BYTES: usize = 61;
 
 /// Where the bytes that the CRC covers start: at the attributes.
-const CRC_FROM: usize = 21;
+pub(super) const CRC_FROM: usize = 21;
 
 /// What goes into the header of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

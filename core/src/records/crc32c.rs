@@ -48,6 +48,13 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc.value()
 }
 
+/// The checksum of bytes that end with `bytes` and had the checksum `crc` before them; 0 for none.
+pub fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
+    let mut crc = Crc32c(!crc);
+    crc.update(bytes);
+    crc.value()
+}
+
 /// The checksum of `bytes` with the tables of 128 bytes.
 pub fn crc32c_small(bytes: &[u8]) -> u32 {
     !super::crc_by_halves(&HALVES, !0, bytes)
@@ -89,6 +96,7 @@ mod tests {
             crc.update(&bytes[..at]);
             crc.update(&bytes[at..]);
             assert_eq!(crc.value(), 0xe306_9283);
+            assert_eq!(crc32c_append(crc32c(&bytes[..at]), &bytes[at..]), 0xe306_9283);
         }
     }
 }

@@ -1,17 +1,50 @@
-//! Record batches of magic 2, written in place (KIP-98).
+//! Record batches of magic 2, written in place and read in place (KIP-98).
 //!
 //! A batch buffer starts with room for the header ([`HEADER_BYTES`]); records are [appended](append) behind it
-//! in their final form, and [`seal`] fills in the header. Nothing is moved or copied again.
+//! in their final form, and [`seal`] fills in the header. Nothing is moved or copied again. What comes from a
+//! broker is read by [`read`].
 
 mod batch;
 pub mod crc32c;
 pub mod partitioning;
+pub mod read;
 mod record;
 
 pub use batch::{HEADER_BYTES, Sealing, seal, write_crc, write_header};
 pub use record::{
     Fields, Header, MAX_HEADER_OVERHEAD, MAX_RECORD_OVERHEAD, append, encoded_length, max_record_overhead,
 };
+
+use core::fmt;
+
+/// How the records of a batch are compressed: Kafka's `compression.type`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum Compression {
+    /// Not at all.
+    None = 0,
+    /// By gzip (RFC 1952).
+    Gzip = 1,
+    /// By Snappy, in one block or in the frames of `snappy-java`.
+    Snappy = 2,
+    /// By LZ4, in its frame format.
+    Lz4 = 3,
+    /// By Zstandard (KIP-110).
+    Zstd = 4,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Snappy => "snappy",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        })
+    }
+}
 
 /// What a reversed CRC makes of each value in the `shift`ed low bits of a byte.
 #[expect(clippy::indexing_slicing, reason = "runs in the compiler only")]

@@ -18,9 +18,16 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: &[Target] = &[
     ("api_versions", api_versions),
+    ("batches", batches),
     ("create_topics", create_topics),
+    ("fetch", fetch),
+    ("find_coordinator", find_coordinator),
     ("init_producer_id", init_producer_id),
+    ("list_offsets", list_offsets),
     ("metadata", metadata),
+    ("offset_commit", offset_commit),
+    ("offset_fetch", offset_fetch),
+    ("offset_for_leader_epoch", offset_for_leader_epoch),
     ("produce", produce),
     ("skip", skip),
     ("admin", admin),
@@ -32,9 +39,25 @@ pub fn api_versions(data: &[u8]) {
     readers::read_response(ApiKey::ApiVersions, data);
 }
 
+/// Reads record batches, whole and as they stream by.
+pub fn batches(data: &[u8]) {
+    demitasse_oracle_tests::batches::batches_of_anything(data);
+}
+
 /// Reads a CreateTopics response.
 pub fn create_topics(data: &[u8]) {
     readers::read_response(ApiKey::CreateTopics, data);
+}
+
+/// Reads a Fetch response, with its records and without.
+pub fn fetch(data: &[u8]) {
+    readers::read_response(ApiKey::Fetch, data);
+    readers::take_records(data);
+}
+
+/// Reads a FindCoordinator response.
+pub fn find_coordinator(data: &[u8]) {
+    readers::read_response(ApiKey::FindCoordinator, data);
 }
 
 /// Reads an InitProducerId response.
@@ -42,9 +65,29 @@ pub fn init_producer_id(data: &[u8]) {
     readers::read_response(ApiKey::InitProducerId, data);
 }
 
+/// Reads a ListOffsets response.
+pub fn list_offsets(data: &[u8]) {
+    readers::read_response(ApiKey::ListOffsets, data);
+}
+
 /// Reads a Metadata response.
 pub fn metadata(data: &[u8]) {
     readers::read_response(ApiKey::Metadata, data);
+}
+
+/// Reads an OffsetCommit response.
+pub fn offset_commit(data: &[u8]) {
+    readers::read_response(ApiKey::OffsetCommit, data);
+}
+
+/// Reads an OffsetFetch response.
+pub fn offset_fetch(data: &[u8]) {
+    readers::read_response(ApiKey::OffsetFetch, data);
+}
+
+/// Reads an OffsetForLeaderEpoch response.
+pub fn offset_for_leader_epoch(data: &[u8]) {
+    readers::read_response(ApiKey::OffsetForLeaderEpoch, data);
 }
 
 /// Reads a Produce response.

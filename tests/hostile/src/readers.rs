@@ -2,13 +2,13 @@
 
 use demitasse_core::protocol::{ApiKey, versions};
 use demitasse_core::wire::{ReadError, Skip, Step, Steps};
+use demitasse_oracle_tests::fetched::read_fetch;
 use demitasse_oracle_tests::{AnyReader, read, read_bytewise, read_whole};
 
 /// The first byte chooses the version, the rest is the body.
 pub(crate) fn read_response(key: ApiKey, data: &[u8]) {
-    let Some((&choice, body)) = data.split_first() else { return };
-    let (first, last) = versions(key);
-    let reader = AnyReader::new(key, first + i16::from(choice) % (last - first + 1));
+    let Some((version, body)) = version_and_body(key, data) else { return };
+    let reader = AnyReader::new(key, version);
     let whole = read_whole(reader, body);
     // Not without end on the strength of a count alone.
     assert!(whole.items.len() <= body.len());
@@ -16,6 +16,23 @@ pub(crate) fn read_response(key: ApiKey, data: &[u8]) {
     let pieces = read(reader, body, |_, there| there + 1 + there % 7);
     for other in [bytewise, pieces] {
         assert_eq!((&whole.items, whole.end), (&other.items, other.end));
+    }
+}
+
+fn version_and_body(key: ApiKey, data: &[u8]) -> Option<(i16, &[u8])> {
+    let (&choice, body) = data.split_first()?;
+    let (first, last) = versions(key);
+    Some((first + i16::from(choice) % (last - first + 1), body))
+}
+
+/// Whoever takes the records of a Fetch response, and however they come, gets the same of it as who takes none.
+pub(crate) fn take_records(data: &[u8]) {
+    let Some((version, body)) = version_and_body(ApiKey::Fetch, data) else { return };
+    let whole = read_whole(AnyReader::new(ApiKey::Fetch, version), body);
+    let taken = read_fetch(version, body, body.len().max(1), false);
+    assert_eq!((&whole.items, whole.end), (&taken.items, taken.end));
+    for (step, aside) in [(1, false), (1, true), (9, false), (9, true)] {
+        assert_eq!(read_fetch(version, body, step, aside), taken);
     }
 }
 

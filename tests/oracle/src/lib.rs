@@ -3,53 +3,62 @@
 //! The tests compare what they read with what `kafka-protocol` wrote, and the other way round. Items are
 //! compared by their `Debug` form: it is owned, and it shows every field.
 
-use demitasse_core::protocol::{ApiKey, api_versions, create_topics, init_producer_id, metadata, produce};
+pub mod batches;
+pub mod fetched;
+
+use demitasse_core::protocol::ApiKey;
 use demitasse_core::wire::ReadError;
 
-/// Every API that the core speaks.
-pub const APIS: [ApiKey; 5] =
-    [ApiKey::Produce, ApiKey::Metadata, ApiKey::ApiVersions, ApiKey::CreateTopics, ApiKey::InitProducerId];
+macro_rules! readers {
+    ($($api:ident in $module:ident,)*) => {
+        /// Every API that the core speaks.
+        pub const APIS: &[ApiKey] = &[$(ApiKey::$api),*];
 
-/// A response reader of any API.
-#[derive(Clone, Copy, Debug)]
-pub enum AnyReader {
-    /// Of ApiVersions.
-    ApiVersions(api_versions::ResponseReader),
-    /// Of CreateTopics.
-    CreateTopics(create_topics::ResponseReader),
-    /// Of InitProducerId.
-    InitProducerId(init_producer_id::ResponseReader),
-    /// Of Metadata.
-    Metadata(metadata::ResponseReader),
-    /// Of Produce.
-    Produce(produce::ResponseReader),
+        /// A response reader of any API.
+        #[derive(Clone, Copy, Debug)]
+        pub enum AnyReader {
+            $(
+                #[doc = concat!("Of ", stringify!($api), ".")]
+                $api(demitasse_core::protocol::$module::ResponseReader),
+            )*
+        }
+
+        impl AnyReader {
+            /// A reader at the start of a response body.
+            pub fn new(key: ApiKey, version: i16) -> Self {
+                match key {
+                    $(ApiKey::$api => {
+                        AnyReader::$api(demitasse_core::protocol::$module::ResponseReader::new(version))
+                    })*
+                }
+            }
+
+            /// The next item, shown.
+            pub fn next(&mut self, window: &mut &[u8]) -> Result<Option<String>, ReadError> {
+                match self {
+                    $(AnyReader::$api(reader) => show(reader.next(window)),)*
+                }
+            }
+        }
+    };
 }
 
-impl AnyReader {
-    /// A reader at the start of a response body.
-    pub fn new(key: ApiKey, version: i16) -> Self {
-        match key {
-            ApiKey::ApiVersions => AnyReader::ApiVersions(api_versions::ResponseReader::new(version)),
-            ApiKey::CreateTopics => AnyReader::CreateTopics(create_topics::ResponseReader::new(version)),
-            ApiKey::InitProducerId => AnyReader::InitProducerId(init_producer_id::ResponseReader::new(version)),
-            ApiKey::Metadata => AnyReader::Metadata(metadata::ResponseReader::new(version)),
-            ApiKey::Produce => AnyReader::Produce(produce::ResponseReader::new(version)),
-        }
-    }
+readers! {
+    Produce in produce,
+    Fetch in fetch,
+    ListOffsets in list_offsets,
+    Metadata in metadata,
+    OffsetCommit in offset_commit,
+    OffsetFetch in offset_fetch,
+    FindCoordinator in find_coordinator,
+    ApiVersions in api_versions,
+    CreateTopics in create_topics,
+    InitProducerId in init_producer_id,
+    OffsetForLeaderEpoch in offset_for_leader_epoch,
+}
 
-    /// The next item, shown.
-    pub fn next(&mut self, window: &mut &[u8]) -> Result<Option<String>, ReadError> {
-        fn show<T: std::fmt::Debug>(item: Result<Option<T>, ReadError>) -> Result<Option<String>, ReadError> {
-            item.map(|item| item.map(|item| format!("{item:?}")))
-        }
-        match self {
-            AnyReader::ApiVersions(reader) => show(reader.next(window)),
-            AnyReader::CreateTopics(reader) => show(reader.next(window)),
-            AnyReader::InitProducerId(reader) => show(reader.next(window)),
-            AnyReader::Metadata(reader) => show(reader.next(window)),
-            AnyReader::Produce(reader) => show(reader.next(window)),
-        }
-    }
+fn show<T: std::fmt::Debug>(item: Result<Option<T>, ReadError>) -> Result<Option<String>, ReadError> {
+    item.map(|item| item.map(|item| format!("{item:?}")))
 }
 
 /// What came of reading a body.

@@ -3,61 +3,13 @@
 mod common;
 
 use bytes::Bytes;
-use common::{for_versions, name};
+use common::for_versions;
+use common::given::record;
 use demitasse_core::records::crc32c::{Crc32c, crc32c, crc32c_large, crc32c_small};
-use demitasse_core::records::{
-    Fields, HEADER_BYTES, Header, Sealing, append, encoded_length, max_record_overhead, seal,
-};
-use kafka_protocol::protocol::StrBytes;
+use demitasse_core::records::{HEADER_BYTES, Sealing, append, encoded_length, max_record_overhead, seal};
 use kafka_protocol::records::{Compression, RecordBatchDecoder, TimestampType};
-use proptest::collection::{btree_map, vec};
+use proptest::collection::vec;
 use proptest::prelude::*;
-
-#[derive(Clone, Debug)]
-struct Given {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(StrBytes, Option<Vec<u8>>)>,
-    timestamp_delta: i64,
-}
-
-impl Given {
-    fn with<R>(&self, then: impl FnOnce(&Fields<'_>) -> R) -> R {
-        let headers: Vec<Header<'_>> =
-            self.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
-        then(&Fields {
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers: &headers,
-            timestamp_delta: self.timestamp_delta,
-        })
-    }
-}
-
-/// Null, or with a length around the edges of its varint.
-fn field() -> impl Strategy<Value = Option<Vec<u8>>> {
-    prop_oneof![
-        1 => Just(None),
-        4 => vec(any::<u8>(), 0..20).prop_map(Some),
-        1 => vec(any::<u8>(), 60..68).prop_map(Some),
-        1 => (8188usize..8196, any::<u8>()).prop_map(|(length, byte)| Some(vec![byte; length])),
-    ]
-}
-
-fn record() -> impl Strategy<Value = Given> {
-    // The oracle keeps headers in a map: names once each, in the order of the map.
-    let headers = prop_oneof![2 => Just(0), 1 => 0..5usize].prop_flat_map(|many| {
-        btree_map(name().prop_map(|name| name.to_string()), field(), many)
-            .prop_map(|map| map.into_iter().map(|(key, value)| (StrBytes::from_string(key), value)).collect())
-    });
-    let delta = prop_oneof![3 => -70..70i64, 1 => -(1i64 << 40)..1 << 40];
-    (field(), field(), headers, delta).prop_map(|(key, value, headers, timestamp_delta)| Given {
-        key,
-        value,
-        headers,
-        timestamp_delta,
-    })
-}
 
 #[test]
 fn batches() {

@@ -2,78 +2,17 @@
 
 mod common;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
+use common::exchange::{decoded, exchanged, frame, head};
 use common::{for_versions, name, topic_name};
 use demitasse_core::protocol::{
-    self, ApiKey, api_versions, create_topics, finish_frame, init_producer_id, metadata, produce, request_header,
-    versions,
+    ApiKey, api_versions, create_topics, init_producer_id, metadata, produce, request_header, versions,
 };
 use demitasse_core::wire::Writer;
 use kafka_protocol::messages as oracle;
-use kafka_protocol::protocol::{Decodable, HeaderVersion, StrBytes, decode_request_header_from_buffer};
+use kafka_protocol::protocol::{Decodable, StrBytes};
 use proptest::collection::vec;
 use proptest::prelude::*;
-
-/// Writes a frame, checks that counting and writing agree, that a byte less is refused with the size that was
-/// needed, and that the length is right; gives back what is behind it.
-fn frame(write: impl Fn(&mut Writer<'_>)) -> Bytes {
-    let mut counting = Writer::counting();
-    write(&mut counting);
-    let needed = counting.position();
-
-    let mut small = vec![0u8; needed - 1];
-    let mut writer = Writer::new(&mut small);
-    write(&mut writer);
-    let overflow = finish_frame(writer).expect_err("a byte is missing");
-    assert_eq!((overflow.needed, overflow.capacity), (needed, needed - 1));
-
-    let mut buffer = vec![0u8; needed + 3];
-    let mut writer = Writer::new(&mut buffer);
-    write(&mut writer);
-    assert_eq!(finish_frame(writer), Ok(needed));
-    buffer.truncate(needed);
-    let mut bytes = Bytes::from(buffer);
-    assert_eq!(bytes.get_i32() as usize, needed - 4);
-    bytes
-}
-
-/// Decodes a request with the oracle and wants nothing left over.
-fn decoded<M: Decodable + HeaderVersion>(
-    mut bytes: Bytes,
-    key: ApiKey,
-    version: i16,
-    correlation_id: i32,
-    client_id: Option<&StrBytes>,
-) -> M {
-    let header = decode_request_header_from_buffer(&mut bytes).expect("a header");
-    assert_eq!(M::header_version(version), if protocol::flexible(key, version) { 2 } else { 1 });
-    assert_eq!((header.request_api_key, header.request_api_version), (key as i16, version));
-    assert_eq!((header.correlation_id, header.client_id.as_ref()), (correlation_id, client_id));
-    assert!(header.unknown_tagged_fields.is_empty());
-    let message = M::decode(&mut bytes, version).expect("a body");
-    assert!(bytes.is_empty(), "{} bytes left over", bytes.len());
-    message
-}
-
-type Head = (i32, Option<StrBytes>);
-
-fn head() -> impl Strategy<Value = Head> {
-    (any::<i32>(), proptest::option::of(name()))
-}
-
-/// Writes a request and decodes it.
-fn exchanged<M: Decodable + HeaderVersion>(
-    key: ApiKey,
-    version: i16,
-    (correlation_id, client_id): &Head,
-    body: impl Fn(&mut Writer<'_>),
-) -> M {
-    let bytes = frame(|writer| {
-        request_header(writer, key, version, *correlation_id, client_id.as_deref());
-        body(writer);
-    });
-    decoded(bytes, key, version, *correlation_id, client_id.as_ref())
-}
 
 #[test]
 fn api_versions_request() {

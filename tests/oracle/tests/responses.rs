@@ -27,13 +27,19 @@ fn response_header() {
     fn header_version(key: ApiKey, version: i16) -> i16 {
         match key {
             ApiKey::Produce => oracle::ProduceResponse::header_version(version),
+            ApiKey::Fetch => oracle::FetchResponse::header_version(version),
+            ApiKey::ListOffsets => oracle::ListOffsetsResponse::header_version(version),
             ApiKey::Metadata => oracle::MetadataResponse::header_version(version),
+            ApiKey::OffsetCommit => oracle::OffsetCommitResponse::header_version(version),
+            ApiKey::OffsetFetch => oracle::OffsetFetchResponse::header_version(version),
+            ApiKey::FindCoordinator => oracle::FindCoordinatorResponse::header_version(version),
             ApiKey::ApiVersions => oracle::ApiVersionsResponse::header_version(version),
             ApiKey::CreateTopics => oracle::CreateTopicsResponse::header_version(version),
             ApiKey::InitProducerId => oracle::InitProducerIdResponse::header_version(version),
+            ApiKey::OffsetForLeaderEpoch => oracle::OffsetForLeaderEpochResponse::header_version(version),
         }
     }
-    for key in APIS {
+    for &key in APIS {
         for_versions(
             versions(key),
             |version| (any::<i32>(), tags(response_header_tags(key, version))),
@@ -228,6 +234,7 @@ fn metadata_response() {
                 expected.push(shown(metadata::Item::Topic {
                     error: ErrorCode(topic.error_code),
                     name: topic.name.as_ref().map_or("", |name| name.as_str()),
+                    id: topic.topic_id.into_bytes(),
                     is_internal: topic.is_internal,
                     partitions: topic.partitions.len() as u32,
                 }));

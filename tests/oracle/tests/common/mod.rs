@@ -1,6 +1,10 @@
 //! Values to fill messages with.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod exchange;
+pub mod given;
+pub mod valid;
+
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};

@@ -1,0 +1,68 @@
+//! What readers of responses have in common.
+
+use crate::wire::{ReadError, Reader, Skip};
+
+/// What a step of a reader came to.
+pub(super) enum Piece<T> {
+    /// Something that the caller wants to know.
+    Item(T),
+    /// Something that matters to the reader alone.
+    Silent,
+    /// The end of the body.
+    End,
+}
+
+/// A reader of items: a stage, and what must be passed over before the next one.
+pub(super) trait Stages {
+    /// What it hands out.
+    type Item<'a>;
+
+    /// What is to be passed over first.
+    fn skip(&mut self) -> &mut Skip;
+
+    /// Reads one piece. Changes nothing of itself before the last read that can fail.
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<Self::Item<'a>>, ReadError>;
+}
+
+/// Takes step after step until there is an item; None at the end of the body.
+pub(super) fn next<'a, S: Stages>(stages: &mut S, window: &mut &'a [u8]) -> Result<Option<S::Item<'a>>, ReadError> {
+    loop {
+        stages.skip().feed(window)?;
+        let mut reader = Reader::new(window);
+        let piece = stages.step(&mut reader)?;
+        *window = reader.remaining();
+        match piece {
+            Piece::Item(item) => return Ok(Some(item)),
+            Piece::Silent => {}
+            Piece::End => return Ok(None),
+        }
+    }
+}
+
+/// A section of tagged fields of which some are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tags {
+    /// Fields still to come.
+    left: u32,
+}
+
+impl Tags {
+    pub(super) const NONE: Tags = Tags { left: 0 };
+
+    /// Reads how many there are.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Tags, ReadError> {
+        Ok(Tags { left: reader.unsigned_varint()? })
+    }
+
+    /// Reads the head of the next field: its tag and the bytes of its value. None behind the last.
+    ///
+    /// A value that is known says itself where it ends; like the Java client, trust that, not the length.
+    pub(super) fn next(&mut self, reader: &mut Reader<'_>) -> Result<Option<(u32, u32)>, ReadError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let head = (reader.unsigned_varint()?, reader.unsigned_varint()?);
+        self.left = self.left.wrapping_sub(1);
+        Ok(Some(head))
+    }
+}

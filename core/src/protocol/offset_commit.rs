@@ -1,0 +1,79 @@
+//! OffsetCommit, key 8, versions 6 to 9: keeps positions under a group's name, without being a member of it.
+//!
+//! 6 is the first that keeps the leader epoch (KIP-320), without which a truncated log goes unnoticed after a start. 9 is
+//! the last that names topics by name.
+
+use super::topics::{self, AboutPartition, TopicReader};
+use super::{ApiKey, ErrorCode, TopicItem, flexible};
+use crate::wire::{ReadError, Reader, Writer};
+
+/// A position to be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position<'t> {
+    /// The name of the partition's topic.
+    pub topic: &'t str,
+    /// The partition's number.
+    pub index: i32,
+    /// The offset to go on from: that of the last record done with, plus one.
+    pub offset: i64,
+    /// The epoch of the last record done with, -1 for unknown.
+    pub leader_epoch: i32,
+    /// Any words of the caller, at most `offset.metadata.max.bytes` of the broker.
+    pub metadata: Option<&'t str>,
+}
+
+/// Writes the body of `OffsetCommitRequest` as of a consumer that assigns its partitions itself: the group has no
+/// members. Neighbours of the same topic share its entry.
+pub fn request<'t>(
+    writer: &mut Writer<'_>,
+    version: i16,
+    group: &str,
+    positions: impl Iterator<Item = Position<'t>> + Clone,
+) {
+    let flexible = flexible(ApiKey::OffsetCommit, version);
+    writer.string(flexible, group);
+    // No generation, no member.
+    writer.i32(-1);
+    writer.string(flexible, "");
+    if version >= 7 {
+        // GroupInstanceId
+        writer.nullable_string(flexible, None);
+    }
+    topics::write_by_name(
+        writer,
+        flexible,
+        positions,
+        |of| of.topic,
+        |writer, position| {
+            writer.i32(position.index);
+            writer.i64(position.offset);
+            writer.i32(position.leader_epoch);
+            writer.nullable_string(flexible, position.metadata);
+            writer.no_tags(flexible);
+        },
+    );
+    writer.no_tags(flexible);
+}
+
+/// What became of a position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// The partition's number.
+    pub index: i32,
+    /// The outcome.
+    pub error: ErrorCode,
+}
+
+impl AboutPartition for Kept {
+    const API: ApiKey = ApiKey::OffsetCommit;
+
+    fn read(reader: &mut Reader<'_>, _: i16) -> Result<Self, ReadError> {
+        Ok(Kept { index: reader.i32()?, error: ErrorCode(reader.i16()?) })
+    }
+}
+
+/// A piece of `OffsetCommitResponse`.
+pub type Item<'a> = TopicItem<'a, Kept>;
+
+/// Reads `OffsetCommitResponse` item by item.
+pub type ResponseReader = TopicReader<Kept>;
