@@ -338,10 +338,10 @@ impl ResponseReader {
         Ok(())
     }
 
-    /// The same for the message.
+    /// The same for the message, from version 16 on.
     fn tag(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
         match self.tags.next(reader)? {
-            Some((0, _)) if self.version >= 16 => self.stage = Stage::EndpointCount,
+            Some((0, _)) => self.stage = Stage::EndpointCount,
             Some((_, length)) => self.skip = Skip::bytes(length),
             None => self.stage = Stage::Done,
         }
@@ -474,7 +474,17 @@ mod tests {
     #[test]
     fn epochs_go_round_without_asking_for_a_new_session() {
         assert_eq!((next_epoch(NEW_SESSION), next_epoch(1), next_epoch(i32::MAX)), (1, 2, 1));
-        assert_eq!(next_epoch(NO_EPOCH), NO_EPOCH);
+        assert_eq!((next_epoch(NO_EPOCH), NO_EPOCH), (NO_EPOCH, -1));
+    }
+
+    #[test]
+    fn topics_are_the_same_by_what_the_version_calls_them() {
+        let topic = |name, id| Topic { name, id: [id; 16] };
+        for (version, by_name) in [(12, true), (13, false)] {
+            assert_eq!(topic("t", 1).is(version, &topic("t", 2)), by_name);
+            assert_eq!(topic("t", 1).is(version, &topic("other", 1)), !by_name);
+            assert!(topic("t", 1).is(version, &topic("t", 1)));
+        }
     }
 
     /// A response of version 11 with 9 bytes of records and what is behind them: a second partition.

@@ -2,8 +2,9 @@
 //!
 //! What a fetch brings is a row of batches, the last one often cut. [`Batches`] goes from one to the next by their headers
 //! alone; a [`Batch`] checks its CRC, if it is asked to, and hands out its records. One that is compressed hands out its
-//! [`payload`](Batch::payload); [`Records::new`] reads what became of it. A batch that is too large for any buffer goes
-//! through a [`BatchStream`].
+//! [`payload`](Batch::payload); [`Records::new`] reads what became of it. Who hands out a few records at a time and cannot
+//! keep the bytes borrowed in between has a [`RecordCursor`]. A batch that is too large for any buffer goes through a
+//! [`BatchStream`].
 //!
 //! Whatever the bytes are, there is an end, and what is wrong is said with the offset: [`Corrupt`].
 //!
@@ -49,12 +50,11 @@ mod tests;
 
 pub use fault::{BatchError, Corrupt, Fault, Part};
 pub use header::BatchHeader;
-pub use record::{Headers, Marker, Record, RecordHeader};
+pub use record::{Headers, Marker, Record, RecordCursor, RecordHeader};
 pub use stream::BatchStream;
 
 use super::batch::CRC_FROM;
 use super::{Compression, HEADER_BYTES};
-use record::Cursor;
 
 /// The batches in a slice, one after the other.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +68,11 @@ impl<'a> Batches<'a> {
     /// Those that `bytes` begin with.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Batches { rest: bytes, least: 0 }
+    }
+
+    /// Those that `bytes` go on with behind a batch whose [`next_offset`](BatchHeader::next_offset) this is.
+    pub const fn behind(next_offset: i64, bytes: &'a [u8]) -> Self {
+        Batches { rest: bytes, least: next_offset }
     }
 
     /// The next batch, or None when the bytes are over. Not an [`Iterator`], because of what it may say of the last one:
@@ -141,7 +146,7 @@ impl<'a> Batch<'a> {
 /// The records of a batch, as an iterator, which ends behind the first error.
 #[derive(Clone, Copy, Debug)]
 pub struct Records<'a> {
-    cursor: Cursor,
+    cursor: RecordCursor,
     rest: &'a [u8],
     /// Comes instead of the first record.
     fault: Option<Fault>,
@@ -153,7 +158,7 @@ impl<'a> Records<'a> {
     pub fn new(header: &BatchHeader, bytes: &'a [u8]) -> Self {
         // No buffer is larger than that; if one were, it would not end where the records do.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Records { cursor: Cursor::new(header, length), rest: bytes, fault: None }
+        Records { cursor: RecordCursor::new(header, length), rest: bytes, fault: None }
     }
 }
 
@@ -164,12 +169,13 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let fault = match self.fault.take() {
             Some(fault) => self.cursor.corrupt(fault),
-            None if self.cursor.is_over() => return None,
             None => match self.cursor.next(&mut self.rest) {
                 Ok(record) => return record.map(Ok),
                 Err(BatchError::Corrupt(corrupt)) => corrupt,
-                // It cannot be: the cursor knows how many bytes there are.
-                Err(BatchError::Incomplete { .. }) => self.cursor.corrupt(Fault::RecordLength(-1)),
+                // Only if there were more bytes than the cursor can count.
+                Err(BatchError::Incomplete { .. }) => {
+                    self.cursor.corrupt(Fault::RecordsMissing(self.cursor.records_left()))
+                }
             },
         };
         self.cursor.end();

@@ -107,9 +107,13 @@ fn bytes<'a>(reader: &mut Reader<'a>, part: Part) -> Result<Option<&'a [u8]>, Fa
     }
 }
 
-/// Where in the records of a batch the reading is: a few words, without a borrow.
+/// Where in the records of a batch the reading is: a few words, without a borrow, for who must let go of the bytes and
+/// come back.
+///
+/// It is asked for the [next](Self::next) record with a window that begins where the last one ended, as the readers of
+/// [`protocol`](crate::protocol) are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor {
+pub struct RecordCursor {
     base_offset: i64,
     /// Of all records, if the broker appended them then.
     append_time: Option<i64>,
@@ -123,12 +127,13 @@ pub(super) struct Cursor {
     bytes: u32,
 }
 
-impl Cursor {
-    /// In front of the first record; all of them take `bytes`.
-    pub(super) fn new(header: &BatchHeader, bytes: u32) -> Self {
-        Cursor {
+impl RecordCursor {
+    /// In front of the first record of the batch with this header. All records take `bytes`: its
+    /// [`records_length`](BatchHeader::records_length) when they are not compressed.
+    pub const fn new(header: &BatchHeader, bytes: u32) -> Self {
+        RecordCursor {
             base_offset: header.base_offset,
-            append_time: header.has_log_append_time().then_some(header.max_timestamp),
+            append_time: if header.has_log_append_time() { Some(header.max_timestamp) } else { None },
             base_timestamp: header.base_timestamp,
             last_delta: header.last_offset_delta,
             next_delta: 0,
@@ -137,12 +142,14 @@ impl Cursor {
         }
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.records == 0 && self.bytes == 0
+    /// Bytes of records still to come.
+    pub const fn bytes_left(&self) -> u32 {
+        self.bytes
     }
 
-    pub(super) fn bytes_left(&self) -> u32 {
-        self.bytes
+    /// Records still to come, by the header's count.
+    pub const fn records_left(&self) -> u32 {
+        self.records
     }
 
     /// No more records.
@@ -155,10 +162,10 @@ impl Cursor {
         Corrupt { offset: self.base_offset.saturating_add(i64::from(self.next_delta)), fault }
     }
 
-    /// The next record, or None behind the last, from a window that starts with it. What is in the window behind the
-    /// batch is left alone.
+    /// The next record, or None behind the last, from a window that starts with it; an error is final unless it is
+    /// [`Incomplete`](BatchError::Incomplete). What is in the window behind the batch is left alone.
     #[inline]
-    pub(super) fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<Record<'a>>, BatchError> {
+    pub fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<Record<'a>>, BatchError> {
         if self.records == 0 || self.bytes == 0 {
             return self.over().map(|()| None).map_err(BatchError::Corrupt);
         }

@@ -2,7 +2,7 @@
 
 use super::fault::{BatchError, Corrupt, Fault};
 use super::header::BatchHeader;
-use super::record::{Cursor, Record};
+use super::record::{Record, RecordCursor};
 use crate::records::batch::CRC_FROM;
 use crate::records::{Compression, HEADER_BYTES};
 
@@ -16,7 +16,7 @@ use crate::records::{Compression, HEADER_BYTES};
 /// counts and offsets are checked as ever.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchStream {
-    cursor: Cursor,
+    cursor: RecordCursor,
     base_offset: i64,
     stored: u32,
     /// That of the bytes so far.
@@ -36,7 +36,7 @@ impl BatchStream {
             return Err(Corrupt { offset: header.base_offset, fault: Fault::Compressed(header.compression) }.into());
         }
         let (bytes, rest) = window.split_at_checked(HEADER_BYTES).unwrap_or((window, &[]));
-        let cursor = Cursor::new(&header, header.records_length());
+        let cursor = RecordCursor::new(&header, header.records_length());
         let crc = crc(0, bytes.get(CRC_FROM..).unwrap_or(&[]));
         *window = rest;
         Ok((header, BatchStream { cursor, base_offset: header.base_offset, stored: header.crc, crc }))

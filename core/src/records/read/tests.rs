@@ -97,6 +97,7 @@ fn everything_is_where_it_was_written() {
     assert!(records[0].headers.is_empty());
     assert_eq!((records[1].offset, records[1].timestamp), (101, 800));
     assert_eq!((records[1].key, records[1].value), (Some(&b"k"[..]), None));
+    assert_eq!((records[1].headers.is_empty(), records[1].headers.len()), (false, 2));
     let headers: Vec<_> = records[1].headers.map(|header| (header.name(), header.value)).collect();
     assert_eq!(headers, [(Some("h"), Some(&b"x"[..])), (Some("h"), None)]);
 }
@@ -224,6 +225,17 @@ fn counts_that_lie() {
     bytes[57..61].copy_from_slice(&10i32.to_be_bytes());
     assert_eq!(record_fault(&bytes), (2, 102, Fault::RecordsMissing(8)));
 
+    // The batch ends within the length of a record.
+    for spare in [&[0x80u8][..], &[0xff, 0x80]] {
+        let mut bytes = batch();
+        bytes.extend_from_slice(spare);
+        let length = (bytes.len() - 12) as i32;
+        bytes[8..12].copy_from_slice(&length.to_be_bytes());
+        bytes[23..27].copy_from_slice(&2i32.to_be_bytes());
+        bytes[57..61].copy_from_slice(&3i32.to_be_bytes());
+        assert_eq!(record_fault(&bytes), (2, 102, Fault::RecordLength(-1)));
+    }
+
     // Nothing left of a batch but its header, which compaction may do.
     let mut empty = with(57, &0i32.to_be_bytes());
     empty.truncate(HEADER_BYTES);
@@ -249,12 +261,70 @@ fn offsets_that_go_back() {
     assert_eq!(batches.remaining().len(), END);
     assert_eq!(corrupt.to_string(), "at offset 100: a batch where offset 102 or later is due");
 
+    assert_eq!(Batches::behind(102, &second).next().map(|_| ()), Err(corrupt.into()));
+    assert!(matches!(Batches::behind(100, &second).next(), Ok(Some(_))));
+
     first[..8].copy_from_slice(&98i64.to_be_bytes());
     first.extend_from_slice(&second);
     let mut batches = Batches::new(&first);
     assert!(
         batches.next().unwrap().is_some() && batches.next().unwrap().is_some() && batches.next().unwrap().is_none()
     );
+}
+
+#[test]
+fn a_cursor_goes_on_where_it_was() {
+    let bytes = batch();
+    let header = BatchHeader::read(&bytes).unwrap();
+    let mut cursor = RecordCursor::new(&header, header.records_length());
+    assert_eq!((cursor.records_left(), cursor.bytes_left()), (2, END as u32 - FIRST as u32));
+    let record = cursor.next(&mut &bytes[FIRST..]).unwrap().unwrap();
+    assert_eq!((record.offset, cursor.records_left(), cursor.bytes_left()), (100, 1, END as u32 - SECOND as u32));
+    let record = cursor.next(&mut &bytes[SECOND..]).unwrap().unwrap();
+    assert_eq!((record.offset, cursor.records_left(), cursor.bytes_left()), (101, 0, 0));
+    let mut behind = &bytes[..];
+    assert!(cursor.next(&mut behind).unwrap().is_none());
+    assert_eq!(behind.len(), END);
+}
+
+#[test]
+fn faults_have_words_of_their_own() {
+    let parts = [
+        Part::Attributes,
+        Part::Timestamp,
+        Part::Offset,
+        Part::Key,
+        Part::Value,
+        Part::HeaderCount,
+        Part::HeaderKey,
+        Part::HeaderValue,
+    ];
+    let faults = [
+        Fault::OldFormat(1),
+        Fault::UnknownFormat(7),
+        Fault::BatchLength(-1),
+        Fault::Offset,
+        Fault::LastOffsetDelta(-1),
+        Fault::RecordCount(-1),
+        Fault::UnknownCompression(7),
+        Fault::Compressed(Compression::Snappy),
+        Fault::OffsetsGoBack { expected: 5 },
+        Fault::Crc { stored: 1, computed: 2 },
+        Fault::RecordLength(-1),
+        Fault::OffsetDelta(-1),
+        Fault::RecordNotOver(1),
+        Fault::RecordsMissing(1),
+        Fault::BatchNotOver(1),
+        Fault::ControlRecord,
+    ];
+    let all = faults.into_iter().chain(parts.map(Fault::Malformed));
+    let mut words: Vec<_> = all.map(|fault| Corrupt { offset: 9, fault }.to_string()).collect();
+    assert!(words.iter().all(|text| text.starts_with("at offset 9: ") && text.len() > 30));
+    let many = words.len();
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), many);
+    assert_eq!(BatchError::Incomplete { needed: 61 }.to_string(), "it is cut: 61 bytes are needed");
 }
 
 #[test]
@@ -268,11 +338,11 @@ fn a_wrong_checksum() {
     // As it streams by it comes last.
     let mut window = &bytes[..];
     let (_, mut stream) = BatchStream::begin(&mut window, crc32c_append).unwrap();
-    for _ in 0..2 {
+    for left in [END - SECOND, 0] {
         assert!(stream.next(&mut window, crc32c_append).unwrap().is_some());
+        assert_eq!(stream.bytes_left() as usize, left);
     }
     assert_eq!(stream.next(&mut window, crc32c_append).map(|_| ()), Err(corrupt.into()));
-    assert_eq!(stream.bytes_left(), 0);
 }
 
 #[test]

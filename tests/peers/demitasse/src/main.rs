@@ -1,7 +1,8 @@
 //! demitasse as its users have it. The outcome of every delivery is observed.
 //!
 //! `--mode send`: record by record from an async task, all of it on one thread. `--mode slices`: the same, 64 records
-//! at a time. `--mode threads`: record by record from a plain thread; the producer has one of its own.
+//! at a time. `--mode threads`: record by record from a plain thread; the producer has one of its own. `--mode pair`: from
+//! two plain threads at once.
 
 mod open;
 mod tasks;
@@ -20,14 +21,16 @@ const BETWEEN_LOOKS: usize = 64 * 1024;
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &*arguments.mode {
-        "threads" => threads::run(&arguments),
+        "threads" => threads::run(&arguments, 1),
+        "pair" => threads::run(&arguments, 2),
         "send" | "slices" => peer::runtime("")?.block_on(tasks::run(&arguments)),
-        other => bail!("--mode is send, slices or threads, not {other:?}"),
+        other => bail!("--mode is send, slices, threads or pair, not {other:?}"),
     }
 }
 
 fn builder(arguments: &Arguments) -> Result<Builder> {
     let builder = Producer::builder().bootstrap_servers(&arguments.bootstrap);
     let builder = builder.set("batch.size", &arguments.batch.to_string())?;
-    Ok(builder.set("linger.ms", &arguments.linger.to_string())?.set("buffer.memory", &arguments.memory.to_string())?)
+    // `buffer.memory` is as it is by itself: it is all touched at the start, so it should not be more than is of use.
+    Ok(builder.set("linger.ms", &arguments.linger.to_string())?)
 }

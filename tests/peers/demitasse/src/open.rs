@@ -6,6 +6,9 @@ use peer::{Arguments, Latencies, Run};
 use std::collections::VecDeque;
 use std::time::Instant;
 
+/// `buffer.memory`, as it is by itself.
+const MEMORY: usize = 12 * 1024 * 1024;
+
 /// Oldest first.
 pub(crate) struct Open {
     deliveries: VecDeque<Delivery>,
@@ -16,10 +19,10 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// `first` fills the queue once, so that its memory is there before it counts: for as much as the buffers can hold,
-    /// and as much again that is settled behind a partition whose turn comes late.
+    /// `first` fills the queue once, so that its memory is there before it counts. At a rate it has room for as much as
+    /// the buffers can hold, and as much again that is settled behind a partition whose turn comes late.
     pub(crate) fn new(arguments: &Arguments, first: Delivery) -> Open {
-        let room = 2 * arguments.memory / arguments.size.max(1);
+        let room = if arguments.rate.is_some() { 2 * MEMORY / arguments.size.max(1) } else { 64 * 1024 };
         let mut deliveries = VecDeque::new();
         deliveries.resize(room, first);
         deliveries.clear();
@@ -27,8 +30,11 @@ impl Open {
         Open { deliveries, sent, acknowledged: 0, latencies: Latencies::new() }
     }
 
+    /// Neighbours in a batch are one delivery, as one question answers for all of them.
     pub(crate) fn add(&mut self, delivery: Delivery) {
-        self.deliveries.push_back(delivery);
+        if !self.deliveries.back_mut().is_some_and(|last| last.join(&delivery)) {
+            self.deliveries.push_back(delivery);
+        }
     }
 
     /// One whose latency counts from `sent`.
@@ -54,7 +60,9 @@ impl Open {
         Ok(())
     }
 
-    pub(crate) fn end(self, run: Run, mode: &str) -> Result<()> {
+    /// With all that these others have seen too.
+    pub(crate) fn end(mut self, others: Vec<Open>, run: Run, mode: &str) -> Result<()> {
+        self.acknowledged += others.iter().map(|open| open.acknowledged).sum::<u64>();
         run.end(format_args!("demitasse {mode}"), env!("CARGO_PKG_VERSION"), self.acknowledged, 1, &self.latencies)
     }
 }

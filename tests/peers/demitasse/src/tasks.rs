@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     }
     sender.producer.flush().await?;
     sender.open.look(&sender.producer)?;
-    sender.open.end(run, &arguments.mode)
+    sender.open.end(Vec::new(), run, &arguments.mode)
 }
 
 struct Sender<'a> {

@@ -156,6 +156,11 @@ impl Peer {
         matches!(self.kind, Kind::Rust(package) if package != "peer-rdkafka")
     }
 
+    /// `ProducerPerformance` tells latencies in whole milliseconds: a p50 of 0.
+    pub(crate) fn counts_milliseconds(&self) -> bool {
+        matches!(self.kind, Kind::Java)
+    }
+
     pub(crate) fn program(&self) -> PathBuf {
         match self.kind {
             Kind::Rust(package) => target().join("release").join(package),

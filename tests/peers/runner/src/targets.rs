@@ -108,7 +108,7 @@ impl<'a> Judge<'a> {
     fn latency(&mut self, place: usize, scenario: &Scenario) {
         let quantiles: [(&str, Figure); 2] = [("p50", |line| line.p50_ms), ("p99", |line| line.p99_ms)];
         for (name, quantile) in quantiles {
-            let (ours, theirs) = (self.least(place, &[Role::Ours], quantile), self.least(place, PEERS, quantile));
+            let (ours, theirs) = (self.least(place, &[Role::Ours], quantile), self.least_exact(place, quantile));
             let (Some(ours), Some(theirs)) = (ours, theirs) else { continue };
             let what = format!("{name} ms, {}: {}", scenario.title(), theirs.name);
             self.at_most(3, with(ours, &what), ours.value, theirs.value);
@@ -160,6 +160,13 @@ impl<'a> Judge<'a> {
 
     fn least(&self, place: usize, roles: &[Role], figure: impl Fn(&Line) -> Option<f64>) -> Option<Median> {
         self.medians(place, roles, figure).min_by(|a, b| a.value.total_cmp(&b.value))
+    }
+
+    /// Of those peers that measure better than by the millisecond.
+    fn least_exact(&self, place: usize, figure: impl Fn(&Line) -> Option<f64>) -> Option<Median> {
+        let exact =
+            |median: &Median| self.measured.peers.get(median.key.1).is_some_and(|peer| !peer.counts_milliseconds());
+        self.medians(place, PEERS, figure).filter(exact).min_by(|a, b| a.value.total_cmp(&b.value))
     }
 
     fn most(&self, place: usize, roles: &[Role], figure: impl Fn(&Line) -> Option<f64>) -> Option<Median> {
