@@ -23,6 +23,7 @@
 //! - `allocation-guard`: an allocator that counts, and on request refuses, allocations of the client after its start.
 
 mod admin;
+mod block_on;
 #[cfg(feature = "allocation-guard")]
 pub mod guard;
 #[cfg(not(feature = "allocation-guard"))]

@@ -1,5 +1,6 @@
 //! The handle, and how it is built.
 
+use crate::block_on::block_on;
 use crate::guard;
 use crate::heap::{Heap, MutexLock, tables};
 use crate::metrics::{Latencies, Metrics};
@@ -189,7 +190,7 @@ impl Producer {
     /// # Errors
     /// Those of [`Producer::send`].
     pub fn send_blocking(&self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, SendError> {
-        pollster::block_on(self.send(to, record))
+        block_on(self.send(to, record))
     }
 
     /// [`Producer::send_slice`] for a plain thread, which it blocks.
@@ -201,7 +202,7 @@ impl Producer {
         to: impl Into<Destination>,
         records: &[Record<'_>],
     ) -> Result<Delivery, SendError> {
-        pollster::block_on(self.send_slice(to, records))
+        block_on(self.send_slice(to, records))
     }
 
     /// [`Producer::wait`] for a plain thread, which it blocks.
@@ -209,7 +210,7 @@ impl Producer {
     /// # Errors
     /// Those of [`Producer::wait`].
     pub fn wait_blocking(&self, delivery: Delivery) -> Result<Receipt, DeliveryError> {
-        pollster::block_on(self.wait(delivery))
+        block_on(self.wait(delivery))
     }
 
     /// [`Producer::flush`] for a plain thread, which it blocks.
@@ -217,12 +218,12 @@ impl Producer {
     /// # Errors
     /// Those of [`Producer::flush`].
     pub fn flush_blocking(&self) -> Result<(), SendError> {
-        pollster::block_on(self.flush())
+        block_on(self.flush())
     }
 
     /// [`Producer::close`] for a plain thread, which it blocks.
     pub fn close_blocking(&self, patience: Duration) {
-        pollster::block_on(self.close(patience));
+        block_on(self.close(patience));
     }
 
     /// Lets go of every connection, as if the network had cut it: what is outstanding is sent again over new ones. For

@@ -2,7 +2,7 @@
 
 use demitasse_broker::{Options, Server};
 use demitasse_io_std::guard::{self, GuardedAllocator};
-use demitasse_io_std::{Producer, Record};
+use demitasse_io_std::{Producer, Record, Topic};
 use std::time::Duration;
 
 #[global_allocator]
@@ -35,10 +35,23 @@ async fn nothing_is_allocated_after_the_start() {
         }
     }
     producer.flush().await.unwrap();
+    blocking(&producer, topic).await;
     let after = guard::counts();
     guard::deny(false);
 
     assert_eq!((after.client, after.connecting), (before.client, before.connecting));
-    assert_eq!(producer.metrics().counters.acknowledged, 3 + 200 * 25);
+    assert_eq!(producer.metrics().counters.acknowledged, 3 + 200 * 25 + 201);
     producer.close(Duration::from_secs(5)).await;
+}
+
+/// From a plain thread, by the calls that block.
+async fn blocking(producer: &Producer, topic: Topic) {
+    let producer = producer.clone();
+    let send = move || {
+        for _ in 0..201 {
+            let delivery = producer.send_blocking(topic, &Record::new(b"from a thread")).unwrap();
+            producer.wait_blocking(delivery).unwrap();
+        }
+    };
+    tokio::task::spawn_blocking(send).await.unwrap();
 }

@@ -1,6 +1,8 @@
 //! The tokio adapter over a simulated network, in virtual time. Its files are compiled here once more, as they are, but
 //! for `system.rs`: sockets, names and time are `turmoil`'s.
 
+#[path = "../../../../io-std/src/block_on.rs"]
+mod block_on;
 #[path = "../../../../io-std/src/guard.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the adapter's")]
 mod guard;

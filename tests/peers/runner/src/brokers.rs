@@ -63,8 +63,12 @@ impl Brokers {
         if target == Target::Sink {
             return Ok(run(&self.sink.address, "peers")?.0);
         }
-        let topic = format!("peers-{}", self.topics.fetch_add(1, Ordering::Relaxed));
         let said = |error: demitasse_kafka_tests::Error| anyhow!("{error}");
+        if self.kafka.alive().is_empty() {
+            eprintln!("Kafka has ended, and is started again");
+            self.kafka.start_node(1).map_err(said)?;
+        }
+        let topic = format!("peers-{}", self.topics.fetch_add(1, Ordering::Relaxed));
         self.kafka.create_topic(&topic, PARTITIONS, 1, &[]).map_err(said)?;
         let result = run(&self.kafka.bootstrap(), &topic);
         let there: i64 = self.kafka.end_offsets(&topic).map_err(said)?.iter().sum();

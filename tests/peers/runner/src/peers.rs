@@ -85,7 +85,7 @@ pub(crate) const ALL: &[Peer] = &[
         Role::Ours,
         DEMITASSE,
         "send",
-        "`try_send` a record, else `send`; one thread (tokio) for all; deliveries wait in a queue, 24 bytes each",
+        "`try_send` a record, else `send`; one thread (tokio) for all; deliveries of one batch are joined",
     ),
     peer(
         "demitasse, threads",

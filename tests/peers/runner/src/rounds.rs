@@ -28,7 +28,8 @@ impl Rounds {
     pub(crate) fn run(&mut self, rounds: usize) -> Result<()> {
         self.brokers.warm_up()?;
         for round in 0..rounds {
-            for (place, scenario) in self.scenarios.iter().enumerate() {
+            // Latency first, before gigabytes wait for Kafka's disk.
+            for (place, scenario) in self.scenarios.iter().enumerate().rev() {
                 eprintln!("round {} of {rounds}: {}", round + 1, scenario.title());
                 // Who comes first, after another scenario, changes with the round.
                 for turn in 0..self.peers.len() {

@@ -43,6 +43,8 @@ fn weigh(client: &str) -> Result<Figures> {
     let seconds = begun.elapsed().as_secs_f64();
     let figures = Figures { seconds, crates: crates(&package)?, release_bytes, small_bytes: build("small")? };
     std::fs::remove_dir_all(&folder)?;
+    let Figures { seconds, crates, release_bytes, small_bytes } = &figures;
+    eprintln!("    {seconds:.0} s, {crates} crates, {release_bytes} bytes, built for size {small_bytes}");
     Ok(figures)
 }
 
