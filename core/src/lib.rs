@@ -10,6 +10,7 @@
 //! # Features
 //! - `log`, `defmt`: where log lines go; at most one of them, none by default.
 //! - `audit`: for tests, a method that says whether all tables agree.
+//! - `consumer`: reading records, beside the producer.
 //! - `gather`: up to 8 batches of a request go out in one gathered write, for networks that take many pieces at once.
 //! - `crc-table-1k`: a table of 1 KiB for CRC-32C instead of 128 bytes: half the instructions.
 
@@ -23,6 +24,7 @@ mod fmt;
 mod client;
 mod cluster;
 mod connection;
+mod consumer;
 mod pool;
 mod producer;
 pub mod protocol;
@@ -31,11 +33,18 @@ pub mod time;
 pub mod wire;
 
 pub use client::{Admin, GatherWrite, Io, Producer, Scratch, Stream};
+#[cfg(feature = "consumer")]
+pub use client::{Consumed, Consumer, Fetched};
 pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
+pub use consumer::{Chunk, Position};
+#[cfg(feature = "consumer")]
+pub use consumer::{ConsumeError, ConsumeFault, Start};
 pub use embedded_io_async;
 pub use heapless;
-pub use pool::{Link, Waiter};
+pub use pool::{Empty, Link, Waiter};
+#[cfg(feature = "consumer")]
+pub use producer::OffsetReset;
 pub use producer::{
     Acks, Batch, Capacities, CapacityError, Config, ConfigError, Counters, Delivery, DeliveryError, DeliveryFailure,
     Destination, Failure, Fault, Lock, MemoryPlan, Outcome, PartitionQueue, Partitioner, Platform, Pool, PropertyError,

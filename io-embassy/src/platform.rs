@@ -4,7 +4,8 @@
 use crate::clock::EmbassyClock;
 use core::cell::RefCell;
 use demitasse_core::{
-    Batch, BrokerEntry, Connection, Lock, PartitionEntry, PartitionQueue, Platform, Request, State, TopicEntry, Waiter,
+    Batch, BrokerEntry, Chunk, Connection, Empty, Lock, PartitionEntry, PartitionQueue, Platform, Position, Request,
+    State, TopicEntry, Waiter,
 };
 
 /// A batch buffer.
@@ -27,6 +28,8 @@ impl Platform for Embassy {
     type Connections = &'static mut [Connection];
     type Requests = &'static mut [Request];
     type Waiters = &'static mut [Waiter];
+    type Positions = Empty<Position>;
+    type Chunks = Empty<Chunk<Self::Buffer>>;
     type Lock = CellLock<State<Embassy>>;
     type Clock = EmbassyClock;
 }

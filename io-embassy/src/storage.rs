@@ -6,8 +6,8 @@ use crate::platform::{Buffer, CellLock, Core, Embassy};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
 use demitasse_core::{
-    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, PartitionEntry, PartitionQueue, Request, StartError,
-    State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, Empty, PartitionEntry, PartitionQueue, Request,
+    StartError, State, Tables, TopicEntry, Waiter,
 };
 use embassy_net::Stack;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -219,6 +219,8 @@ impl<
             connections: &mut tables.connections,
             requests: tables.requests.as_flattened_mut(),
             waiters: &mut tables.waiters,
+            positions: Empty::NEW,
+            chunks: Empty::NEW,
         });
         let core: &'static Core = self.producer.init(Core::new(CellLock::new(state), EmbassyClock::new()));
         core.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice));

@@ -2,8 +2,8 @@
 
 use crate::net::StdClock;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Connection, Lock, PartitionEntry, PartitionQueue, Platform, Request, State, Tables,
-    TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Connection, Lock, PartitionEntry, PartitionQueue, Platform, Position,
+    Request, State, Tables, TopicEntry, Waiter,
 };
 use std::sync::Mutex;
 
@@ -27,6 +27,8 @@ impl Platform for Heap {
     type Connections = Box<[Connection]>;
     type Requests = Box<[Request]>;
     type Waiters = Box<[Waiter]>;
+    type Positions = Box<[Position]>;
+    type Chunks = Box<[Chunk<Buffer>]>;
     type Lock = MutexLock<State<Heap>>;
     type Clock = StdClock;
 }
@@ -35,8 +37,8 @@ fn table<T>(entries: impl Into<usize>, empty: impl Fn() -> T) -> Box<[T]> {
     (0..entries.into()).map(|_| empty()).collect()
 }
 
-/// The tables for these capacities, all empty.
-pub(crate) fn tables(c: &Capacities) -> Tables<Heap> {
+/// The tables for these capacities, all empty; with chunks they are a consumer's.
+pub(crate) fn tables(c: &Capacities, chunks: u16) -> Tables<Heap> {
     let cells = |entries: u16, bytes: u16| vec![0; entries as usize * bytes as usize].into_boxed_slice();
     Tables {
         buffers: table(c.buffers, || None),
@@ -50,6 +52,8 @@ pub(crate) fn tables(c: &Capacities) -> Tables<Heap> {
         connections: table(c.connections, || Connection::EMPTY),
         requests: table(c.connections as usize * c.requests as usize, || Request::EMPTY),
         waiters: table(c.waiters, || Waiter::EMPTY),
+        positions: table(if chunks > 0 { c.partitions } else { 0 }, || Position::EMPTY),
+        chunks: table(chunks, || Chunk::EMPTY),
     }
 }
 

@@ -24,6 +24,8 @@
 
 mod admin;
 mod block_on;
+mod consumer;
+mod driver;
 #[cfg(feature = "allocation-guard")]
 pub mod guard;
 #[cfg(not(feature = "allocation-guard"))]
@@ -35,10 +37,13 @@ mod producer;
 mod system;
 
 pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, NewTopic, PartitionInfo, TopicInfo};
+pub use consumer::{Consumer, ConsumerBuilder};
+pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
-    Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
-    DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,
-    Record, SendError, Setting, Sizing, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
+    Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, ConsumeError, ConsumeFault, Consumed,
+    Counters, Delivery, DeliveryError, DeliveryFailure, Destination, ErrorCode, Failure, Fault, Fetched, Header,
+    MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record, SendError, Setting, Sizing, Start, StartError,
+    Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
 };
 pub use heap::{Buffer, Heap, MutexLock};
 pub use metrics::{Latency, Metrics};

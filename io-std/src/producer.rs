@@ -1,6 +1,7 @@
 //! The handle, and how it is built.
 
 use crate::block_on::block_on;
+use crate::driver::{self, Driven};
 use crate::guard;
 use crate::heap::{Heap, MutexLock, tables};
 use crate::metrics::{Latencies, Metrics};
@@ -16,7 +17,6 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime;
 
 /// A producer's handle: cheap to clone, and usable from many tasks and threads at once.
 ///
@@ -36,6 +36,16 @@ struct Handle {
 struct Shared {
     core: demitasse_core::Producer<Heap>,
     latencies: Arc<Latencies>,
+}
+
+impl Driven for Shared {
+    fn run_clock(&self, io: &TokioIo) -> impl Future<Output = ()> + Send {
+        self.core.run_clock(io)
+    }
+
+    fn run_connection(&self, io: &TokioIo, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> + Send {
+        self.core.run_connection(io, slot, scratch)
+    }
 }
 
 impl Drop for Handle {
@@ -453,7 +463,7 @@ impl Builder {
         config.idempotence &= config.acks == Acks::All || self.idempotence_set;
 
         let clock = StdClock::start();
-        let core = demitasse_core::Producer::new(MutexLock::new(State::new(tables(&capacities))), clock);
+        let core = demitasse_core::Producer::new(MutexLock::new(State::new(tables(&capacities, 0))), clock);
         // Filled, and not with zeros: else the system would hand the memory out only when it is first used, and what the
         // process takes would grow for as long as that goes on.
         core.lend((0..capacities.buffers).map(|_| vec![1; capacities.batch_bytes as usize].into_boxed_slice()));
@@ -464,10 +474,8 @@ impl Builder {
 
         let latencies = Arc::new(Latencies::new());
         let shared = Arc::new(Shared { core, latencies });
-        match runtime::Handle::try_current() {
-            Ok(runtime) => drop(spawn(&runtime, &shared, clock, capacities)),
-            Err(_) => own_thread(&shared, clock, capacities).map_err(|error| BuildError::Thread(error.kind()))?,
-        }
+        let io = TokioIo { clock, latencies: shared.latencies.clone() };
+        driver::start(&shared, &io, capacities).map_err(|error| BuildError::Thread(error.kind()))?;
         Ok(Producer(Arc::new(Handle { shared, delivery_timeout: config.delivery_timeout })))
     }
 }
@@ -488,43 +496,6 @@ pub(crate) fn addresses(servers: &str) -> Result<Vec<(String, u16)>, BuildError>
         (!host.is_empty()).then(|| (host.to_owned(), port))
     };
     servers.split(',').map(|text| address(text).ok_or_else(|| BuildError::Address(text.trim().to_owned()))).collect()
-}
-
-/// The core's futures as tasks: one for time and one for each connection slot. They end when the producer is closed.
-fn spawn(
-    runtime: &runtime::Handle,
-    shared: &Arc<Shared>,
-    clock: StdClock,
-    capacities: Capacities,
-) -> Vec<tokio::task::JoinHandle<()>> {
-    let io = TokioIo { clock, latencies: shared.latencies.clone() };
-    let mut tasks = Vec::with_capacity(capacities.connections as usize + 1);
-    for slot in 0..capacities.connections as usize {
-        let (shared, io) = (shared.clone(), io.clone());
-        let mut frame = vec![0; capacities.frame_bytes as usize].into_boxed_slice();
-        let mut receive = vec![0; capacities.receive_bytes as usize].into_boxed_slice();
-        tasks.push(runtime.spawn(guard::guarded(async move {
-            let scratch = Scratch { frame: &mut frame, receive: &mut receive };
-            shared.core.run_connection(&io, slot, scratch).await;
-        })));
-    }
-    let shared = shared.clone();
-    tasks.push(runtime.spawn(guard::guarded(async move { shared.core.run_clock(&io).await })));
-    tasks
-}
-
-/// For callers without a runtime: one thread that does nothing else.
-fn own_thread(shared: &Arc<Shared>, clock: StdClock, capacities: Capacities) -> std::io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let tasks = spawn(runtime.handle(), shared, clock, capacities);
-    std::thread::Builder::new().name("demitasse".into()).spawn(move || {
-        runtime.block_on(async {
-            for task in tasks {
-                let _ = task.await;
-            }
-        });
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]

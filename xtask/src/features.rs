@@ -18,7 +18,7 @@ struct Exclusive {
 const EXCLUSIVE: &[Exclusive] = &[
     Exclusive {
         package: "demitasse-core",
-        host: &["", "log,crc-table-1k,gather,scaling,audit"],
+        host: &["", "log,crc-table-1k,consumer,gather,scaling,audit"],
         device: &["", "log", "defmt,crc-table-1k"],
     },
     Exclusive { package: "demitasse-io-embassy", host: &["", "log,dns"], device: &["", "defmt,dns"] },

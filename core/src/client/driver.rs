@@ -146,9 +146,32 @@ impl<P: Platform> Producer<P> {
         }
     }
 
+    /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk. Ends when
+    /// something else comes next, or the connection ends.
+    #[cfg(feature = "consumer")]
+    async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Option<ConnectionError> {
+        loop {
+            if let Some(mut lent) = self.with(|state| state.take_unverified(slot)) {
+                crate::consumer::verify(&mut lent.buffer, lent.filled, |bytes| io.crc32c(bytes));
+                self.with(|state| state.verified(lent.chunk, lent.buffer));
+            }
+            let mut landing = Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
+            let place = landing.place()?;
+            match reader.read(place).await {
+                Ok(0) => return Some(ConnectionError::Closed),
+                Ok(count) => landing.landed(count),
+                Err(error) => return Some(lost(error.kind())),
+            }
+        }
+    }
+
     async fn read(&self, io: &impl Io, slot: usize, mut reader: impl Read, receive: &mut [u8]) -> ConnectionError {
         let mut have = 0;
         loop {
+            #[cfg(feature = "consumer")]
+            if let Some(end) = self.land(io, slot, &mut reader).await {
+                return end;
+            }
             let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
                 // One item of a response fills the buffer: no broker that is one sends that.
                 return ConnectionError::Protocol;
@@ -270,4 +293,33 @@ async fn first_of(mut a: Pin<&mut impl Future<Output = ()>>, mut b: Pin<&mut imp
         if ready { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+/// A chunk that is read into. Dropped, at any await, it goes back.
+#[cfg(feature = "consumer")]
+struct Arriving<'a, P: Platform> {
+    producer: &'a Producer<P>,
+    slot: usize,
+    landing: Option<crate::consumer::Landing<P::Buffer>>,
+}
+
+#[cfg(feature = "consumer")]
+impl<P: Platform> Arriving<'_, P> {
+    fn place(&mut self) -> Option<&mut [u8]> {
+        let landing = self.landing.as_mut()?;
+        landing.buffer.get_mut(landing.from..landing.from.saturating_add(landing.wanted))
+    }
+
+    fn landed(&mut self, count: usize) {
+        if let Some(crate::consumer::Landing { buffer, chunk, .. }) = self.landing.take() {
+            self.producer.with(|state| state.landed(self.slot, chunk, buffer, count));
+        }
+    }
+}
+
+#[cfg(feature = "consumer")]
+impl<P: Platform> Drop for Arriving<'_, P> {
+    fn drop(&mut self) {
+        self.landed(0);
+    }
 }

@@ -1,11 +1,15 @@
 //! The handle that users call, and the driver that runs the state over an [`Io`].
 
 mod admin;
+#[cfg(feature = "consumer")]
+mod consumer;
 mod driver;
 mod io;
 mod wait;
 
 pub use admin::Admin;
+#[cfg(feature = "consumer")]
+pub use consumer::{Consumed, Consumer, Fetched};
 pub use driver::Scratch;
 pub use io::{GatherWrite, Io, Stream};
 

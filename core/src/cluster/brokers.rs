@@ -7,22 +7,30 @@ use crate::time::Instant;
 
 /// The versions that were agreed on with one broker; -1 is "not offered".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Versions([i8; 3]);
+pub(crate) struct Versions([i8; Versions::APIS.len()]);
 
 impl Versions {
-    const APIS: [ApiKey; 3] = [ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId];
+    #[cfg(not(feature = "consumer"))]
+    const APIS: &[ApiKey] = &[ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId];
+    #[cfg(feature = "consumer")]
+    const APIS: &[ApiKey] =
+        &[ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId, ApiKey::Fetch, ApiKey::ListOffsets];
     /// As empty tables have it.
-    pub(crate) const UNSET: Versions = Versions([0; 3]);
-    pub(crate) const NONE: Versions = Versions([-1; 3]);
+    pub(crate) const UNSET: Versions = Versions([0; Self::APIS.len()]);
+    pub(crate) const NONE: Versions = Versions([-1; Self::APIS.len()]);
     /// What every broker since Kafka 2.4 offers: enough to ask for metadata and a producer id without waiting for the
     /// answer to ApiVersions. Nothing is assumed of Produce.
-    pub(crate) const GUESS: Versions = Versions([-1, 9, 2]);
+    pub(crate) const GUESS: Versions = {
+        let mut guess = Self::NONE;
+        (guess.0[1], guess.0[2]) = (9, 2);
+        guess
+    };
 
     /// Takes in one range of an ApiVersions response.
     pub(crate) fn offer(&mut self, key: i16, min: i16, max: i16) {
-        for (place, api) in self.0.iter_mut().zip(Self::APIS) {
+        for (place, api) in self.0.iter_mut().zip(Self::APIS.iter().copied()) {
             if api as i16 == key {
-                let (ours_min, ours_max) = protocol::versions(api);
+                let (ours_min, ours_max) = spoken(api);
                 let best = max.min(ours_max);
                 *place = if best >= min.max(ours_min) { best as i8 } else { -1 };
             }
@@ -33,6 +41,12 @@ impl Versions {
         let place = Self::APIS.iter().position(|&a| a as i16 == api as i16)?;
         self.0.get(place).filter(|&&v| v >= 0).map(|&v| v as i16)
     }
+}
+
+/// The versions that the client uses. Topics go by their names, as up to version 12 of Fetch.
+fn spoken(api: ApiKey) -> (i16, i16) {
+    let (least, most) = protocol::versions(api);
+    (least, if api as i16 == ApiKey::Fetch as i16 { 12 } else { most })
 }
 
 /// One place in the table of brokers.

@@ -161,6 +161,14 @@ pub struct Connection {
     pub(crate) receive: Receive,
     /// Partitions with something to send over this connection, see `producer::ready`.
     pub(crate) ready: List,
+    /// A Fetch request is out, and the chunk that one has filled.
+    #[cfg(feature = "consumer")]
+    pub(crate) fetching: bool,
+    /// The number of its last Fetch request among those of all connections, wrapping.
+    #[cfg(feature = "consumer")]
+    pub(crate) fetched: u32,
+    #[cfg(feature = "consumer")]
+    pub(crate) verify: Link,
     /// Partitions whose home it is, and whether it has answered a Produce request since the last sample, see
     /// `producer::scaling`.
     #[cfg(feature = "scaling")]
@@ -200,6 +208,12 @@ impl Connection {
         error: None,
         receive: Receive::START,
         ready: List::EMPTY,
+        #[cfg(feature = "consumer")]
+        fetching: false,
+        #[cfg(feature = "consumer")]
+        fetched: 0,
+        #[cfg(feature = "consumer")]
+        verify: Link::NONE,
         #[cfg(feature = "scaling")]
         homes: 0,
         #[cfg(feature = "scaling")]

@@ -7,6 +7,8 @@ use super::{ConnectionError, Request};
 use crate::cluster::MetadataReading;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
+#[cfg(feature = "consumer")]
+use crate::protocol::{fetch, list_offsets};
 use crate::wire::{ReadError, Skip};
 
 /// No response is larger: it is Kafka's own limit for requests, and far above any that we ask for. What claims to be
@@ -23,6 +25,10 @@ pub(crate) enum Body {
     Metadata(metadata::ResponseReader),
     InitProducerId(init_producer_id::ResponseReader),
     Produce(produce::ResponseReader),
+    #[cfg(feature = "consumer")]
+    Fetch(fetch::ResponseReader),
+    #[cfg(feature = "consumer")]
+    ListOffsets(list_offsets::ResponseReader),
 }
 
 /// As [`Body`], with a tag of its own.
@@ -55,6 +61,10 @@ pub(crate) enum Received<'a> {
     Metadata(metadata::Item<'a>),
     InitProducerId(init_producer_id::Item),
     Produce(produce::Item<'a>),
+    #[cfg(feature = "consumer")]
+    Fetch(fetch::Item<'a>),
+    #[cfg(feature = "consumer")]
+    ListOffsets(list_offsets::Item<'a>),
     /// The response to the front request is complete.
     Done,
 }
@@ -129,11 +139,39 @@ impl Receive {
             ApiKey::Metadata => Body::Metadata(metadata::ResponseReader::new(version)),
             ApiKey::InitProducerId => Body::InitProducerId(init_producer_id::ResponseReader::new(version)),
             ApiKey::Produce => Body::Produce(produce::ResponseReader::new(version)),
+            #[cfg(feature = "consumer")]
+            ApiKey::Fetch => Body::Fetch(fetch::ResponseReader::new(version)),
+            #[cfg(feature = "consumer")]
+            ApiKey::ListOffsets => Body::ListOffsets(list_offsets::ResponseReader::new(version)),
             _ => Body::ApiVersions(api_versions::ResponseReader::new(version)),
         };
         (self.metadata, self.topic, self.partition) = (MetadataReading::START, Link::NONE, Link::NONE);
         let tags = protocol::response_header_tags(api, version);
         self.stage = if tags { Stage::HeaderTags(Skip::tags()) } else { Stage::Body };
+    }
+
+    /// Bytes of the frame that are to come.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn frame_left(&self) -> u32 {
+        self.left
+    }
+
+    /// Bytes of records that come next in the stream, for whoever wants them.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn records_left(&self) -> u32 {
+        match (&self.stage, &self.body) {
+            (Stage::Body, Body::Fetch(reader)) => reader.records_left(),
+            _ => 0,
+        }
+    }
+
+    /// Somebody has taken so many of them.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn records_taken(&mut self, bytes: u32) {
+        if let Body::Fetch(reader) = &mut self.body {
+            reader.taken(bytes);
+            self.left = self.left.saturating_sub(bytes);
+        }
     }
 
     /// Whether the next bytes are to be matched with a request.
@@ -172,6 +210,10 @@ impl Body {
             Body::Metadata(reader) => reader.next(part)?.map(Received::Metadata),
             Body::InitProducerId(reader) => reader.next(part)?.map(Received::InitProducerId),
             Body::Produce(reader) => reader.next(part)?.map(Received::Produce),
+            #[cfg(feature = "consumer")]
+            Body::Fetch(reader) => reader.next(part)?.map(Received::Fetch),
+            #[cfg(feature = "consumer")]
+            Body::ListOffsets(reader) => reader.next(part)?.map(Received::ListOffsets),
         })
     }
 }

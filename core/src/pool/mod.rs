@@ -3,10 +3,12 @@
 //! Nothing here grows. A table is a slice that was given once; a list costs its hooks in the entries and no more.
 
 mod buffers;
+mod empty;
 mod text;
 mod waiters;
 
 pub(crate) use buffers::Buffers;
+pub use empty::Empty;
 pub(crate) use text::{Text, cell_bytes, hash};
 pub use waiters::Waiter;
 pub(crate) use waiters::{Seat, Seats, SeatsState, Wakes};

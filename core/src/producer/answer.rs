@@ -104,10 +104,29 @@ impl<P: Platform> State<P> {
             if !connection.is_open() {
                 return Err(connection.error.unwrap_or(ConnectionError::Closed));
             }
+            #[cfg(feature = "consumer")]
+            if self.connections[slot].receive.records_left() > 0 {
+                let here = window.len().min(self.connections[slot].receive.records_left() as usize);
+                let landed = self.land(slot, window.get(..here).unwrap_or(&[]));
+                self.connections[slot].receive.records_taken(landed as u32);
+                window = window.get(landed..).unwrap_or(&[]);
+                if window.is_empty() {
+                    return Ok(bytes.len());
+                }
+            }
+            let connection = &self.connections[slot];
             let front = if connection.receive.is_between_frames() { self.answerable(slot) } else { None };
             match self.connections[slot].receive.next(&mut window, front.as_ref())? {
                 None => return Ok(bytes.len() - window.len()),
-                Some(Received::Done) => self.answered(slot, now),
+                Some(Received::Done) => {
+                    #[cfg(feature = "consumer")]
+                    self.fetch_answered(slot);
+                    self.answered(slot, now);
+                    #[cfg(feature = "consumer")]
+                    if !self.connections[slot].verify.is_none() {
+                        return Ok(bytes.len() - window.len());
+                    }
+                }
                 Some(Received::ApiVersions(item)) => self.api_versions_item(slot, item, now)?,
                 Some(Received::Metadata(item)) => {
                     if let crate::protocol::metadata::Item::Throttle(millis) = item {
@@ -117,6 +136,13 @@ impl<P: Platform> State<P> {
                 }
                 Some(Received::InitProducerId(item)) => self.identity_item(slot, item, now),
                 Some(Received::Produce(item)) => self.produce_item(slot, item, now, delivered),
+                #[cfg(feature = "consumer")]
+                Some(Received::Fetch(item)) => {
+                    let left = self.connections[slot].receive.frame_left();
+                    self.fetch_item(slot, item, left, now)?;
+                }
+                #[cfg(feature = "consumer")]
+                Some(Received::ListOffsets(item)) => self.list_offsets_item(slot, item, now),
             }
         }
     }
@@ -149,6 +175,11 @@ impl<P: Platform> State<P> {
                 }
                 self.produce_answered(&request, now);
             }
+            #[cfg(feature = "consumer")]
+            ApiKey::Fetch | ApiKey::ListOffsets => {
+                self.read_request_over(slot, &request);
+                self.reread_all();
+            }
             _ => {}
         }
         self.less_outstanding(slot, now);
@@ -167,7 +198,7 @@ impl<P: Platform> State<P> {
         }
     }
 
-    fn throttle(&mut self, slot: usize, millis: i32, now: Instant) {
+    pub(crate) fn throttle(&mut self, slot: usize, millis: i32, now: Instant) {
         if millis > 0 {
             self.s.counters.throttles += 1;
             let until = now.after_millis(millis.min(SILENCE_MAX_MILLIS) as u32);
@@ -234,7 +265,7 @@ impl<P: Platform> State<P> {
     }
 
     /// A node has another address now; what is connected under the old one is somebody else or nobody.
-    fn close_moved(&mut self, broker: Option<usize>) {
+    pub(crate) fn close_moved(&mut self, broker: Option<usize>) {
         let Some(broker) = broker else { return };
         for slot in 0..self.connections.len() {
             if self.connections[slot].broker == Link::to(broker) {

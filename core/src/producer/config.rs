@@ -1,5 +1,7 @@
 //! What a user can set. Names are Kafka's, without the unit: `linger.ms` is [`Config::linger`].
 
+#[cfg(feature = "consumer")]
+use crate::protocol::IsolationLevel;
 use core::time::Duration;
 
 /// When a record counts as written.
@@ -61,6 +63,20 @@ pub enum WaitersFull {
     Refuse,
 }
 
+/// Where a consumer goes on when the log has no such offset: Kafka's `auto.offset.reset`.
+#[cfg(feature = "consumer")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum OffsetReset {
+    /// Nowhere: it is an error of that partition.
+    #[default]
+    None,
+    /// At the first record that there is.
+    Earliest,
+    /// Behind the last.
+    Latest,
+}
+
 /// The settings of a producer. Every duration is at most [`Config::DURATION_MAX`].
 ///
 /// `Config::new()` has the defaults of Kafka's Java client 4.x; each that differs says why.
@@ -113,6 +129,18 @@ pub struct Config {
     /// add one, 40 in calm to give one up, and 8 of rest after each. Default 250 ms.
     #[cfg(feature = "scaling")]
     pub connections_scale_interval: Duration,
+    /// `isolation.level`: which records of transactions a consumer sees. Default read_uncommitted.
+    #[cfg(feature = "consumer")]
+    pub isolation_level: IsolationLevel,
+    /// `auto.offset.reset`: where a consumer goes on when the log has no such offset. Default none: it is an error.
+    #[cfg(feature = "consumer")]
+    pub offset_reset: OffsetReset,
+    /// `fetch.max.wait.ms`: how long a broker may wait until it has `fetch.min.bytes`. Default 500 ms.
+    #[cfg(feature = "consumer")]
+    pub fetch_max_wait: Duration,
+    /// `fetch.min.bytes`. Default 1.
+    #[cfg(feature = "consumer")]
+    pub fetch_min_bytes: u32,
     /// `metadata.max.age.ms`: metadata is asked for again after it, without cause. Default 5 minutes.
     pub metadata_max_age: Duration,
     /// `allow.auto.create.topics`: the broker may make a topic that it does not know, if it is set to. Default true.
@@ -153,6 +181,14 @@ impl Config {
             connections_per_broker_max: 1,
             #[cfg(feature = "scaling")]
             connections_scale_interval: Duration::from_millis(250),
+            #[cfg(feature = "consumer")]
+            isolation_level: IsolationLevel::ReadUncommitted,
+            #[cfg(feature = "consumer")]
+            offset_reset: OffsetReset::None,
+            #[cfg(feature = "consumer")]
+            fetch_max_wait: Duration::from_millis(500),
+            #[cfg(feature = "consumer")]
+            fetch_min_bytes: 1,
             metadata_max_age: Duration::from_millis(300_000),
             allow_auto_create_topics: true,
             partitioner: Partitioner::Murmur2,
@@ -282,6 +318,14 @@ pub(crate) struct Settings {
     pub(crate) connection_setup_timeout: u32,
     pub(crate) connections_max_idle: u32,
     pub(crate) metadata_max_age: u32,
+    #[cfg(feature = "consumer")]
+    pub(crate) isolation_level: IsolationLevel,
+    #[cfg(feature = "consumer")]
+    pub(crate) offset_reset: OffsetReset,
+    #[cfg(feature = "consumer")]
+    pub(crate) fetch_max_wait: u32,
+    #[cfg(feature = "consumer")]
+    pub(crate) fetch_min_bytes: u32,
     #[cfg(feature = "scaling")]
     pub(crate) connections_per_broker_min: u8,
     #[cfg(feature = "scaling")]
@@ -317,6 +361,14 @@ impl Settings {
         connection_setup_timeout: 0,
         connections_max_idle: 0,
         metadata_max_age: 0,
+        #[cfg(feature = "consumer")]
+        isolation_level: IsolationLevel::ReadUncommitted,
+        #[cfg(feature = "consumer")]
+        offset_reset: OffsetReset::None,
+        #[cfg(feature = "consumer")]
+        fetch_max_wait: 0,
+        #[cfg(feature = "consumer")]
+        fetch_min_bytes: 0,
         #[cfg(feature = "scaling")]
         connections_per_broker_min: 0,
         #[cfg(feature = "scaling")]
@@ -361,6 +413,14 @@ impl Settings {
             connection_setup_timeout,
             connections_max_idle,
             metadata_max_age,
+            #[cfg(feature = "consumer")]
+            isolation_level: config.isolation_level,
+            #[cfg(feature = "consumer")]
+            offset_reset: config.offset_reset,
+            #[cfg(feature = "consumer")]
+            fetch_max_wait: millis(config.fetch_max_wait),
+            #[cfg(feature = "consumer")]
+            fetch_min_bytes: config.fetch_min_bytes,
             #[cfg(feature = "scaling")]
             connections_per_broker_min: config.connections_per_broker_min,
             #[cfg(feature = "scaling")]

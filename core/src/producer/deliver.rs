@@ -396,7 +396,7 @@ impl<P: Platform> State<P> {
         self.tell_room();
     }
 
-    pub(super) fn tell_room(&mut self) {
+    pub(crate) fn tell_room(&mut self) {
         let mut room = core::mem::take(&mut self.s.room);
         self.seats().tell(&mut room, Outcome::Pending);
     }

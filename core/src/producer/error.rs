@@ -331,6 +331,11 @@ pub enum TopicError {
         /// Bytes of a place.
         capacity: u16,
     },
+    /// Every place for partitions is taken.
+    TooManyPartitions {
+        /// Places there are.
+        capacity: u16,
+    },
     /// Every place for topics is taken.
     TooManyTopics {
         /// Places there are.
@@ -344,6 +349,9 @@ impl fmt::Display for TopicError {
             TopicError::InvalidName => f.write_str("not a legal topic name: use 1 to 249 of [a-zA-Z0-9._-]"),
             TopicError::NameTooLong { length, capacity } => {
                 write!(f, "the topic's name has {length} bytes, places for names have {capacity}")
+            }
+            TopicError::TooManyPartitions { capacity } => {
+                write!(f, "all {capacity} places for partitions are taken: raise partitions.max")
             }
             TopicError::TooManyTopics { capacity } => {
                 write!(f, "all {capacity} places for topics are taken: raise topics.max")

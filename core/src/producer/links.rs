@@ -42,6 +42,8 @@ impl<P: Platform> State<P> {
                 self.reconsider(partition);
             }
         }
+        #[cfg(feature = "consumer")]
+        self.reread_all();
     }
 
     pub(super) fn make_ready(&mut self, partition: usize, slot: usize) {
@@ -63,7 +65,7 @@ impl<P: Platform> State<P> {
 
     /// The connection over which the partition's leader takes requests now.
     #[cfg(not(feature = "scaling"))]
-    pub(super) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
+    pub(crate) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
         let leader = self.partitions[partition].leader;
         let broker = self.cluster().node(leader)?;
         let slot = self.brokers[broker].connection.get()?;
@@ -71,7 +73,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Metadata is to be asked for, once the backoff is over.
-    pub(super) fn want_metadata(&mut self, at: Instant) {
+    pub(crate) fn want_metadata(&mut self, at: Instant) {
         self.s.metadata.want(at);
         self.wake_clock_by(at);
     }
@@ -156,10 +158,16 @@ impl<P: Platform> State<P> {
         // More was asked than ApiVersions before its answer: perhaps that was it.
         let assumed_too_much = connection.assumed && connection.ring.len() > usize::from(!connection.answered);
         while let Some(request) = self.pop(slot) {
+            #[cfg(feature = "consumer")]
+            self.read_request_over(slot, &request);
             self.lost(&request, error, now);
         }
         let ready = self.connections[slot].ready;
         self.abandon_ready(ready);
+        #[cfg(feature = "consumer")]
+        if let Some(chunk) = self.connections[slot].verify.get() {
+            self.drop_chunk(chunk);
+        }
         #[cfg(feature = "scaling")]
         self.leave_home(slot);
         let connection = &mut self.connections[slot];
@@ -226,7 +234,8 @@ impl<P: Platform> State<P> {
             ApiKey::InitProducerId if self.s.identity == Identity::Asked => self.s.identity = Identity::Wanted,
             _ => {}
         }
-        let mut at = request.batches;
+        // That of a Fetch request is a chunk.
+        let mut at = if request.api == ApiKey::Produce { request.batches } else { Link::NONE };
         while let Some(index) = at.get() {
             at = self.batches[index].request_next;
             let failure = Failure { connection: Some(error), ..self.batches[index].last_failure };

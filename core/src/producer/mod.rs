@@ -33,6 +33,8 @@ mod tick;
 pub(crate) use append::{Refused, record_bytes};
 pub use batch::{Batch, Outcome};
 pub use capacity::{Capacities, CapacityError, MemoryPlan, Pool, Sizing};
+#[cfg(feature = "consumer")]
+pub use config::OffsetReset;
 pub use config::{Acks, Config, ConfigError, Partitioner, UnknownOutcome, WaitersFull};
 pub(crate) use deliver::Wait;
 pub use deliver::{Delivery, Receipt};
@@ -46,6 +48,7 @@ pub(crate) use send::{GATHER, Order, Outgoing};
 
 use crate::cluster::{BrokerEntry, Cluster, Metadata, PartitionEntry, TopicEntry};
 use crate::connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
+use crate::consumer::{Chunk, Position};
 use crate::pool::{Buffers, Level, Link, List, Seats, SeatsState, Text, Waiter, Wakes, cell_bytes};
 use crate::time::{Clock, Instant};
 use config::Settings;
@@ -81,6 +84,10 @@ pub trait Platform: Sized {
     type Requests: DerefMut<Target = [Request]>;
     /// Seats for waiting tasks.
     type Waiters: DerefMut<Target = [Waiter]>;
+    /// What a consumer knows of each partition; as many as partitions, or none for a producer.
+    type Positions: DerefMut<Target = [Position]>;
+    /// The chunks that a consumer's records land in; none for a producer.
+    type Chunks: DerefMut<Target = [Chunk<Self::Buffer>]>;
     /// The one lock.
     type Lock: Lock<State<Self>>;
     /// The clock.
@@ -107,22 +114,28 @@ pub struct Tables<P: Platform> {
     pub connections: P::Connections,
     pub requests: P::Requests,
     pub waiters: P::Waiters,
+    pub positions: P::Positions,
+    pub chunks: P::Chunks,
 }
 
 /// Everything behind the lock.
 pub struct State<P: Platform> {
-    buffers: P::Buffers,
-    batches: P::Batches,
-    partitions: P::Partitions,
-    queues: P::Queues,
-    topics: P::Topics,
-    names: P::Names,
-    brokers: P::Brokers,
-    hosts: P::Hosts,
-    connections: P::Connections,
-    requests: P::Requests,
-    waiters: P::Waiters,
-    s: Scalars,
+    pub(crate) buffers: P::Buffers,
+    pub(crate) batches: P::Batches,
+    pub(crate) partitions: P::Partitions,
+    pub(crate) queues: P::Queues,
+    pub(crate) topics: P::Topics,
+    pub(crate) names: P::Names,
+    pub(crate) brokers: P::Brokers,
+    pub(crate) hosts: P::Hosts,
+    pub(crate) connections: P::Connections,
+    pub(crate) requests: P::Requests,
+    pub(crate) waiters: P::Waiters,
+    #[cfg_attr(not(feature = "consumer"), expect(dead_code, reason = "it has no entries"))]
+    pub(crate) positions: P::Positions,
+    #[cfg_attr(not(feature = "consumer"), expect(dead_code, reason = "it has no entries"))]
+    pub(crate) chunks: P::Chunks,
+    pub(crate) s: Scalars,
 }
 
 /// Counters since the start; they wrap, on a device with 32 bits.
@@ -188,7 +201,7 @@ pub struct Counters {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Identity {
+pub(crate) enum Identity {
     /// Not asked for, or to be asked for again.
     Wanted,
     Asked,
@@ -196,73 +209,85 @@ enum Identity {
 }
 
 /// What is neither a table nor a setting.
-struct Scalars {
-    settings: Settings,
-    capacities: Capacities,
-    counters: Counters,
-    metadata: Metadata,
-    seats: SeatsState,
-    buffers_level: Level,
-    batches_level: Level,
+pub(crate) struct Scalars {
+    pub(crate) settings: Settings,
+    pub(crate) capacities: Capacities,
+    pub(crate) counters: Counters,
+    pub(crate) metadata: Metadata,
+    pub(crate) seats: SeatsState,
+    pub(crate) buffers_level: Level,
+    pub(crate) batches_level: Level,
     /// Slots whose outcome may be overwritten: nothing in them, a success, or a failure that was read.
-    free_batches: List,
+    pub(crate) free_batches: List,
     /// Slots that remember a failure which somebody may still ask for.
-    free_unread: List,
+    pub(crate) free_unread: List,
     /// Batches without an outcome, oldest first.
-    age: List,
+    pub(crate) age: List,
     /// Batches whose time is over and that are kept until the broker tells, see [`UnknownOutcome::Hold`].
-    held: List,
+    pub(crate) held: List,
     /// Open batches that wait for more records, oldest first.
-    lingering: List,
-    open: u16,
-    queued: u16,
-    in_flight: u16,
+    pub(crate) lingering: List,
+    pub(crate) open: u16,
+    pub(crate) queued: u16,
+    pub(crate) in_flight: u16,
     /// Of the batch that is opened next.
-    next_serial: u32,
+    pub(crate) next_serial: u32,
     /// Batches up to this serial are sent without lingering.
-    flush_serial: u32,
-    flushing: bool,
+    pub(crate) flush_serial: u32,
+    pub(crate) flushing: bool,
+    /// Errors of partitions that have not been told, where the next question for records begins, and the chunks that wait
+    /// to be handed out.
+    #[cfg(feature = "consumer")]
+    pub(crate) faults: u16,
+    #[cfg(feature = "consumer")]
+    pub(crate) read_cursor: u16,
+    #[cfg(feature = "consumer")]
+    pub(crate) fetches: u32,
+    #[cfg(feature = "consumer")]
+    pub(crate) chunk_bytes: u32,
+    #[cfg(feature = "consumer")]
+    pub(crate) full_chunks: List,
     /// Who waits for room or for a topic; all for the same longest time, so the first one's ends first.
-    room: List,
-    identity: Identity,
-    identity_at: Instant,
-    identity_failures: u8,
-    producer_id: i64,
-    producer_epoch: i16,
+    pub(crate) room: List,
+    pub(crate) identity: Identity,
+    pub(crate) identity_at: Instant,
+    pub(crate) identity_failures: u8,
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
     /// The earliest time at which a partition may try again.
-    retry_scan_at: Instant,
+    pub(crate) retry_scan_at: Instant,
     /// Partitions wait for a connection to their leader.
-    connections_wanted: bool,
+    pub(crate) connections_wanted: bool,
     /// Where the next look for such partitions begins.
-    connections_cursor: u16,
+    pub(crate) connections_cursor: u16,
     /// When the brokers' load is sampled next, and how often there was no room until the last time.
     #[cfg(feature = "scaling")]
-    scale_at: Instant,
+    pub(crate) scale_at: Instant,
     #[cfg(feature = "scaling")]
-    full_before: usize,
+    pub(crate) full_before: usize,
     /// The slots that are to ask for metadata and for a producer id.
-    metadata_slot: Link,
-    identity_slot: Link,
-    broker_rotation: u16,
+    pub(crate) metadata_slot: Link,
+    pub(crate) identity_slot: Link,
+    pub(crate) broker_rotation: u16,
     /// The most connections that were open at once.
-    connections_high: u16,
+    pub(crate) connections_high: u16,
     /// The last connection that failed, and whether any has worked since.
-    trouble: Option<ConnectionError>,
-    random: u32,
-    started: bool,
-    closing: bool,
+    pub(crate) trouble: Option<ConnectionError>,
+    pub(crate) random: u32,
+    pub(crate) started: bool,
+    pub(crate) closing: bool,
     /// When a close gives up.
-    close_at: Instant,
-    closed: bool,
+    pub(crate) close_at: Instant,
+    pub(crate) closed: bool,
     /// One that closes and found no seat.
-    closer: Option<Waker>,
-    closer_wake: bool,
+    pub(crate) closer: Option<Waker>,
+    pub(crate) closer_wake: bool,
     /// The clock task: its waker, until when it sleeps, and whether it is to look before that.
-    clock_waker: Option<Waker>,
-    clock_until: Instant,
-    clock_due: bool,
+    pub(crate) clock_waker: Option<Waker>,
+    pub(crate) clock_until: Instant,
+    pub(crate) clock_due: bool,
     /// Connections whose task is to be woken.
-    connection_wakes: u16,
+    pub(crate) connection_wakes: u16,
 }
 
 impl Scalars {
@@ -315,6 +340,16 @@ impl Scalars {
         next_serial: 0,
         flush_serial: 0,
         flushing: false,
+        #[cfg(feature = "consumer")]
+        faults: 0,
+        #[cfg(feature = "consumer")]
+        read_cursor: 0,
+        #[cfg(feature = "consumer")]
+        fetches: 0,
+        #[cfg(feature = "consumer")]
+        chunk_bytes: 0,
+        #[cfg(feature = "consumer")]
+        full_chunks: List::EMPTY,
         room: List::EMPTY,
         identity: Identity::Wanted,
         identity_at: Instant::ZERO,
@@ -362,6 +397,8 @@ impl<P: Platform> State<P> {
             connections,
             requests,
             waiters,
+            positions,
+            chunks,
         } = tables;
         State {
             buffers,
@@ -375,12 +412,14 @@ impl<P: Platform> State<P> {
             connections,
             requests,
             waiters,
+            positions,
+            chunks,
             s: Scalars::NEW,
         }
     }
 
     #[inline(never)]
-    fn cluster(&mut self) -> Cluster<'_> {
+    pub(crate) fn cluster(&mut self) -> Cluster<'_> {
         Cluster {
             hosts: Text::new(&mut self.hosts, self.s.capacities.host_bytes as usize),
             brokers: &mut self.brokers,
@@ -389,6 +428,20 @@ impl<P: Platform> State<P> {
             partitions: &mut self.partitions,
             metadata: &mut self.s.metadata,
         }
+    }
+
+    /// The cluster, and what is read of it.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn cluster_and_positions(&mut self) -> (Cluster<'_>, &[Position]) {
+        let cluster = Cluster {
+            hosts: Text::new(&mut self.hosts, self.s.capacities.host_bytes as usize),
+            brokers: &mut self.brokers,
+            names: Text::new(&mut self.names, self.s.capacities.topic_name_bytes as usize),
+            topics: &mut self.topics,
+            partitions: &mut self.partitions,
+            metadata: &mut self.s.metadata,
+        };
+        (cluster, &self.positions)
     }
 
     fn pool(&mut self) -> Buffers<'_, P::Buffer> {
@@ -401,14 +454,14 @@ impl<P: Platform> State<P> {
 
     /// The ring of a connection: its stretch of the table of requests.
     #[inline(never)]
-    fn places(&mut self, slot: usize) -> &mut [Request] {
+    pub(crate) fn places(&mut self, slot: usize) -> &mut [Request] {
         let depth = self.s.capacities.requests as usize;
         self.requests.get_mut(slot * depth..(slot + 1) * depth).unwrap_or(&mut [])
     }
 
     /// A number nobody can foresee well enough to make retries collide (xorshift).
     #[inline(never)]
-    fn random(&mut self) -> u32 {
+    pub(crate) fn random(&mut self) -> u32 {
         let mut x = self.s.random.max(1);
         x ^= x << 13;
         x ^= x >> 17;
@@ -483,19 +536,19 @@ impl<P: Platform> State<P> {
     }
 
     /// The clock's task is to look at the state again.
-    fn wake_clock(&mut self) {
+    pub(crate) fn wake_clock(&mut self) {
         self.s.clock_due = true;
     }
 
     /// The clock's task is to look again if it would sleep beyond `deadline`.
     #[inline(never)]
-    fn wake_clock_by(&mut self, deadline: Instant) {
+    pub(crate) fn wake_clock_by(&mut self, deadline: Instant) {
         if deadline < self.s.clock_until {
             self.s.clock_due = true;
         }
     }
 
-    fn wake_connection(&mut self, slot: usize) {
+    pub(crate) fn wake_connection(&mut self, slot: usize) {
         if !core::mem::replace(&mut self.connections[slot].wake, true) {
             self.s.connection_wakes += 1;
         }
@@ -544,8 +597,15 @@ impl<P: Platform> State<P> {
 
     /// Puts buffers into the pool, as many as it has places for.
     pub(crate) fn lend(&mut self, buffers: &mut dyn Iterator<Item = P::Buffer>) {
-        for (place, buffer) in self.buffers.iter_mut().zip(buffers) {
+        for (place, buffer) in self.buffers.iter_mut().zip(&mut *buffers) {
             *place = Some(buffer);
+        }
+        #[cfg(feature = "consumer")]
+        for (chunk, buffer) in self.chunks.iter_mut().zip(buffers) {
+            // The smallest of them: what a request asks for fits into each.
+            let bytes = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+            self.s.chunk_bytes = if self.s.chunk_bytes == 0 { bytes } else { self.s.chunk_bytes.min(bytes) };
+            chunk.buffer = Some(buffer);
         }
     }
 

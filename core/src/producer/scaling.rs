@@ -58,7 +58,7 @@ struct Load {
 
 impl<P: Platform> State<P> {
     /// The connection over which the partition's leader takes its requests now.
-    pub(super) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
+    pub(crate) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
         let leader = self.partitions[partition].leader;
         if let Some(home) = self.queues[partition].home.get() {
             let connection = &self.connections[home];

@@ -158,7 +158,10 @@ impl<P: Platform> State<P> {
         if self.connections[slot].phase == Link_::Negotiating {
             return None;
         }
-        self.produce(slot, now, frame, outgoing)
+        let sent = self.produce(slot, now, frame, outgoing);
+        #[cfg(feature = "consumer")]
+        let sent = sent.or_else(|| self.ask_for_records(slot, now, frame));
+        sent
     }
 
     fn ask_versions(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
@@ -223,7 +226,7 @@ impl<P: Platform> State<P> {
     }
 
     /// A request that is all in the frame buffer.
-    fn ask(
+    pub(crate) fn ask(
         &mut self,
         slot: usize,
         now: Instant,

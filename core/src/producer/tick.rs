@@ -29,6 +29,8 @@ impl<P: Platform> State<P> {
             self.expire(now),
             self.end_lingers(now),
             self.end_backoffs(now),
+            #[cfg(feature = "consumer")]
+            self.end_read_backoffs(now),
             self.end_waits(now),
             self.open_connections(now),
             self.find_whom_to_ask(now),
@@ -224,7 +226,11 @@ impl<P: Platform> State<P> {
         let (total, start) = (self.queues.len(), self.s.connections_cursor as usize);
         for step in 0..total {
             let partition = (start + step) % total;
-            let Some(index) = self.unsent(partition) else { continue };
+            let unsent = self.unsent(partition);
+            let reads = self.reads_now(partition, now);
+            if unsent.is_none() && !reads {
+                continue;
+            }
             let leader = self.partitions[partition].leader;
             let Some(broker) = self.cluster().node(leader) else {
                 self.topics[self.partitions[partition].topic()].wanted = true;
@@ -235,8 +241,9 @@ impl<P: Platform> State<P> {
                 continue;
             };
             let queue = &self.queues[partition];
-            let due = self.batches[index].phase != Phase::Open || self.is_due(index, now);
-            if !self.brokers[broker].connection.is_none() || !due || queue.in_flight > 0 || queue.retry_at > now {
+            let due = |index: usize| self.batches[index].phase != Phase::Open || self.is_due(index, now);
+            let writes = queue.in_flight == 0 && queue.retry_at <= now && unsent.is_some_and(due);
+            if !self.brokers[broker].connection.is_none() || !writes && !reads {
                 // What cannot be sent yet is looked at again when it can: it needs no connection to wait with.
                 continue;
             }
@@ -256,6 +263,15 @@ impl<P: Platform> State<P> {
             }
         }
         next
+    }
+
+    /// Whether a consumer reads the partition and must ask its leader something now.
+    #[allow(unused_variables, clippy::unused_self, reason = "without a consumer")]
+    fn reads_now(&self, partition: usize, now: Instant) -> bool {
+        #[cfg(feature = "consumer")]
+        return self.reads(partition, now);
+        #[cfg(not(feature = "consumer"))]
+        false
     }
 
     /// A closed slot; or, when all are taken, one is seen to becoming free.

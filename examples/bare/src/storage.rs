@@ -2,8 +2,8 @@
 
 use crate::io::Network;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Connection, PartitionEntry, PartitionQueue, Platform, Request, State, Tables,
-    TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Connection, Empty, PartitionEntry, PartitionQueue, Platform, Position,
+    Request, State, Tables, TopicEntry, Waiter,
 };
 use std::cell::RefCell;
 
@@ -23,6 +23,8 @@ impl Platform for Bare {
     type Connections = Vec<Connection>;
     type Requests = Vec<Request>;
     type Waiters = Vec<Waiter>;
+    type Positions = Empty<Position>;
+    type Chunks = Empty<Chunk<Self::Buffer>>;
     type Lock = Lock;
     type Clock = Network;
 }
@@ -60,5 +62,7 @@ pub(crate) fn tables(c: &Capacities) -> Tables<Bare> {
         connections: table(c.connections, || Connection::EMPTY),
         requests: table(c.connections * c.requests, || Request::EMPTY),
         waiters: table(c.waiters, || Waiter::EMPTY),
+        positions: Empty::NEW,
+        chunks: Empty::NEW,
     }
 }

@@ -10,7 +10,7 @@ use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use crate::topics::create_if_missing;
 use clap::Args;
-use demitasse_io_std::Record;
+use demitasse_io_std::{Builder, Record};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -86,7 +86,7 @@ struct LatencyMillis {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let (builder, bootstrap) = arguments.properties.with(&arguments.bootstrap)?;
+    let (builder, bootstrap) = arguments.properties.with::<Builder>(&arguments.bootstrap)?;
     let value = vec![b'x'; arguments.size];
     runtime::run(arguments.threads, async {
         if let Some(partitions) = arguments.partitions {

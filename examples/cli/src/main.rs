@@ -2,6 +2,7 @@
 
 mod bench;
 mod broker;
+mod consume;
 mod interrupt;
 mod lines;
 mod load;
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Sends each line of standard input as a record.
     Produce(produce::Arguments),
+    /// Writes the records of a topic, a line each.
+    Consume(consume::Arguments),
     /// Measures throughput, latency, CPU time, allocations and memory.
     #[command(subcommand)]
     Bench(Bench),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Produce(arguments) => produce::run(&arguments),
+        Command::Consume(arguments) => consume::run(&arguments),
         Command::Bench(Bench::Produce(arguments)) => bench::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Topics(arguments) => topics::run(&arguments),

@@ -9,7 +9,7 @@ use crate::report::{Output, Problem, Tally, Trouble, rounded};
 use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use clap::Args;
-use demitasse_io_std::{Delivery, DeliveryError, Destination, Producer, Receipt, Record, SendError};
+use demitasse_io_std::{Builder, Delivery, DeliveryError, Destination, Producer, Receipt, Record, SendError};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -63,7 +63,7 @@ struct Summary {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let (mut builder, bootstrap) = arguments.properties.with(&arguments.bootstrap)?;
+    let (mut builder, bootstrap) = arguments.properties.with::<Builder>(&arguments.bootstrap)?;
     let longest = builder.sizing_mut().batch_size as usize;
     // One worker runs the producer's connections; this thread cuts lines. More workers would only wake each other.
     runtime::run(1, async {

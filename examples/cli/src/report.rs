@@ -185,6 +185,11 @@ impl Output {
         self.keep(|to| write!(to, "{part}"));
     }
 
+    /// Whatever is written.
+    pub(crate) fn bytes(&mut self, write: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) {
+        self.keep(write);
+    }
+
     /// One line that is JSON.
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) {
         self.keep(|to| {

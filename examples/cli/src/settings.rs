@@ -1,11 +1,29 @@
-//! Settings from `--bootstrap`, `--config` and `-X`, as a builder of producers.
+//! Settings from `--bootstrap`, `--config` and `-X`, as a builder of producers or consumers.
 
 use crate::report::Problem;
 use clap::Args;
-use demitasse_io_std::{Builder, Producer};
+use demitasse_io_std::{BuildError, Builder, ConsumerBuilder};
 use std::path::{Path, PathBuf};
 
-/// What every command takes that would start a producer.
+/// What settings go into.
+pub(crate) trait Settable: Default {
+    /// Sets one by Kafka's name.
+    fn set(self, name: &str, value: &str) -> Result<Self, BuildError>;
+}
+
+impl Settable for Builder {
+    fn set(self, name: &str, value: &str) -> Result<Self, BuildError> {
+        self.set(name, value)
+    }
+}
+
+impl Settable for ConsumerBuilder {
+    fn set(self, name: &str, value: &str) -> Result<Self, BuildError> {
+        self.set(name, value)
+    }
+}
+
+/// What every command takes that would start a producer or a consumer.
 #[derive(Args)]
 pub(crate) struct Properties {
     /// A setting by Kafka's name, such as linger.ms=5 or batch.size=65536. It goes before those of --config.
@@ -37,8 +55,8 @@ fn missing() -> Problem {
 
 impl Properties {
     /// The settings, and `bootstrap.servers` if it is among them.
-    pub(crate) fn builder(&self) -> Result<(Builder, Option<String>), Problem> {
-        let (mut builder, mut bootstrap) = (Producer::builder(), None);
+    pub(crate) fn builder<B: Settable>(&self) -> Result<(B, Option<String>), Problem> {
+        let (mut builder, mut bootstrap) = (B::default(), None);
         if let Some(path) = &self.config {
             let text = read(path)?;
             for (number, line) in properties(&text) {
@@ -56,8 +74,8 @@ impl Properties {
     }
 
     /// The settings with the brokers to begin with, and these as text.
-    pub(crate) fn with(&self, bootstrap: &Bootstrap) -> Result<(Builder, String), Problem> {
-        let (mut builder, from_properties) = self.builder()?;
+    pub(crate) fn with<B: Settable>(&self, bootstrap: &Bootstrap) -> Result<(B, String), Problem> {
+        let (mut builder, from_properties) = self.builder::<B>()?;
         let servers = bootstrap.bootstrap.clone().or(from_properties).ok_or_else(missing)?;
         builder =
             builder.set("bootstrap.servers", &servers).map_err(|e| Problem::usage(format!("--bootstrap: {e}")))?;
@@ -65,7 +83,7 @@ impl Properties {
     }
 }
 
-fn set(builder: Builder, bootstrap: &mut Option<String>, name: &str, value: &str) -> Result<Builder, String> {
+fn set<B: Settable>(builder: B, bootstrap: &mut Option<String>, name: &str, value: &str) -> Result<B, String> {
     if name == "bootstrap.servers" {
         *bootstrap = Some(value.to_owned());
     }
@@ -110,10 +128,10 @@ mod tests {
         let path = std::env::temp_dir().join(format!("demitasse-settings-{}", std::process::id()));
         std::fs::write(&path, "bootstrap.servers=a:1\nbatch.size=1000\nlinger.ms=7\n").unwrap();
         let given = Properties { properties: vec!["batch.size=2000".into()], config: Some(path.clone()) };
-        let (mut builder, servers) = given.with(&Bootstrap { bootstrap: None }).map_err(|_| ()).unwrap();
+        let (mut builder, servers) = given.with::<Builder>(&Bootstrap { bootstrap: None }).map_err(|_| ()).unwrap();
         assert_eq!((builder.sizing_mut().batch_size, builder.config_mut().linger.as_millis()), (2000, 7));
         assert_eq!(servers, "a:1");
-        let (_, servers) = given.with(&Bootstrap { bootstrap: Some("b:2".into()) }).map_err(|_| ()).unwrap();
+        let (_, servers) = given.with::<Builder>(&Bootstrap { bootstrap: Some("b:2".into()) }).map_err(|_| ()).unwrap();
         assert_eq!(servers, "b:2");
         std::fs::remove_file(path).unwrap();
     }

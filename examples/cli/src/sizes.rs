@@ -3,7 +3,7 @@
 use crate::report::{Output, Problem};
 use crate::settings::Properties;
 use clap::Args;
-use demitasse_io_std::{BuildError, StartError};
+use demitasse_io_std::{BuildError, Builder, StartError};
 use serde::Serialize;
 
 /// Shows all memory that a producer with these settings allocates when it starts, pool by pool; it allocates nothing
@@ -32,7 +32,7 @@ struct Pool {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let (builder, _) = arguments.properties.builder()?;
+    let (builder, _) = arguments.properties.builder::<Builder>()?;
     let (capacities, plan) = builder.plan();
     // What a start would refuse has no sizes.
     capacities.check().map_err(|error| BuildError::Start(StartError::Capacity(error)))?;

@@ -12,7 +12,7 @@ use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use crate::topics::create_if_missing;
 use clap::Args;
-use demitasse_io_std::{Destination, MemoryPlan, Record};
+use demitasse_io_std::{Builder, Destination, MemoryPlan, Record};
 use fastrand::Rng;
 use serde::Serialize;
 use slope::{Slope, slope};
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let (builder, bootstrap) = arguments.properties.with(&arguments.bootstrap)?;
+    let (builder, bootstrap) = arguments.properties.with::<Builder>(&arguments.bootstrap)?;
     if arguments.every.is_zero() || arguments.duration < 10 * arguments.every {
         return Err(Problem::usage("--duration: at least ten times --every, or memory cannot be judged"));
     }

@@ -1,8 +1,8 @@
 //! The server's side, but for the lock and the clock.
 
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Clock, Connection, Instant, Lock, PartitionEntry, PartitionQueue, Platform,
-    Request, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Empty, Instant, Lock, PartitionEntry, PartitionQueue,
+    Platform, Position, Request, State, Tables, TopicEntry, Waiter,
 };
 use shuttle::sync::Mutex;
 
@@ -22,6 +22,8 @@ impl Platform for Scheduled {
     type Connections = Vec<Connection>;
     type Requests = Vec<Request>;
     type Waiters = Vec<Waiter>;
+    type Positions = Empty<Position>;
+    type Chunks = Empty<Chunk<Self::Buffer>>;
     type Lock = ScheduledLock<State<Scheduled>>;
     type Clock = StandingClock;
 }
@@ -74,5 +76,7 @@ pub fn tables(c: &Capacities) -> Tables<Scheduled> {
         connections: table(c.connections, || Connection::EMPTY),
         requests: table(c.connections * c.requests, || Request::EMPTY),
         waiters: table(c.waiters, || Waiter::EMPTY),
+        positions: Empty::NEW,
+        chunks: Empty::NEW,
     }
 }

@@ -241,6 +241,7 @@ fn draw_capacities(rng: &mut Rng, config: &Config, nodes: i32) -> Capacities {
         connections: if chance(rng, 30) { 1 } else { rng.u16(1..=4) },
         requests: u16::from(config.max_in_flight) + CONTROL_REQUESTS as u16,
         waiters: if chance(rng, 20) { rng.u16(1..=2) } else { 40 },
+
         frame_bytes: 256,
         receive_bytes: rng.u32(80..=600),
     }

@@ -2,8 +2,8 @@
 
 use crate::executor::Time;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Clock, Connection, Instant, Lock, PartitionEntry, PartitionQueue, Platform,
-    Request, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Instant, Lock, PartitionEntry, PartitionQueue, Platform,
+    Position, Request, State, Tables, TopicEntry, Waiter,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,6 +27,8 @@ impl Platform for Simulated {
     type Connections = Vec<Connection>;
     type Requests = Vec<Request>;
     type Waiters = Vec<Waiter>;
+    type Positions = Vec<Position>;
+    type Chunks = Vec<Chunk<Box<[u8]>>>;
     type Lock = CellLock<State<Simulated>>;
     type Clock = SimulatedClock;
 }
@@ -70,8 +72,13 @@ fn table<T>(entries: u16, empty: impl Fn() -> T) -> Vec<T> {
     (0..entries).map(|_| empty()).collect()
 }
 
-/// Empty tables of these capacities.
+/// Empty tables of these capacities, for a producer.
 pub fn tables(c: &Capacities) -> Tables<Simulated> {
+    tables_with(c, 0)
+}
+
+/// With so many chunks, for a consumer.
+pub fn tables_with(c: &Capacities, chunks: u16) -> Tables<Simulated> {
     Tables {
         buffers: table(c.buffers, || None),
         batches: table(c.batches, || Batch::EMPTY),
@@ -84,5 +91,7 @@ pub fn tables(c: &Capacities) -> Tables<Simulated> {
         connections: table(c.connections, || Connection::EMPTY),
         requests: table(c.connections * c.requests, || Request::EMPTY),
         waiters: table(c.waiters, || Waiter::EMPTY),
+        positions: table(if chunks > 0 { c.partitions } else { 0 }, || Position::EMPTY),
+        chunks: table(chunks, || Chunk::EMPTY),
     }
 }

@@ -5,6 +5,8 @@ extern crate std;
 use super::*;
 use crate::cluster::Versions;
 use crate::connection::Phase;
+use crate::consumer::{Chunk, Position};
+use crate::pool::Empty;
 use crate::protocol::{ApiKey, ErrorCode, produce};
 use core::cell::{Cell, RefCell};
 use std::boxed::Box;
@@ -33,6 +35,8 @@ impl Platform for Heap {
     type Connections = Vec<Connection>;
     type Requests = Vec<Request>;
     type Waiters = Vec<Waiter>;
+    type Positions = Empty<Position>;
+    type Chunks = Empty<Chunk<Self::Buffer>>;
     type Lock = CellLock;
     type Clock = ManualClock;
 }
@@ -109,6 +113,8 @@ impl Rig {
             connections: table(2, || Connection::EMPTY),
             requests: table(16, || Request::EMPTY),
             waiters: table(8, || Waiter::EMPTY),
+            positions: Empty::NEW,
+            chunks: Empty::NEW,
         });
         Rig { state, clock: ManualClock(Cell::new(1)), frame: vec![0; FRAME_BYTES] }
     }

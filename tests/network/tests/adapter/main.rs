@@ -3,6 +3,8 @@
 
 #[path = "../../../../io-std/src/block_on.rs"]
 mod block_on;
+#[path = "../../../../io-std/src/driver.rs"]
+mod driver;
 #[path = "../../../../io-std/src/guard.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the adapter's")]
 mod guard;

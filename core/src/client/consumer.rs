@@ -1,0 +1,268 @@
+//! The handle of those who read.
+
+use super::wait::{self, RoomSeat};
+use super::{Io, Producer, Scratch};
+use crate::consumer::{ConsumeError, Cursor, Lent, Start, Step};
+use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError};
+use crate::records::read::Headers;
+use core::cell::Cell;
+use core::future::poll_fn;
+use core::time::Duration;
+
+/// A consumer: what all handles and the driver share, as with [`Producer`], whose driver it is.
+///
+/// Records are read where they landed: [`Consumer::poll`] lends a chunk of them, and takes it back when it is dropped.
+pub struct Consumer<P: Platform> {
+    client: Producer<P>,
+}
+
+impl<P: Platform> Consumer<P> {
+    /// A consumer over storage that is locked in `lock`. It reads nothing before it is started.
+    pub const fn new(lock: P::Lock, clock: P::Clock) -> Self {
+        Consumer { client: Producer::new(lock, clock) }
+    }
+
+    /// Hands the buffers over: first the producer's one, then those of the chunks. Before the start, once.
+    pub fn lend(&self, buffers: impl Iterator<Item = P::Buffer>) {
+        self.client.lend(buffers);
+    }
+
+    /// As [`Producer::start`].
+    pub fn start(
+        &self,
+        config: &Config,
+        bootstrap: &[(&str, u16)],
+        scratch: (usize, usize),
+        random: u32,
+    ) -> Result<(), StartError> {
+        self.client.start(config, bootstrap, scratch, random)
+    }
+
+    /// As [`Producer::topic`].
+    pub fn topic(&self, name: &str) -> Result<Topic, TopicError> {
+        self.client.topic(name)
+    }
+
+    /// As [`Producer::partitions`].
+    pub fn partitions(&self, topic: Topic) -> Option<u32> {
+        self.client.partitions(topic)
+    }
+
+    /// As [`Producer::with_name`].
+    pub fn with_name<R>(&self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
+        self.client.with_name(topic, f)
+    }
+
+    /// Reads a partition from now on, from `start`; again from there if it is read already.
+    ///
+    /// # Errors
+    /// All places for partitions are taken. Whether there is such a partition shows later.
+    pub fn assign(&self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
+        self.client.with(|state| state.read_from(topic, partition, start))
+    }
+
+    /// Reads it no more.
+    pub fn unassign(&self, topic: Topic, partition: i32) {
+        self.client.with(|state| state.unassign(topic, partition));
+    }
+
+    /// Goes on from another place. What was fetched before is passed over.
+    pub fn seek(&self, topic: Topic, partition: i32, start: Start) {
+        self.client.with(|state| state.seek_to(topic, partition, start));
+    }
+
+    /// Nothing of the partition is fetched or handed out until it is resumed. It keeps its place.
+    pub fn pause(&self, topic: Topic, partition: i32) {
+        self.client.with(|state| state.pause(topic, partition, true));
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self, topic: Topic, partition: i32) {
+        self.client.with(|state| state.pause(topic, partition, false));
+    }
+
+    /// The offset of the next record of the partition, if it is known.
+    pub fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
+        self.client.with(|state| state.position(topic, partition))
+    }
+
+    /// How many records are behind the position, as far as the last answer said.
+    pub fn lag(&self, topic: Topic, partition: i32) -> Option<u64> {
+        self.client.with(|state| state.lag(topic, partition))
+    }
+
+    /// Waits for records, of any partition, and lends at most `max` of them; `None` when the consumer is closed.
+    ///
+    /// # Errors
+    /// A partition cannot be read on; it stops alone, and is told once.
+    ///
+    /// # Cancellation
+    /// Dropped before it is ready, nothing was lent.
+    pub async fn poll(&self, max: u32) -> Result<Option<Fetched<'_, P>>, ConsumeError> {
+        let mut seat = RoomSeat::new(&self.client);
+        poll_fn(|cx| {
+            let mut replaced = None;
+            let wait = self.client.with(|state| state.poll_records(&mut seat.seat, cx.waker(), &mut replaced));
+            drop(replaced);
+            wait::pending(wait, cx, || Ok(None))
+        })
+        .await
+        .map(|lent| lent.map(|lent| Fetched::new(self, lent, max)))
+    }
+
+    /// As [`Producer::run_clock`].
+    pub async fn run_clock(&self, io: &impl Io) {
+        self.client.run_clock(io).await;
+    }
+
+    /// As [`Producer::run_connection`].
+    pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
+        self.client.run_connection(io, slot, scratch).await;
+    }
+
+    /// Reads no more, and lets the driver's futures end.
+    pub async fn close(&self) {
+        self.client.close(Duration::ZERO).await;
+    }
+
+    /// As [`Consumer::close`], but nobody waits for it.
+    pub fn close_in_background(&self) {
+        self.client.close_in_background(Duration::ZERO);
+    }
+
+    /// All memory, pool by pool.
+    pub fn memory(&self) -> MemoryPlan {
+        self.client.memory()
+    }
+
+    /// Counters since the start.
+    pub fn counters(&self) -> Counters {
+        self.client.counters()
+    }
+}
+
+/// A record that is lent, until its [`Fetched`] is dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Consumed<'a> {
+    /// Its topic.
+    pub topic: Topic,
+    /// Its partition's number.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Milliseconds since 1970: the producer's, or when the broker appended it.
+    pub timestamp: i64,
+    /// The key, None for null.
+    pub key: Option<&'a [u8]>,
+    /// The value, None for null.
+    pub value: Option<&'a [u8]>,
+    /// The headers, in order.
+    pub headers: Headers<'a>,
+}
+
+/// Records that are lent. What was iterated over counts as read when this is dropped; the rest comes with the next poll.
+pub struct Fetched<'c, P: Platform> {
+    consumer: &'c Consumer<P>,
+    /// None once it was given back.
+    lent: Option<Lent<P::Buffer>>,
+    progress: Cell<Progress>,
+}
+
+#[derive(Clone, Copy)]
+struct Progress {
+    cursor: Cursor,
+    /// Records that may still be handed out.
+    left: u32,
+    /// The partition of the segment that is being read, and the first offset of it that is wanted.
+    wanted: Option<(i64, Topic, i32)>,
+    over: bool,
+}
+
+impl<'c, P: Platform> Fetched<'c, P> {
+    fn new(consumer: &'c Consumer<P>, lent: Lent<P::Buffer>, max: u32) -> Self {
+        let cursor = lent.cursor;
+        // Where a poll ended within a segment, the next one goes on, unless somebody has sought meanwhile.
+        let wanted = cursor.segment().and_then(|segment| consumer.client.with(|state| state.begin_segment(&segment)));
+        let mut progress = Progress { cursor, left: max, wanted, over: false };
+        if wanted.is_none() {
+            progress.cursor.pass_over();
+        }
+        Fetched { consumer, lent: Some(lent), progress: Cell::new(progress) }
+    }
+
+    /// The records. Iterating again goes on where the last one ended.
+    pub fn records(&self) -> impl Iterator<Item = Consumed<'_>> {
+        core::iter::from_fn(|| self.next_record())
+    }
+
+    fn next_record(&self) -> Option<Consumed<'_>> {
+        let lent = self.lent.as_ref()?;
+        let mut progress = self.progress.get();
+        let record = self.advance(&mut progress, &lent.buffer, lent.filled);
+        self.progress.set(progress);
+        record
+    }
+
+    #[inline]
+    fn advance<'a>(&self, progress: &mut Progress, chunk: &'a [u8], filled: usize) -> Option<Consumed<'a>> {
+        let client = &self.consumer.client;
+        while progress.left > 0 {
+            match progress.cursor.step(chunk, filled) {
+                Step::Record(record) => {
+                    let Some((from, topic, partition)) = &mut progress.wanted else { continue };
+                    if record.offset < *from {
+                        continue;
+                    }
+                    *from = record.offset + 1;
+                    progress.left -= 1;
+                    let (topic, partition) = (*topic, *partition);
+                    let crate::records::read::Record { offset, timestamp, key, value, headers } = record;
+                    return Some(Consumed { topic, partition, offset, timestamp, key, value, headers });
+                }
+                Step::Segment(segment) => {
+                    progress.wanted = client.with(|state| state.begin_segment(&segment));
+                    if progress.wanted.is_none() {
+                        progress.cursor.pass_over();
+                    }
+                }
+                Step::SegmentEnd(segment) => {
+                    progress.wanted = None;
+                    client.with(|state| state.end_of_segment(&segment));
+                }
+                Step::Corrupt(segment, corrupt) => {
+                    if let Some((from, ..)) = progress.wanted.take() {
+                        client.with(|state| {
+                            state.handed_out(&segment, from);
+                            state.corrupt_segment(&segment, corrupt);
+                        });
+                    }
+                }
+                Step::End => {
+                    progress.over = true;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}
+
+impl<P: Platform> Drop for Fetched<'_, P> {
+    fn drop(&mut self) {
+        let Some(Lent { buffer, chunk, filled, .. }) = self.lent.take() else { return };
+        let progress = self.progress.get();
+        let read_to = progress.cursor.segment().zip(progress.wanted);
+        let client = &self.consumer.client;
+        // If only ends of segments are left, the chunk is free at once and not after another poll.
+        let over = progress.over || progress.cursor.is_over(&buffer, filled);
+        client.with(|state| {
+            if let Some((segment, (next, ..))) = read_to {
+                state.handed_out(&segment, next);
+            }
+            if over && !progress.over {
+                progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment));
+            }
+            state.give_back(chunk, buffer, progress.cursor, over);
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! Where in a chunk the handing out is: a few words without a borrow, so that a poll can end anywhere.
+
+use super::segment::Segment;
+use crate::records::read::{BatchHeader, Record, RecordCursor};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    /// The segment that is being read, and where the one behind it begins.
+    segment: Option<Segment>,
+    next_segment: u32,
+    /// Where the next batch or record of it begins, and where its sound batches end.
+    at: u32,
+    sound: u32,
+    records: Option<RecordCursor>,
+}
+
+/// What comes next.
+pub(crate) enum Step<'a> {
+    /// Another segment begins: whether it is still wanted, and from which offset on, is to be said.
+    Segment(Segment),
+    Record(Record<'a>),
+    /// The segment is over.
+    SegmentEnd(Segment),
+    /// A record of a sound batch cannot be read: whoever wrote it, wrote nonsense.
+    Corrupt(Segment, crate::records::read::Corrupt),
+    End,
+}
+
+impl Cursor {
+    pub(crate) const START: Cursor = Cursor { segment: None, next_segment: 0, at: 0, sound: 0, records: None };
+
+    /// The segment that is being read.
+    pub(crate) fn segment(&self) -> Option<Segment> {
+        self.segment
+    }
+
+    /// The rest of the segment is not wanted.
+    pub(crate) fn pass_over(&mut self) {
+        (self.at, self.records) = (self.sound, None);
+    }
+
+    /// Whether nothing but the end of the last segment is left.
+    pub(crate) fn is_over(&self, chunk: &[u8], filled: usize) -> bool {
+        let last = chunk.get(self.next_segment as usize..filled).and_then(Segment::read).is_none();
+        let rest = chunk.get(self.at as usize..self.sound as usize).unwrap_or(&[]);
+        let at_end = rest.is_empty() && self.records.is_none_or(|records| records.records_left() == 0);
+        last && (self.segment.is_none() || at_end)
+    }
+
+    /// Goes one step on in the first `filled` bytes of `chunk`.
+    #[inline]
+    pub(crate) fn step<'a>(&mut self, chunk: &'a [u8], filled: usize) -> Step<'a> {
+        loop {
+            let Some(segment) = self.segment else { return self.begin(chunk.get(..filled).unwrap_or(&[])) };
+            let mut window = chunk.get(self.at as usize..self.sound as usize).unwrap_or(&[]);
+            if let Some(records) = &mut self.records {
+                let result = records.next(&mut window);
+                self.at = self.sound.saturating_sub(window.len() as u32);
+                match result {
+                    Ok(Some(record)) => return Step::Record(record),
+                    Ok(None) => self.records = None,
+                    Err(crate::records::read::BatchError::Corrupt(corrupt)) => {
+                        self.pass_over();
+                        return Step::Corrupt(segment, corrupt);
+                    }
+                    Err(_) => self.pass_over(),
+                }
+                continue;
+            }
+            // What was verified can be read.
+            match BatchHeader::read(window) {
+                Ok(header) if header.is_control() => self.at = self.at.saturating_add(header.length),
+                Ok(header) => {
+                    self.at = self.at.saturating_add(crate::records::HEADER_BYTES as u32);
+                    self.records = Some(RecordCursor::new(&header, header.records_length()));
+                }
+                Err(_) => {
+                    self.segment = None;
+                    return Step::SegmentEnd(segment);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, chunk: &[u8]) -> Step<'static> {
+        let start = self.next_segment;
+        let Some(segment) = chunk.get(start as usize..).and_then(Segment::read) else { return Step::End };
+        self.next_segment = start.saturating_add(segment.bytes() as u32);
+        self.at = start.saturating_add(segment.records_at() as u32);
+        self.sound = self.at.saturating_add(segment.sound);
+        (self.segment, self.records) = (Some(segment), None);
+        Step::Segment(segment)
+    }
+}

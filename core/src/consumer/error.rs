@@ -1,0 +1,72 @@
+//! What can be wrong with the reading of a partition. It stops that partition alone.
+
+use crate::producer::Topic;
+use crate::protocol::ErrorCode;
+use crate::records::Compression;
+use crate::records::read::Fault;
+use core::fmt;
+
+/// Why a partition cannot be read on, and where. The others go on; this one after a `seek`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ConsumeError {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition's number.
+    pub partition: i32,
+    /// The offset of the next record that would have been handed out, or of what is wrong.
+    pub offset: i64,
+    /// What is wrong.
+    pub fault: ConsumeFault,
+}
+
+/// What is wrong with a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConsumeFault {
+    /// The bytes of a batch are not what they should be.
+    Corrupt(Fault),
+    /// A batch is larger than a chunk: `fetch.chunk.bytes` must be larger.
+    BatchTooLarge {
+        /// Bytes of the batch.
+        needed: u32,
+        /// Bytes of a chunk, less what it needs for itself.
+        capacity: u32,
+    },
+    /// A batch is compressed in a way that cannot be read here.
+    Compressed(Compression),
+    /// The log has no such offset, and `auto.offset.reset` is none.
+    OffsetOutOfRange,
+    /// What was read is not in the log any more: an unclean election has taken it away. The log goes on with other records
+    /// from `end_offset` on.
+    Truncated {
+        /// The offset behind the last record that the log and the reader have in common.
+        end_offset: i64,
+    },
+    /// The broker's last word.
+    Refused(ErrorCode),
+    /// The topic has no such partition.
+    NoSuchPartition,
+}
+
+impl fmt::Display for ConsumeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "partition {}, offset {}: ", self.partition, self.offset)?;
+        match self.fault {
+            ConsumeFault::Corrupt(fault) => fault.fmt(f),
+            ConsumeFault::BatchTooLarge { needed, capacity } => {
+                write!(f, "a batch of {needed} bytes, a chunk has room for {capacity}: raise fetch.chunk.bytes")
+            }
+            ConsumeFault::Compressed(compression) => write!(f, "a batch compressed by {compression}"),
+            ConsumeFault::OffsetOutOfRange => f.write_str("the log has no such offset; seek, or set auto.offset.reset"),
+            ConsumeFault::Truncated { end_offset } => {
+                write!(f, "the log was truncated by an unclean election, to offset {end_offset}; seek to go on")
+            }
+            ConsumeFault::Refused(code) => write!(f, "the broker refuses: {code}"),
+            ConsumeFault::NoSuchPartition => f.write_str("the topic has no such partition"),
+        }
+    }
+}
+
+impl core::error::Error for ConsumeError {}

@@ -1,0 +1,226 @@
+//! Chunks between the state, the connection's task and the caller: moved, never shared.
+
+use super::assign::Start;
+use super::cursor::Cursor;
+use super::segment::{SEGMENT_BYTES, Segment};
+use super::table::{Holder, Reading, chunk_hooks};
+use super::verify;
+use super::{ConsumeError, ConsumeFault};
+use crate::pool::Seat;
+use crate::producer::{Platform, State, Topic, Wait};
+use crate::records::read::{Batch, BatchError, Corrupt, Fault};
+use crate::time::Instant;
+use core::task::Waker;
+
+/// A chunk in the hands of a connection's task, which reads from the stream straight into it.
+pub(crate) struct Landing<B> {
+    pub(crate) buffer: B,
+    pub(crate) chunk: u16,
+    /// Where the next bytes go, and how many.
+    pub(crate) from: usize,
+    pub(crate) wanted: usize,
+}
+
+/// A chunk in the hands of the caller.
+pub(crate) struct Lent<B> {
+    pub(crate) buffer: B,
+    pub(crate) chunk: u16,
+    pub(crate) filled: usize,
+    pub(crate) cursor: Cursor,
+}
+
+impl<P: Platform> State<P> {
+    /// The chunk that records are coming for, if more of them are to come than have been taken.
+    pub(crate) fn take_landing(&mut self, slot: usize) -> Option<Landing<P::Buffer>> {
+        if self.connections[slot].receive.records_left() == 0 {
+            return None;
+        }
+        let index = self.chunk_of(slot)?;
+        let chunk = &mut self.chunks[index];
+        if chunk.wanted == 0 {
+            return None;
+        }
+        let buffer = chunk.buffer.take()?;
+        Some(Landing { buffer, chunk: index as u16, from: chunk.end as usize, wanted: chunk.wanted as usize })
+    }
+
+    /// So many bytes of records have been read into the chunk.
+    pub(crate) fn landed(&mut self, slot: usize, chunk: u16, buffer: P::Buffer, count: usize) {
+        let Some(chunk) = self.chunks.get_mut(chunk as usize) else { return };
+        chunk.buffer = Some(buffer);
+        if chunk.holder == Holder::Request {
+            chunk.end += count as u32;
+            chunk.wanted = chunk.wanted.saturating_sub(count as u32);
+            self.connections[slot].receive.records_taken(count as u32);
+        }
+    }
+
+    /// A chunk that is to be verified, and how much of it.
+    pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Lent<P::Buffer>> {
+        let index = core::mem::take(&mut self.connections[slot].verify).get()?;
+        let chunk = &mut self.chunks[index];
+        let (filled, cursor) = (chunk.filled as usize, chunk.cursor);
+        Some(Lent { buffer: chunk.buffer.take()?, chunk: index as u16, filled, cursor })
+    }
+
+    /// What was found in it is taken over, and the chunk waits to be handed out.
+    pub(crate) fn verified(&mut self, chunk: u16, buffer: P::Buffer) {
+        let index = chunk as usize;
+        let filled = self.chunks[index].filled as usize;
+        let mut rest = buffer.get(..filled).unwrap_or(&[]);
+        while let Some(segment) = Segment::read(rest) {
+            self.take_over(&segment, rest);
+            rest = rest.get(segment.bytes()..).unwrap_or(&[]);
+        }
+        self.chunks[index].buffer = Some(buffer);
+        self.chunks[index].holder = Holder::Queue;
+        let mut queue = self.s.full_chunks;
+        queue.push_back(&mut self.chunks, index, chunk_hooks);
+        self.s.full_chunks = queue;
+        self.tell_room();
+    }
+
+    fn take_over(&mut self, segment: &Segment, bytes: &[u8]) {
+        let place = segment.place as usize;
+        let Some(position) = self.positions.get_mut(place) else { return };
+        if position.generation != segment.generation {
+            return;
+        }
+        position.fetch = segment.next;
+        if segment.epoch >= 0 {
+            position.epoch = segment.epoch;
+        }
+        if segment.fault == verify::SOUND {
+            return;
+        }
+        let at = segment.records_at().saturating_add(segment.sound as usize);
+        let capacity = self.s.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32);
+        let (offset, fault) = what_is_wrong(segment, bytes.get(at..).unwrap_or(&[]), capacity);
+        // Told once what is sound in front of it has been handed out.
+        self.positions[place].pending = Some((offset, fault));
+    }
+
+    /// The next chunk to hand out, or an error of a partition; else the task is woken when there is something.
+    pub(crate) fn poll_records(
+        &mut self,
+        seat: &mut Seat,
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+    ) -> Wait<Result<Option<Lent<P::Buffer>>, ConsumeError>> {
+        if let Some(error) = self.take_fault() {
+            return Wait::Ready(Err(error));
+        }
+        let mut queue = self.s.full_chunks;
+        let popped = queue.pop_front(&mut self.chunks, chunk_hooks);
+        self.s.full_chunks = queue;
+        if let Some(index) = popped {
+            let chunk = &mut self.chunks[index];
+            chunk.holder = Holder::Caller;
+            let (filled, cursor) = (chunk.filled as usize, chunk.cursor);
+            if let Some(buffer) = chunk.buffer.take() {
+                return Wait::Ready(Ok(Some(Lent { buffer, chunk: index as u16, filled, cursor })));
+            }
+        }
+        if self.s.closing {
+            return Wait::Ready(Ok(None));
+        }
+        self.wait_for_room(seat, waker, replaced, Instant::NEVER)
+    }
+
+    /// The caller is done with a chunk, or with as much of it as it wanted.
+    pub(crate) fn give_back(&mut self, chunk: u16, buffer: P::Buffer, cursor: Cursor, over: bool) {
+        let index = chunk as usize;
+        let chunk = &mut self.chunks[index];
+        chunk.buffer = Some(buffer);
+        if over {
+            return self.free_chunk(index);
+        }
+        (chunk.cursor, chunk.holder) = (cursor, Holder::Queue);
+        let mut queue = self.s.full_chunks;
+        queue.push_front(&mut self.chunks, index, chunk_hooks);
+        self.s.full_chunks = queue;
+        self.tell_room();
+    }
+
+    /// What a chunk has is not wanted, or nobody verifies it: its partitions are asked for again.
+    pub(crate) fn drop_chunk(&mut self, index: usize) {
+        let mut from = 0;
+        while let Some(segment) = self.segment_at(index, from) {
+            from += segment.bytes();
+            if let Some(position) = self.positions.get_mut(segment.place as usize) {
+                position.held = position.held.saturating_sub(1);
+            }
+        }
+        self.free_chunk(index);
+        self.reread_all();
+    }
+
+    fn segment_at(&self, chunk: usize, from: usize) -> Option<Segment> {
+        let chunk = self.chunks.get(chunk)?;
+        Segment::read(chunk.buffer.as_ref()?.get(from..chunk.filled as usize)?)
+    }
+
+    /// Whether a segment is still wanted: from which offset on, and of which topic and partition.
+    pub(crate) fn begin_segment(&mut self, segment: &Segment) -> Option<(i64, Topic, i32)> {
+        let position = self.positions.get(segment.place as usize)?;
+        let wanted = position.generation == segment.generation && position.reading != Reading::Unassigned;
+        let entry = self.partitions.get(segment.place as usize)?;
+        wanted.then(|| (position.next, Topic(entry.topic() as u16), entry.index))
+    }
+
+    /// Everything up to `next` was handed out.
+    pub(crate) fn handed_out(&mut self, segment: &Segment, next: i64) {
+        if let Some(position) = self.positions.get_mut(segment.place as usize)
+            && position.generation == segment.generation
+        {
+            position.next = position.next.max(next);
+        }
+    }
+
+    /// A record of the segment is nonsense, although its batch arrived as it was written.
+    pub(crate) fn corrupt_segment(&mut self, segment: &Segment, corrupt: Corrupt) {
+        if let Some(position) = self.positions.get_mut(segment.place as usize)
+            && position.generation == segment.generation
+        {
+            position.pending = Some((corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)));
+        }
+    }
+
+    /// Nothing of the segment is wanted any more.
+    pub(crate) fn end_of_segment(&mut self, segment: &Segment) {
+        let place = segment.place as usize;
+        let Some(position) = self.positions.get_mut(place) else { return };
+        position.held = position.held.saturating_sub(1);
+        if position.generation == segment.generation {
+            match position.pending.take() {
+                Some((offset, fault)) => self.fail_reading(place, offset, fault),
+                None => position.next = position.next.max(segment.next),
+            }
+        }
+        self.reread(place);
+    }
+
+    /// For a partition that fails, jumps from where it stands.
+    pub(crate) fn seek_to(&mut self, topic: Topic, partition: i32, start: Start) {
+        if let Some(place) = crate::cluster::find_place(&self.partitions, topic.0 as usize, partition)
+            && self.positions.get(place).is_some_and(|position| position.reading != Reading::Unassigned)
+        {
+            self.jump(place, start);
+        }
+    }
+}
+
+/// What is wrong with the batch at the front of `bytes`, and the offset.
+fn what_is_wrong(segment: &Segment, bytes: &[u8], capacity: u32) -> (i64, ConsumeFault) {
+    let batch = Batch::read(bytes);
+    match (segment.fault, batch) {
+        (verify::TOO_LARGE, _) => (segment.offset, ConsumeFault::BatchTooLarge { needed: segment.detail, capacity }),
+        (verify::WRONG_CRC, Ok(batch)) => {
+            let fault = Fault::Crc { stored: batch.header.crc, computed: segment.detail };
+            (batch.header.base_offset, ConsumeFault::Corrupt(fault))
+        }
+        (_, Err(BatchError::Corrupt(corrupt))) => (corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)),
+        (_, Ok(batch)) => (batch.header.base_offset, ConsumeFault::Compressed(batch.header.compression)),
+        (_, Err(BatchError::Incomplete { .. })) => (segment.next, ConsumeFault::Corrupt(Fault::BatchLength(0))),
+    }
+}

@@ -1,0 +1,46 @@
+//! The consumer: positions, requests for records, and the lending of what they brought.
+//!
+//! All fetch memory is a fixed number of chunks. A Fetch request takes one before it is written, and what its answer brings
+//! lands there and stays there until it was handed out: so fetched and asked for together are never more than there is.
+//! A partition is asked for only while nothing of it is there, and one that is paused lets go of what it had: it holds up
+//! nobody.
+//!
+//! - `assign`: which partitions are read, and from where. `ask`: what a connection is to write.
+//! - `receive`: what an answer says. `verify`: a full chunk, outside the lock. `segment`: what stands in a chunk.
+//! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is.
+
+#[cfg(not(feature = "consumer"))]
+mod absent;
+#[cfg(feature = "consumer")]
+mod ask;
+#[cfg(feature = "consumer")]
+mod assign;
+#[cfg(feature = "consumer")]
+mod cursor;
+#[cfg(feature = "consumer")]
+mod error;
+#[cfg(feature = "consumer")]
+mod lend;
+#[cfg(feature = "consumer")]
+mod receive;
+#[cfg(feature = "consumer")]
+mod segment;
+#[cfg(feature = "consumer")]
+mod table;
+#[cfg(feature = "consumer")]
+mod verify;
+
+#[cfg(not(feature = "consumer"))]
+pub use absent::{Chunk, Position};
+#[cfg(feature = "consumer")]
+pub use assign::Start;
+#[cfg(feature = "consumer")]
+pub(crate) use cursor::{Cursor, Step};
+#[cfg(feature = "consumer")]
+pub use error::{ConsumeError, ConsumeFault};
+#[cfg(feature = "consumer")]
+pub(crate) use lend::{Landing, Lent};
+#[cfg(feature = "consumer")]
+pub use table::{Chunk, Position};
+#[cfg(feature = "consumer")]
+pub(crate) use verify::verify;

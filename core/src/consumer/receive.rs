@@ -1,0 +1,280 @@
+//! What brokers say of the partitions that are read.
+
+use super::ConsumeFault;
+use super::assign::Start;
+use super::segment::{ABORTED_BYTES, SEGMENT_BYTES, Segment};
+use super::table::{Holder, Reading};
+use super::verify::put_transaction;
+use crate::connection::{ConnectionError, backoff_millis};
+use crate::pool::Link;
+use crate::producer::{OffsetReset, Platform, State};
+use crate::protocol::{ErrorCode, TopicItem, fetch, list_offsets};
+use crate::time::Instant;
+
+/// What an error code means for a partition that is read.
+enum Verdict {
+    /// It may be tried again, after a while.
+    Again,
+    /// As before, and somebody else may lead it.
+    AgainElsewhere,
+    /// The log has no such offset.
+    OutOfRange,
+    /// The broker's last word.
+    Refused,
+}
+
+fn verdict(code: ErrorCode) -> Verdict {
+    use ErrorCode as E;
+    match code {
+        E::OFFSET_OUT_OF_RANGE => Verdict::OutOfRange,
+        E::NOT_LEADER_OR_FOLLOWER
+        | E::FENCED_LEADER_EPOCH
+        | E::UNKNOWN_LEADER_EPOCH
+        | E::UNKNOWN_TOPIC_OR_PARTITION
+        | E::LEADER_NOT_AVAILABLE
+        | E::REPLICA_NOT_AVAILABLE
+        | E::KAFKA_STORAGE_ERROR => Verdict::AgainElsewhere,
+        E::TOPIC_AUTHORIZATION_FAILED | E::UNSUPPORTED_VERSION | E::UNSUPPORTED_FOR_MESSAGE_FORMAT => Verdict::Refused,
+        _ => Verdict::Again,
+    }
+}
+
+impl<P: Platform> State<P> {
+    pub(crate) fn list_offsets_item(&mut self, slot: usize, item: list_offsets::Item<'_>, now: Instant) {
+        match item {
+            TopicItem::Throttle(millis) => self.throttle(slot, millis, now),
+            TopicItem::Topic { name, .. } => self.begin_topic(slot, name),
+            TopicItem::Partition(found) => {
+                let Some(place) = self.asked_place(slot, found.index, Reading::Looking) else { return };
+                self.positions[place].asked = Link::NONE;
+                if found.error != ErrorCode::NONE {
+                    return self.read_failed(place, found.error, now);
+                }
+                let position = &mut self.positions[place];
+                if found.offset < 0 {
+                    // No record is as late: what comes next will be.
+                    position.target = list_offsets::LATEST;
+                } else {
+                    position.reading = Reading::Going;
+                    (position.next, position.fetch) = (found.offset, found.offset);
+                    // The epoch in which it was written is that of the record to come, not of one that was read.
+                    (position.epoch, position.failures) = (-1, 0);
+                }
+                self.reread(place);
+            }
+        }
+    }
+
+    /// One item of a Fetch response; `frame_left` bytes of the frame are behind it.
+    pub(crate) fn fetch_item(
+        &mut self,
+        slot: usize,
+        item: fetch::Item<'_>,
+        frame_left: u32,
+        now: Instant,
+    ) -> Result<(), ConnectionError> {
+        match item {
+            fetch::Item::Start { throttle_ms, error, .. } => {
+                self.throttle(slot, throttle_ms, now);
+                if error != ErrorCode::NONE {
+                    self.all_failed(slot, error, now);
+                }
+            }
+            fetch::Item::Topic { name, .. } => self.begin_topic(slot, name),
+            fetch::Item::Partition { index, error, high_watermark, .. } => {
+                self.end_segment(slot);
+                let place = self.asked_place(slot, index, Reading::Going);
+                self.connections[slot].receive.partition = place.map_or(Link::NONE, Link::to);
+                if let Some(place) = place {
+                    self.positions[place].asked = Link::NONE;
+                    self.partition_read(slot, place, error, high_watermark, now);
+                }
+            }
+            fetch::Item::AbortedTransaction { producer_id, first_offset } => {
+                self.aborted(slot, producer_id, first_offset);
+            }
+            fetch::Item::Records { length, .. } => {
+                if length > frame_left {
+                    return Err(ConnectionError::Protocol);
+                }
+                self.records_come(slot, length);
+            }
+            fetch::Item::DivergingEpoch { end_offset, .. } => {
+                if let Some(place) = self.connections[slot].receive.partition.get() {
+                    self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
+                }
+            }
+            fetch::Item::CurrentLeader { leader_id, leader_epoch } => {
+                if let Some(place) = self.connections[slot].receive.partition.get()
+                    && leader_id >= 0
+                {
+                    self.cluster().partition(place, leader_id, leader_epoch);
+                }
+            }
+            fetch::Item::NodeEndpoint { node_id, host, port } => {
+                let moved = self.cluster().broker(node_id, host, port);
+                self.close_moved(moved);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_topic(&mut self, slot: usize, name: &str) {
+        let topic = self.cluster().find_topic(name);
+        let receive = &mut self.connections[slot].receive;
+        (receive.topic, receive.partition) = (topic.map_or(Link::NONE, Link::to), Link::NONE);
+    }
+
+    /// The place of a partition that an answer is about, if it was asked for over this connection.
+    fn asked_place(&self, slot: usize, index: i32, reading: Reading) -> Option<usize> {
+        let topic = self.connections[slot].receive.topic.get()?;
+        let place = crate::cluster::find_place(&self.partitions, topic, index)?;
+        let position = self.positions.get(place)?;
+        (position.asked == Link::to(slot) && position.reading == reading).then_some(place)
+    }
+
+    fn partition_read(&mut self, slot: usize, place: usize, error: ErrorCode, high_watermark: i64, now: Instant) {
+        if error != ErrorCode::NONE {
+            self.connections[slot].receive.partition = Link::NONE;
+            return self.read_failed(place, error, now);
+        }
+        let position = &mut self.positions[place];
+        (position.failures, position.high_watermark) = (0, high_watermark);
+        let Some(chunk) = self.chunk_of(slot) else { return };
+        let chunk = &mut self.chunks[chunk];
+        chunk.end = chunk.filled.saturating_add(SEGMENT_BYTES as u32);
+    }
+
+    /// The chunk of the request that is being answered.
+    pub(super) fn chunk_of(&mut self, slot: usize) -> Option<usize> {
+        let ring = self.connections[slot].ring;
+        let chunk = ring.front(self.places(slot))?.batches.get()?;
+        (self.chunks.get(chunk)?.holder == Holder::Request).then_some(chunk)
+    }
+
+    fn aborted(&mut self, slot: usize, producer_id: i64, first_offset: i64) {
+        let Some(chunk) = self.chunk_of(slot).filter(|_| !self.connections[slot].receive.partition.is_none()) else {
+            return;
+        };
+        let chunk = &mut self.chunks[chunk];
+        let at = chunk.end as usize;
+        let place = chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(at..)?.first_chunk_mut::<ABORTED_BYTES>());
+        match place {
+            Some(place) => {
+                put_transaction(place, producer_id, first_offset);
+                chunk.end += ABORTED_BYTES as u32;
+            }
+            // Without all of them nobody could tell what was aborted: the partition is asked for again, with more room.
+            None => self.connections[slot].receive.partition = Link::NONE,
+        }
+    }
+
+    fn records_come(&mut self, slot: usize, length: u32) {
+        let wanted = !self.connections[slot].receive.partition.is_none();
+        let Some(chunk) = self.chunk_of(slot) else { return };
+        let chunk = &mut self.chunks[chunk];
+        let capacity = chunk.buffer.as_ref().map_or(0, |buffer| buffer.len()) as u32;
+        chunk.transactions = chunk.end.saturating_sub(chunk.filled).saturating_sub(SEGMENT_BYTES as u32);
+        chunk.wanted = if wanted { length.min(capacity.saturating_sub(chunk.end)) } else { 0 };
+    }
+
+    /// Takes records that came with other bytes of the answer; how many.
+    pub(crate) fn land(&mut self, slot: usize, bytes: &[u8]) -> usize {
+        let Some(chunk) = self.chunk_of(slot) else { return 0 };
+        let chunk = &mut self.chunks[chunk];
+        let count = bytes.len().min(chunk.wanted as usize);
+        let end = chunk.end as usize;
+        let Some(place) = chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(end..end + count)) else { return 0 };
+        place.copy_from_slice(bytes.get(..count).unwrap_or(&[]));
+        chunk.end += count as u32;
+        chunk.wanted -= count as u32;
+        count
+    }
+
+    /// The segment that is being received is whole, if there is one.
+    fn end_segment(&mut self, slot: usize) {
+        let Some(place) = core::mem::take(&mut self.connections[slot].receive.partition).get() else { return };
+        let Some(index) = self.chunk_of(slot) else { return };
+        let chunk = &mut self.chunks[index];
+        let start = chunk.filled as usize;
+        let records = chunk.end.saturating_sub(chunk.filled + SEGMENT_BYTES as u32 + chunk.transactions);
+        if records == 0 {
+            chunk.end = chunk.filled;
+            return;
+        }
+        let position = &mut self.positions[place];
+        let segment = Segment {
+            place: place as u16,
+            generation: position.generation,
+            offset: position.fetch,
+            aborted: chunk.transactions / ABORTED_BYTES as u32,
+            records,
+            sound: 0,
+            next: position.fetch,
+            epoch: -1,
+            fault: 0,
+            detail: 0,
+        };
+        if chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(start..)).is_some_and(|bytes| segment.write(bytes)) {
+            chunk.filled = chunk.end;
+            position.held += 1;
+        }
+    }
+
+    /// The answer is over: what it brought is to be verified.
+    pub(crate) fn fetch_answered(&mut self, slot: usize) {
+        self.end_segment(slot);
+        if let Some(chunk) = self.chunk_of(slot)
+            && self.chunks[chunk].filled > 0
+        {
+            self.chunks[chunk].holder = Holder::Verifier;
+            self.connections[slot].verify = Link::to(chunk);
+        }
+    }
+
+    fn all_failed(&mut self, slot: usize, error: ErrorCode, now: Instant) {
+        for place in 0..self.positions.len() {
+            let position = &self.positions[place];
+            if position.asked == Link::to(slot) && position.reading == Reading::Going {
+                self.positions[place].asked = Link::NONE;
+                self.read_failed(place, error, now);
+            }
+        }
+    }
+
+    fn read_failed(&mut self, place: usize, error: ErrorCode, now: Instant) {
+        match verdict(error) {
+            Verdict::Refused => {
+                let next = self.positions[place].next;
+                self.fail_reading(place, next, ConsumeFault::Refused(error));
+            }
+            Verdict::OutOfRange => match self.s.settings.offset_reset {
+                OffsetReset::Earliest => self.jump(place, Start::Beginning),
+                OffsetReset::Latest => self.jump(place, Start::End),
+                OffsetReset::None => {
+                    let next = self.positions[place].next;
+                    self.fail_reading(place, next, ConsumeFault::OffsetOutOfRange);
+                }
+            },
+            verdict => {
+                self.back_off_reading(place, now);
+                if matches!(verdict, Verdict::AgainElsewhere) {
+                    let topic = self.partitions[place].topic();
+                    self.topics[topic].wanted = true;
+                    self.want_metadata(now);
+                }
+            }
+        }
+    }
+
+    /// The partition waits before it is asked for again (KIP-580).
+    pub(super) fn back_off_reading(&mut self, place: usize, now: Instant) {
+        let random = self.random();
+        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let position = &mut self.positions[place];
+        position.failures = position.failures.saturating_add(1);
+        position.retry_at = now.after_millis(backoff_millis(base, max, position.failures, random));
+        let at = position.retry_at;
+        self.wake_clock_by(at);
+    }
+}

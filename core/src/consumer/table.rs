@@ -1,0 +1,134 @@
+//! The consumer's tables: what it knows of each partition, and the chunks that fetched bytes land in.
+
+use super::ConsumeFault;
+use crate::pool::{Hooks, Link};
+use crate::time::Instant;
+
+/// What there is to do for a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Reading {
+    /// Nobody reads it.
+    Unassigned = 0,
+    /// The offset to begin at is not known yet.
+    Looking,
+    /// It is read.
+    Going,
+    /// It cannot be read on; somebody must decide.
+    Failed,
+}
+
+/// What a consumer knows of one partition; stands at the same place as the partition's entry in the cluster's table.
+#[derive(Debug)]
+pub struct Position {
+    pub(crate) reading: Reading,
+    /// Nothing is fetched, and nothing handed out.
+    pub(crate) paused: bool,
+    /// Grows with every jump: what was fetched before it is passed over.
+    pub(crate) generation: u32,
+    /// The offset of the next record to hand out.
+    pub(crate) next: i64,
+    /// The offset to fetch from: behind what is there already.
+    pub(crate) fetch: i64,
+    /// The epoch of the last record fetched, -1 for unknown.
+    pub(crate) epoch: i32,
+    /// While the offset is looked for: what ListOffsets takes: a time, or a position.
+    pub(crate) target: i64,
+    /// The connection slot over which a request for it is out.
+    pub(crate) asked: Link,
+    /// Scratch while a request is put together: it goes with this one.
+    pub(crate) fresh: bool,
+    /// Segments of it that were fetched and not yet handed out to their end.
+    pub(crate) held: u16,
+    /// Answers in a row that failed; the backoff grows with it.
+    pub(crate) failures: u8,
+    pub(crate) retry_at: Instant,
+    /// As the last answer said, -1 for unknown.
+    pub(crate) high_watermark: i64,
+    /// What is wrong behind what is still to be handed out, and at which offset.
+    pub(crate) pending: Option<(i64, ConsumeFault)>,
+    /// What has not been told yet.
+    pub(crate) fault: Option<ConsumeFault>,
+}
+
+impl Position {
+    /// Of a partition that nobody reads.
+    pub const EMPTY: Position = Position {
+        reading: Reading::Unassigned,
+        paused: false,
+        generation: 0,
+        next: 0,
+        fetch: 0,
+        epoch: 0,
+        target: 0,
+        asked: Link::NONE,
+        fresh: false,
+        held: 0,
+        failures: 0,
+        retry_at: Instant::ZERO,
+        high_watermark: 0,
+        pending: None,
+        fault: None,
+    };
+}
+
+/// Who has a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Holder {
+    /// Nobody.
+    Nobody = 0,
+    /// A request that is out.
+    Request,
+    /// It is full, and its connection's task is to verify it.
+    Verifier,
+    /// The queue of what is to be handed out.
+    Queue,
+    /// The caller.
+    Caller,
+}
+
+/// A buffer for the answer to one Fetch request: segments, one a partition, see `segment`.
+///
+/// All fetch memory is chunks. A request takes one before it is sent, so what was fetched and what was asked for together
+/// are never more than there is.
+#[derive(Debug)]
+pub struct Chunk<B> {
+    /// None while the connection's task or the caller has it.
+    pub(crate) buffer: Option<B>,
+    pub(crate) holder: Holder,
+    /// Bytes of whole segments.
+    pub(crate) filled: u32,
+    /// Bytes up to where the segment that is being received ends so far; no more than `filled` if there is none.
+    pub(crate) end: u32,
+    /// Bytes of records that are to come for that segment and have room.
+    pub(crate) wanted: u32,
+    /// Bytes of aborted transactions in it.
+    pub(crate) transactions: u32,
+    pub(crate) cursor: super::Cursor,
+    pub(crate) hooks: Hooks,
+}
+
+impl<B> Chunk<B> {
+    /// One without a buffer.
+    pub const EMPTY: Chunk<B> = Chunk {
+        buffer: None,
+        holder: Holder::Nobody,
+        filled: 0,
+        end: 0,
+        wanted: 0,
+        transactions: 0,
+        cursor: super::Cursor::START,
+        hooks: Hooks::NONE,
+    };
+
+    pub(crate) fn reset(&mut self, holder: Holder) {
+        self.holder = holder;
+        (self.filled, self.end, self.wanted, self.transactions) = (0, 0, 0, 0);
+        self.cursor = super::Cursor::START;
+    }
+}
+
+pub(crate) fn chunk_hooks<B>(chunk: &mut Chunk<B>) -> &mut Hooks {
+    &mut chunk.hooks
+}

@@ -1,0 +1,184 @@
+//! `demitasse consume`: a line a record, in kcat's letters or as JSON.
+
+mod format;
+
+use crate::interrupt::Interrupt;
+use crate::report::{Output, Problem};
+use crate::runtime;
+use crate::settings::{Bootstrap, Properties};
+use clap::{Args, ValueEnum};
+use demitasse_io_std::{ConsumeError, Consumed, Consumer, ConsumerBuilder, IsolationLevel, Start, Topic};
+use format::Format;
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long to wait until the cluster has told how many partitions the topic has.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Records that are taken at once.
+const MOST: u32 = 10_000;
+
+/// Writes each record of a topic to standard output, as it comes, until Ctrl-C.
+///
+/// Memory is fetch.memory.bytes (16 MiB) whatever the backlog: -X sets it, and all other settings.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    bootstrap: Bootstrap,
+    /// The topic to read.
+    #[arg(long)]
+    topic: String,
+    /// Only these partitions.
+    #[arg(long, value_name = "P[,..]", value_delimiter = ',')]
+    partition: Vec<i32>,
+    /// Where to begin: beginning, end, or a time in milliseconds since 1970.
+    #[arg(long, default_value = "beginning", value_parser = start)]
+    from: Start,
+    /// End after so many records.
+    #[arg(long)]
+    count: Option<u64>,
+    /// End when everything was read that is there.
+    #[arg(long)]
+    exit_at_end: bool,
+    /// Which records of transactions are seen.
+    #[arg(long, value_enum)]
+    isolation: Option<Isolation>,
+    /// As kcat has it: %t topic, %p partition, %o offset, %k key, %s value, %K and %S their bytes (-1: null), %T timestamp,
+    /// %h headers, %% a per cent sign; \\n, \\r, \\t and \\\\.
+    #[arg(long, default_value = "%s\\n", conflicts_with = "json", value_parser = Format::parse)]
+    format: Format,
+    /// One JSON object a record.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    properties: Properties,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Isolation {
+    ReadUncommitted,
+    ReadCommitted,
+}
+
+fn start(text: &str) -> Result<Start, String> {
+    match text {
+        "beginning" => Ok(Start::Beginning),
+        "end" => Ok(Start::End),
+        millis => millis.parse().map(Start::Timestamp).map_err(|_| "beginning, end, or milliseconds since 1970".into()),
+    }
+}
+
+/// A record as JSON; bytes that are no text have their odd ones replaced.
+#[derive(Serialize)]
+struct Json<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+    timestamp: i64,
+    key: Option<std::borrow::Cow<'a, str>>,
+    value: Option<std::borrow::Cow<'a, str>>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
+    let (mut builder, bootstrap) = arguments.properties.with::<ConsumerBuilder>(&arguments.bootstrap)?;
+    if let Some(isolation) = arguments.isolation {
+        builder = builder.isolation_level(match isolation {
+            Isolation::ReadUncommitted => IsolationLevel::ReadUncommitted,
+            Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
+        });
+    }
+    runtime::run(0, async {
+        let consumer = builder.start()?;
+        let topic = consumer.topic(&arguments.topic)?;
+        let partitions = partitions(arguments, &consumer, topic, &bootstrap).await?;
+        for &partition in &partitions {
+            consumer.assign(topic, partition, arguments.from)?;
+        }
+        let mut reader = Reader { arguments, consumer, topic, partitions, written: 0, output: Output::new() };
+        let end = reader.all(Interrupt::listen()?).await;
+        let written = reader.output.finish();
+        reader.consumer.close().await;
+        end.and(written)
+    })
+}
+
+/// Those that were named, or all that the topic has.
+async fn partitions(
+    arguments: &Arguments,
+    consumer: &Consumer,
+    topic: Topic,
+    bootstrap: &str,
+) -> Result<Vec<i32>, Problem> {
+    if !arguments.partition.is_empty() {
+        return Ok(arguments.partition.clone());
+    }
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(count) = consumer.partitions(topic) {
+            return Ok((0..count as i32).collect());
+        }
+        if tokio::time::Instant::now() > deadline {
+            let name = &arguments.topic;
+            return Err(Problem::failed(format!("{bootstrap} has not told of topic {name} within 30 s")));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+struct Reader<'a> {
+    arguments: &'a Arguments,
+    consumer: Consumer,
+    topic: Topic,
+    partitions: Vec<i32>,
+    written: u64,
+    output: Output,
+}
+
+impl Reader<'_> {
+    async fn all(&mut self, mut interrupt: Interrupt) -> Result<(), Problem> {
+        let left = |written| self.arguments.count.map_or(u64::MAX, |count| count - written);
+        while left(self.written) > 0 {
+            let most = left(self.written).min(u64::from(MOST)) as u32;
+            let fetched = tokio::select! {
+                biased;
+                () = interrupt.pressed() => return Err(Problem::interrupted(format!("interrupted after {} records", self.written))),
+                fetched = self.consumer.poll(most) => fetched,
+                () = tokio::time::sleep(Duration::from_millis(100)), if self.arguments.exit_at_end => {
+                    if self.at_end() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            let Some(fetched) = fetched.map_err(|error| self.problem(&error))? else { return Ok(()) };
+            for record in fetched.records() {
+                self.written += 1;
+                tell(self.arguments, &mut self.output, &record);
+            }
+            drop(fetched);
+            self.output.flush();
+        }
+        Ok(())
+    }
+
+    /// Whether all that was there has been read.
+    fn at_end(&self) -> bool {
+        self.partitions.iter().all(|&partition| self.consumer.lag(self.topic, partition) == Some(0))
+    }
+
+    fn problem(&self, error: &ConsumeError) -> Problem {
+        Problem::failed(format!("topic {}: {error}", self.consumer.topic_name(error.topic)))
+    }
+}
+
+fn tell(arguments: &Arguments, output: &mut Output, record: &Consumed<'_>) {
+    if arguments.json {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        let Consumed { partition, offset, timestamp, key, value, .. } = *record;
+        let (key, value) = (key.map(text), value.map(text));
+        output.json(&Json { topic: &arguments.topic, partition, offset, timestamp, key, value });
+    } else {
+        output.bytes(|to| arguments.format.write(to, &arguments.topic, record));
+    }
+}

@@ -1,0 +1,304 @@
+//! The handle of those who read, and how it is built.
+
+use crate::driver::{self, Driven};
+use crate::guard;
+use crate::heap::{Heap, MutexLock, tables};
+use crate::metrics::Latencies;
+use crate::net::{StdClock, TokioIo};
+use crate::producer::{BuildError, addresses};
+use demitasse_core::protocol::IsolationLevel;
+use demitasse_core::{
+    Capacities, Config, ConsumeError, Fetched, MemoryPlan, OffsetReset, Scratch, Setting, Sizing, Start, StartError,
+    State, Topic, TopicError,
+};
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A consumer's handle: cheap to clone, and usable from many tasks at once.
+///
+/// Partitions are assigned by hand. All bytes that were fetched and not yet handed out, and all that were asked for, are
+/// together never more than `fetch.memory.bytes`, whatever the backlog.
+///
+/// ```no_run
+/// use demitasse_io_std::{Consumer, Start};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let consumer = Consumer::builder().bootstrap_servers("localhost:9092").start()?;
+/// let readings = consumer.topic("readings")?;
+/// consumer.assign(readings, 0, Start::Beginning)?;
+/// while let Some(fetched) = consumer.poll(500).await? {
+///     for record in fetched.records() {
+///         println!("{}: {:?}", record.offset, record.value);
+///     }
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Consumer(Arc<Handle>);
+
+struct Handle(Arc<Shared>);
+
+struct Shared {
+    core: demitasse_core::Consumer<Heap>,
+}
+
+impl Driven for Shared {
+    fn run_clock(&self, io: &TokioIo) -> impl Future<Output = ()> + Send {
+        self.core.run_clock(io)
+    }
+
+    fn run_connection(&self, io: &TokioIo, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> + Send {
+        self.core.run_connection(io, slot, scratch)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.core.close_in_background();
+    }
+}
+
+impl Consumer {
+    /// Begins to build a consumer.
+    pub fn builder() -> ConsumerBuilder {
+        ConsumerBuilder::new()
+    }
+
+    /// The topic of this name. Whether it exists shows later.
+    ///
+    /// # Errors
+    /// The name is illegal, or all places are taken.
+    pub fn topic(&self, name: &str) -> Result<Topic, TopicError> {
+        self.core().topic(name)
+    }
+
+    /// The name of a topic.
+    pub fn topic_name(&self, topic: Topic) -> String {
+        self.core().with_name(topic, str::to_owned)
+    }
+
+    /// How many partitions the topic has; `None` while that is not known.
+    pub fn partitions(&self, topic: Topic) -> Option<u32> {
+        self.core().partitions(topic)
+    }
+
+    /// Reads a partition from now on; again from `start` if it is read already.
+    ///
+    /// # Errors
+    /// All places for partitions are taken.
+    pub fn assign(&self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
+        self.core().assign(topic, partition, start)
+    }
+
+    /// Reads it no more.
+    pub fn unassign(&self, topic: Topic, partition: i32) {
+        self.core().unassign(topic, partition);
+    }
+
+    /// Goes on from another place; also after an error of that partition.
+    pub fn seek(&self, topic: Topic, partition: i32, start: Start) {
+        self.core().seek(topic, partition, start);
+    }
+
+    /// Nothing of it is handed out until it is resumed. It keeps its place, and lets go of its memory.
+    pub fn pause(&self, topic: Topic, partition: i32) {
+        self.core().pause(topic, partition);
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self, topic: Topic, partition: i32) {
+        self.core().resume(topic, partition);
+    }
+
+    /// The offset of the next record of the partition, if it is known.
+    pub fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
+        self.core().position(topic, partition)
+    }
+
+    /// How many records are behind the position, as far as the last answer said.
+    pub fn lag(&self, topic: Topic, partition: i32) -> Option<u64> {
+        self.core().lag(topic, partition)
+    }
+
+    /// Waits for records of any partition, and lends at most `max` of them. They stay where they landed; what was iterated
+    /// over counts as read when the loan is dropped. `None` when the consumer is closed.
+    ///
+    /// # Errors
+    /// A partition cannot be read on. It stops alone, and is told once; [`Consumer::seek`] makes it go on.
+    ///
+    /// # Cancellation
+    /// Dropped before it is ready, nothing was lent.
+    pub fn poll(&self, max: u32) -> impl Future<Output = Result<Option<Fetched<'_, Heap>>, ConsumeError>> + Send {
+        guard::guarded(self.core().poll(max))
+    }
+
+    /// Reads no more and lets go of all connections.
+    pub fn close(&self) -> impl Future<Output = ()> + Send {
+        guard::guarded(self.core().close())
+    }
+
+    /// All memory, pool by pool.
+    pub fn memory(&self) -> MemoryPlan {
+        self.core().memory()
+    }
+
+    fn core(&self) -> &demitasse_core::Consumer<Heap> {
+        &self.0.0.core
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").finish_non_exhaustive()
+    }
+}
+
+/// Settings and capacities of a consumer, typed or by Kafka's property names.
+#[derive(Clone, Debug)]
+#[must_use = "nothing runs before it is started"]
+pub struct ConsumerBuilder {
+    bootstrap: Vec<(String, u16)>,
+    config: Config,
+    sizing: Sizing,
+    fetch_memory: u64,
+    chunk_bytes: u32,
+}
+
+/// What a fetch of the largest batch that a broker takes by itself needs, and then some.
+const CHUNK_BYTES: u32 = 1024 * 1024 + 64 * 1024;
+
+impl ConsumerBuilder {
+    /// The defaults: 16 MiB of fetch memory in chunks of 1 MiB and 64 KiB, 16 connections, 64 brokers, 64 topics, 1,024
+    /// partitions.
+    pub fn new() -> Self {
+        let sizing = Sizing {
+            buffer_memory: 128,
+            batch_size: 128,
+            partitions: 1024,
+            topics: 64,
+            brokers: 64,
+            connections: 16,
+            max_in_flight: 1,
+            waiters: 64,
+        };
+        let mut config = Config::new();
+        config.idempotence = false;
+        config.max_in_flight = 1;
+        ConsumerBuilder { bootstrap: Vec::new(), config, sizing, fetch_memory: 16 << 20, chunk_bytes: CHUNK_BYTES }
+    }
+
+    /// Sets a property by Kafka's name, as in `fetch.max.wait.ms` and `100`.
+    ///
+    /// # Errors
+    /// The name is unknown, or the value is none that it takes; the text names both.
+    pub fn set(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        let wrong = |expected: &str| BuildError::Property(format!("{name}: {value:?} is not {expected}"));
+        let trimmed = value.trim();
+        let number = || trimmed.parse::<u64>().map_err(|_| wrong("a number"));
+        match name {
+            "bootstrap.servers" => self.bootstrap = addresses(value)?,
+            "fetch.memory.bytes" => self.fetch_memory = number()?,
+            "queued.max.messages.kbytes" => self.fetch_memory = number()?.saturating_mul(1024),
+            "fetch.chunk.bytes" => self.chunk_bytes = trimmed.parse().map_err(|_| wrong("a number of bytes"))?,
+            "fetch.min.bytes" => {
+                self.config.fetch_min_bytes = trimmed.parse().map_err(|_| wrong("a number of bytes"))?
+            }
+            "fetch.max.wait.ms" => self.config.fetch_max_wait = Duration::from_millis(number()?),
+            "isolation.level" => {
+                self.config.isolation_level = match trimmed {
+                    "read_uncommitted" => IsolationLevel::ReadUncommitted,
+                    "read_committed" => IsolationLevel::ReadCommitted,
+                    _ => return Err(wrong("read_uncommitted or read_committed")),
+                }
+            }
+            "auto.offset.reset" => {
+                self.config.offset_reset = match trimmed {
+                    "earliest" => OffsetReset::Earliest,
+                    "latest" => OffsetReset::Latest,
+                    "none" => OffsetReset::None,
+                    _ => return Err(wrong("earliest, latest or none")),
+                }
+            }
+            _ => Setting::set(&mut self.config, &mut self.sizing, name, value)
+                .map_err(|error| BuildError::Property(error.to_string()))?,
+        }
+        Ok(self)
+    }
+
+    /// `bootstrap.servers`: `host:port`, several with commas between.
+    pub fn bootstrap_servers(mut self, servers: &str) -> Self {
+        // What is wrong with it shows at the start, like everything else.
+        self.bootstrap = addresses(servers).unwrap_or_else(|_| vec![(servers.to_owned(), 0)]);
+        self
+    }
+
+    /// `fetch.memory.bytes`: all that is fetched or asked for, together.
+    pub fn fetch_memory(mut self, bytes: u64) -> Self {
+        self.fetch_memory = bytes;
+        self
+    }
+
+    /// `isolation.level`.
+    pub fn isolation_level(mut self, level: IsolationLevel) -> Self {
+        self.config.isolation_level = level;
+        self
+    }
+
+    /// `auto.offset.reset`.
+    pub fn offset_reset(mut self, reset: OffsetReset) -> Self {
+        self.config.offset_reset = reset;
+        self
+    }
+
+    /// All other settings, to change any of them.
+    pub fn config_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// The capacities as they will be, and the number of chunks.
+    pub fn plan(&self) -> (Capacities, u16) {
+        let chunks = self.fetch_memory.checked_div(self.chunk_bytes.into()).unwrap_or(0);
+        // A request names every partition that is to be read.
+        let capacities = Capacities { frame_bytes: 32 * 1024, ..Capacities::derive(&self.sizing) };
+        (capacities, chunks.min(1 << 15) as u16)
+    }
+
+    /// Allocates all memory and starts: on the tokio runtime that this is called in, or else on a thread of its own.
+    ///
+    /// # Errors
+    /// Settings or capacities contradict each other; the sizes are in the error.
+    pub fn start(self) -> Result<Consumer, BuildError> {
+        if let Some((address, _)) = self.bootstrap.iter().find(|(host, port)| host.is_empty() || *port == 0) {
+            return Err(BuildError::Address(address.clone()));
+        }
+        let (capacities, chunks) = self.plan();
+        if chunks == 0 {
+            let (memory, chunk) = (self.fetch_memory, self.chunk_bytes);
+            let text = format!("fetch.memory.bytes is {memory}, less than one chunk of {chunk} (fetch.chunk.bytes)");
+            return Err(BuildError::Property(text));
+        }
+        capacities.check().map_err(|error| BuildError::Start(StartError::Capacity(error)))?;
+        let clock = StdClock::start();
+        let core = demitasse_core::Consumer::new(MutexLock::new(State::new(tables(&capacities, chunks))), clock);
+        // Touched, so that what the process takes is the same from the start.
+        let buffer = |bytes: u32| vec![1; bytes as usize].into_boxed_slice();
+        let batches = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes));
+        core.lend(batches.chain((0..chunks).map(|_| buffer(self.chunk_bytes))));
+        let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
+        let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
+        let random = RandomState::new().hash_one(std::process::id()) as u32;
+        core.start(&self.config, &bootstrap, scratch, random).map_err(BuildError::Start)?;
+        let shared = Arc::new(Shared { core });
+        let io = TokioIo { clock, latencies: Arc::new(Latencies::new()) };
+        driver::start(&shared, &io, capacities).map_err(|error| BuildError::Thread(error.kind()))?;
+        Ok(Consumer(Arc::new(Handle(shared))))
+    }
+}
+
+impl Default for ConsumerBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}

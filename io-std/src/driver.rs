@@ -1,0 +1,54 @@
+//! The core's futures, as tasks.
+
+use crate::guard;
+use crate::net::TokioIo;
+use demitasse_core::{Capacities, Scratch};
+use std::sync::Arc;
+use tokio::runtime::{self, Handle};
+use tokio::task::JoinHandle;
+
+/// What has futures to run: a producer or a consumer, of concrete types, so that their futures can be sent.
+pub(crate) trait Driven: Send + Sync + 'static {
+    fn run_clock(&self, io: &TokioIo) -> impl Future<Output = ()> + Send;
+    fn run_connection(&self, io: &TokioIo, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> + Send;
+}
+
+/// Runs them on the tokio runtime that this is called in, or else on a thread of their own. They end when it is closed.
+pub(crate) fn start(driven: &Arc<impl Driven>, io: &TokioIo, capacities: Capacities) -> std::io::Result<()> {
+    match Handle::try_current() {
+        Ok(runtime) => drop(spawn(&runtime, driven, io, capacities)),
+        Err(_) => own_thread(driven, io, capacities)?,
+    }
+    Ok(())
+}
+
+/// One for time and one for each connection slot.
+fn spawn(runtime: &Handle, driven: &Arc<impl Driven>, io: &TokioIo, capacities: Capacities) -> Vec<JoinHandle<()>> {
+    let mut tasks = Vec::with_capacity(capacities.connections as usize + 1);
+    for slot in 0..capacities.connections as usize {
+        let (driven, io) = (driven.clone(), io.clone());
+        let mut frame = vec![0; capacities.frame_bytes as usize].into_boxed_slice();
+        let mut receive = vec![0; capacities.receive_bytes as usize].into_boxed_slice();
+        tasks.push(runtime.spawn(guard::guarded(async move {
+            let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+            driven.run_connection(&io, slot, scratch).await;
+        })));
+    }
+    let (driven, io) = (driven.clone(), io.clone());
+    tasks.push(runtime.spawn(guard::guarded(async move { driven.run_clock(&io).await })));
+    tasks
+}
+
+/// For callers without a runtime: one thread that does nothing else.
+fn own_thread(driven: &Arc<impl Driven>, io: &TokioIo, capacities: Capacities) -> std::io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let tasks = spawn(runtime.handle(), driven, io, capacities);
+    std::thread::Builder::new().name("demitasse".into()).spawn(move || {
+        runtime.block_on(async {
+            for task in tasks {
+                let _ = task.await;
+            }
+        });
+    })?;
+    Ok(())
+}
