@@ -5,7 +5,7 @@
 //! `demitasse-io-embassy` for embassy.
 //!
 //! Each folder is a layer and uses only those above it: [`wire`], [`protocol`], [`records`], `pool`, `cluster`,
-//! `connection`, `producer`, `client`. `docs/architecture.md` in the repository has the map and the reasons.
+//! `connection`, `producer` with `consumer` beside it, `client`. `docs/architecture.md` in the repository has the map and the reasons.
 //!
 //! # Features
 //! - `log`, `defmt`: where log lines go; at most one of them, none by default.

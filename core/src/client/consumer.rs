@@ -56,7 +56,7 @@ impl<P: Platform> Consumer<P> {
     /// Reads a partition from now on, from `start`; again from there if it is read already.
     ///
     /// # Errors
-    /// All places for partitions are taken. Whether there is such a partition shows later.
+    /// All places for partitions are taken. A partition that the topic does not have is waited for, without an error.
     pub fn assign(&self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         self.client.with(|state| state.read_from(topic, partition, start))
     }

@@ -46,8 +46,6 @@ pub enum ConsumeFault {
     },
     /// The broker's last word.
     Refused(ErrorCode),
-    /// The topic has no such partition.
-    NoSuchPartition,
 }
 
 impl fmt::Display for ConsumeError {
@@ -64,7 +62,6 @@ impl fmt::Display for ConsumeError {
                 write!(f, "the log was truncated by an unclean election, to offset {end_offset}; seek to go on")
             }
             ConsumeFault::Refused(code) => write!(f, "the broker refuses: {code}"),
-            ConsumeFault::NoSuchPartition => f.write_str("the topic has no such partition"),
         }
     }
 }
