@@ -1,9 +1,9 @@
-//! Topics: listing and creating. One connection a call; for tools, set-up and tests, not for the way of the records.
+//! Topics: listing and creating; what a group has committed. One connection a call; for tools, set-up and tests, not for the way of the records.
 
 use crate::metrics::Latencies;
 use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
-use demitasse_core::protocol::{create_topics, metadata};
+use demitasse_core::protocol::{create_topics, metadata, offset_fetch};
 use demitasse_core::{ConnectionError, ErrorCode, Scratch};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const FRAME_BYTES: usize = 64 * 1024;
 /// Room for responses, which stream through it.
 const RECEIVE_BYTES: usize = 16 * 1024;
 
-/// Asks a cluster for its topics, and to create one. Unlike the producer it allocates for each call. Its methods are
+/// Asks a cluster for its topics and what a group has committed, and to create a topic. Unlike the producer it allocates for each call. Its methods are
 /// futures of tokio: they need a runtime with IO and time.
 #[derive(Clone, Debug)]
 pub struct Admin {
@@ -69,6 +69,20 @@ pub struct PartitionInfo {
     pub leader: i32,
     /// Whether it can be used.
     pub error: ErrorCode,
+}
+
+/// A position that a group keeps.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct CommittedInfo {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The offset of the next record to be read.
+    pub offset: i64,
+    /// The leader's epoch of the record before it, -1 for unknown.
+    pub leader_epoch: i32,
 }
 
 /// A topic to be created.
@@ -182,6 +196,28 @@ impl Admin {
         }
     }
 
+    /// All positions that a group keeps, in the broker's order; none if nobody knows the group.
+    ///
+    /// # Errors
+    /// The broker refused, or nobody could be asked, or there was no whole answer within `patience`.
+    pub async fn committed(&self, group: &str, patience: Duration) -> Result<Vec<CommittedInfo>, AdminError> {
+        let (mut kept, mut topic, mut refused) = (Vec::new(), String::new(), ErrorCode::NONE);
+        let each = |item: offset_fetch::Item<'_>| match item {
+            offset_fetch::Item::Topic { name, .. } => name.clone_into(&mut topic),
+            offset_fetch::Item::Partition(position) if position.offset >= 0 => {
+                let offset_fetch::Position { index, offset, leader_epoch, .. } = position;
+                kept.push(CommittedInfo { topic: topic.clone(), partition: index, offset, leader_epoch });
+            }
+            offset_fetch::Item::Group(code) => refused = code,
+            offset_fetch::Item::Throttle(_) | offset_fetch::Item::Partition(_) => {}
+        };
+        self.ask(async |admin| admin.committed(group, patience, each).await).await?;
+        match refused {
+            ErrorCode::NONE => Ok(kept),
+            code => Err(AdminError::Refused { code, message: String::new() }),
+        }
+    }
+
     async fn ask(
         &self,
         ask: impl AsyncFnOnce(&mut demitasse_core::Admin<'_, TokioIo, StdClock>) -> Result<(), ConnectionError>,
@@ -241,5 +277,6 @@ mod tests {
         let admin = Admin::new("127.0.0.1:1").unwrap();
         sent(&admin.cluster(PATIENCE));
         sent(&admin.create_topic(&topic("a", None), PATIENCE));
+        sent(&admin.committed("g", PATIENCE));
     }
 }

@@ -8,8 +8,8 @@ use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{
-    Capacities, Config, ConsumeError, Fetched, MemoryPlan, OffsetReset, Scratch, Setting, Sizing, Start, StartError,
-    State, Topic, TopicError,
+    Capacities, CommitError, Config, ConsumeError, Fetched, MemoryPlan, OffsetReset, Scratch, Setting, Sizing, Start,
+    StartError, State, Topic, TopicError,
 };
 use std::fmt;
 use std::future::Future;
@@ -84,6 +84,14 @@ impl Consumer {
         self.core().partitions(topic)
     }
 
+    /// As [`Consumer::partitions`], and waits until it is known, `default.api.timeout.ms` at most.
+    ///
+    /// # Errors
+    /// The cluster refuses the topic, or has told nothing of it in that time.
+    pub fn wait_partitions(&self, topic: Topic) -> impl Future<Output = Result<u32, TopicError>> + Send {
+        guard::guarded(self.core().wait_partitions(topic))
+    }
+
     /// Reads a partition from now on; again from `start` if it is read already.
     ///
     /// # Errors
@@ -117,6 +125,18 @@ impl Consumer {
         self.core().position(topic, partition)
     }
 
+    /// As [`Consumer::position`], and waits until it is known.
+    ///
+    /// # Errors
+    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there.
+    pub fn wait_position(
+        &self,
+        topic: Topic,
+        partition: i32,
+    ) -> impl Future<Output = Result<i64, ConsumeError>> + Send {
+        guard::guarded(self.core().wait_position(topic, partition))
+    }
+
     /// How many records are behind the position, as far as the last answer said.
     pub fn lag(&self, topic: Topic, partition: i32) -> Option<u64> {
         self.core().lag(topic, partition)
@@ -134,8 +154,38 @@ impl Consumer {
         guard::guarded(self.core().poll(max))
     }
 
-    /// Reads no more and lets go of all connections.
-    pub fn close(&self) -> impl Future<Output = ()> + Send {
+    /// The offset that the group keeps for the partition, if it was asked for or committed.
+    pub fn committed(&self, topic: Topic, partition: i32) -> Option<i64> {
+        self.core().committed(topic, partition)
+    }
+
+    /// Lets the group (`group.id`) keep where the reading of every partition is: behind the records that were handed out
+    /// and given back. Ends when the broker has it. Nothing is committed but by this call and its kin, and at the close.
+    ///
+    /// # Errors
+    /// There is no group, the broker refuses, or `default.api.timeout.ms` is over.
+    ///
+    /// # Cancellation
+    /// Dropped, what is to be committed is still sent.
+    pub fn commit(&self) -> impl Future<Output = Result<(), CommitError>> + Send {
+        guard::guarded(self.core().commit())
+    }
+
+    /// As [`Consumer::commit`], for one partition and this offset: that of the next record to read after a start.
+    pub fn commit_offset(
+        &self,
+        topic: Topic,
+        partition: i32,
+        offset: i64,
+    ) -> impl Future<Output = Result<(), CommitError>> + Send {
+        guard::guarded(self.core().commit_offset(topic, partition, offset))
+    }
+
+    /// Commits if there is a group, reads no more and lets go of all connections.
+    ///
+    /// # Errors
+    /// Those of the commit. It is closed all the same.
+    pub fn close(&self) -> impl Future<Output = Result<(), CommitError>> + Send {
         guard::guarded(self.core().close())
     }
 
@@ -164,6 +214,8 @@ pub struct ConsumerBuilder {
     sizing: Sizing,
     fetch_memory: u64,
     chunk_bytes: u32,
+    /// What can only be told at the start.
+    wrong: Option<String>,
 }
 
 /// What a fetch of the largest batch that a broker takes by itself needs, and then some.
@@ -186,7 +238,14 @@ impl ConsumerBuilder {
         let mut config = Config::new();
         config.idempotence = false;
         config.max_in_flight = 1;
-        ConsumerBuilder { bootstrap: Vec::new(), config, sizing, fetch_memory: 16 << 20, chunk_bytes: CHUNK_BYTES }
+        ConsumerBuilder {
+            bootstrap: Vec::new(),
+            config,
+            sizing,
+            fetch_memory: 16 << 20,
+            chunk_bytes: CHUNK_BYTES,
+            wrong: None,
+        }
     }
 
     /// Sets a property by Kafka's name, as in `fetch.max.wait.ms` and `100`.
@@ -234,6 +293,15 @@ impl ConsumerBuilder {
         self
     }
 
+    /// `group.id`: under whose name positions are kept. At most 128 bytes; a longer one is refused at the start.
+    pub fn group(mut self, id: &str) -> Self {
+        match id.try_into() {
+            Ok(id) => self.config.group_id = id,
+            Err(_) => self.wrong = Some(format!("group.id: {id:?} has more than 128 bytes")),
+        }
+        self
+    }
+
     /// `fetch.memory.bytes`: all that is fetched or asked for, together.
     pub fn fetch_memory(mut self, bytes: u64) -> Self {
         self.fetch_memory = bytes;
@@ -272,6 +340,9 @@ impl ConsumerBuilder {
     pub fn start(self) -> Result<Consumer, BuildError> {
         if let Some((address, _)) = self.bootstrap.iter().find(|(host, port)| host.is_empty() || *port == 0) {
             return Err(BuildError::Address(address.clone()));
+        }
+        if let Some(wrong) = self.wrong {
+            return Err(BuildError::Property(wrong));
         }
         let (capacities, chunks) = self.plan();
         if chunks == 0 {

@@ -36,14 +36,14 @@ mod net;
 mod producer;
 mod system;
 
-pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, NewTopic, PartitionInfo, TopicInfo};
+pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, CommittedInfo, NewTopic, PartitionInfo, TopicInfo};
 pub use consumer::{Consumer, ConsumerBuilder};
 pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
-    Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, ConsumeError, ConsumeFault, Consumed,
-    Counters, Delivery, DeliveryError, DeliveryFailure, Destination, ErrorCode, Failure, Fault, Fetched, Header,
-    MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record, SendError, Setting, Sizing, Start, StartError,
-    Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
+    Acks, Capacities, CapacityError, CommitError, Config, ConfigError, ConnectionError, ConsumeError, ConsumeFault,
+    Consumed, Counters, Delivery, DeliveryError, DeliveryFailure, Destination, ErrorCode, Failure, Fault, Fetched,
+    Header, MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record, SendError, Setting, Sizing, Start,
+    StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
 };
 pub use heap::{Buffer, Heap, MutexLock};
 pub use metrics::{Latency, Metrics};

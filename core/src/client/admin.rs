@@ -1,4 +1,5 @@
-//! Questions that are asked once and need no producer: which topics there are, and to create one.
+//! Questions that are asked once and need no producer: which topics there are, to create one, and what a group has
+//! committed.
 //!
 //! A connection for each call, tried at one bootstrap address after the other, and nothing kept. No allocation:
 //! requests and responses go through the caller's two buffers, and what is read is handed out item by item.
@@ -7,7 +8,7 @@ use super::driver::lost;
 use super::{Io, Scratch, Stream};
 use crate::connection::{ConnectionError, frame_length};
 use crate::protocol::create_topics::{self, NewTopic};
-use crate::protocol::{self, ApiKey, ErrorCode, api_versions, metadata};
+use crate::protocol::{self, ApiKey, ErrorCode, api_versions, find_coordinator, metadata, offset_fetch};
 use crate::time::{Clock, Instant};
 use crate::wire::{ReadError, Skip, Writer};
 use core::future::poll_fn;
@@ -100,6 +101,46 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
         within(io, deadline, work).await
     }
 
+    /// Asks for all positions that a group keeps (OffsetFetch) and calls `each` with every piece of the answer: the
+    /// broker's refusal is one of them, not an error of this call.
+    ///
+    /// # Errors
+    /// Nobody could be asked, or there was no whole answer within `patience`.
+    ///
+    /// # Cancellation
+    /// Its connection ends.
+    pub async fn committed(
+        &mut self,
+        group: &str,
+        patience: Duration,
+        mut each: impl FnMut(offset_fetch::Item<'_>),
+    ) -> Result<(), ConnectionError> {
+        let (io, deadline) = (self.io, self.deadline(patience));
+        let work = async {
+            let mut host = heapless::String::<255>::new();
+            loop {
+                let found = {
+                    let mut stream = self.first_that_connects().await?;
+                    let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
+                    talk.coordinator(group, &mut host).await?
+                };
+                if let Err(code) = found {
+                    each(offset_fetch::Item::Group(code));
+                    return Ok(());
+                }
+                if let Ok(Some(port)) = found {
+                    let mut stream = self.io.connect(&host, port).await?;
+                    let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
+                    if talk.committed(group, &mut each).await? {
+                        return Ok(());
+                    }
+                }
+                self.io.sleep_until(self.clock.now().after_millis(BACKOFF)).await;
+            }
+        };
+        within(io, deadline, work).await
+    }
+
     fn deadline(&self, patience: Duration) -> Instant {
         self.clock.now().after_millis(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))
     }
@@ -140,11 +181,11 @@ struct Talk<'t, R, W> {
     end: usize,
     correlation_id: i32,
     client_id: Option<&'t str>,
-    /// What the broker offers that we speak, of Metadata and CreateTopics.
-    offered: [Option<i16>; 2],
+    /// What the broker offers that we speak, of [`ASKED`].
+    offered: [Option<i16>; ASKED.len()],
 }
 
-const ASKED: [ApiKey; 2] = [ApiKey::Metadata, ApiKey::CreateTopics];
+const ASKED: [ApiKey; 4] = [ApiKey::Metadata, ApiKey::CreateTopics, ApiKey::FindCoordinator, ApiKey::OffsetFetch];
 
 impl<'t, R: Read, W: Write> Talk<'t, R, W> {
     async fn begin<S>(
@@ -158,7 +199,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
         let (reader, writer) = stream.split();
         let Scratch { frame, receive } = scratch;
         let mut talk =
-            Talk { reader, writer, frame, receive, start: 0, end: 0, correlation_id: 0, client_id, offered: [None; 2] };
+            Talk { reader, writer, frame, receive, start: 0, end: 0, correlation_id: 0, client_id, offered: [None; _] };
         talk.ask_versions().await?;
         Ok(talk)
     }
@@ -167,7 +208,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
     async fn ask_versions(&mut self) -> Result<(), ConnectionError> {
         for version in [protocol::versions(ApiKey::ApiVersions).1, 0] {
             let (mut reader, mut error) = (api_versions::ResponseReader::new(version), ErrorCode::NONE);
-            let mut offered = [None; 2];
+            let mut offered = [None; ASKED.len()];
             let read = |window: &mut &[u8]| {
                 let item = reader.next(window)?;
                 match item {
@@ -231,6 +272,51 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
         let body = |w: &mut Writer<'_>| create_topics::request(w, version, topic, timeout_ms, false);
         self.exchange(ApiKey::CreateTopics, version, body, read).await?;
         Ok(!elsewhere)
+    }
+
+    /// Where the group is kept; `None` if that is not known now, an error if the broker does not tell.
+    async fn coordinator(
+        &mut self,
+        group: &str,
+        host: &mut heapless::String<255>,
+    ) -> Result<Result<Option<u16>, ErrorCode>, ConnectionError> {
+        let version = self.version(ApiKey::FindCoordinator)?;
+        let (mut reader, mut found) = (find_coordinator::ResponseReader::new(version), Ok(None));
+        let read = |window: &mut &[u8]| {
+            let item = reader.next(window)?;
+            if let Some(find_coordinator::Item::Coordinator { error, host: name, port, .. }) = item {
+                host.clear();
+                found = match error {
+                    ErrorCode::NONE => Ok(host.push_str(name).ok().and_then(|()| u16::try_from(port).ok())),
+                    code if is_for_now(code) => Ok(None),
+                    code => Err(code),
+                };
+            }
+            Ok(item.is_some())
+        };
+        self.exchange(ApiKey::FindCoordinator, version, |w| find_coordinator::request(w, version, group), read).await?;
+        Ok(found)
+    }
+
+    /// False if this broker does not tell now: then nothing was handed out.
+    async fn committed(
+        &mut self,
+        group: &str,
+        mut each: impl FnMut(offset_fetch::Item<'_>),
+    ) -> Result<bool, ConnectionError> {
+        let version = self.version(ApiKey::OffsetFetch)?;
+        let (mut reader, mut later) = (offset_fetch::ResponseReader::new(version), false);
+        let read = |window: &mut &[u8]| {
+            let item = reader.next(window)?;
+            later |= matches!(item, Some(offset_fetch::Item::Group(code)) if is_for_now(code));
+            if let Some(item) = item.filter(|_| !later) {
+                each(item);
+            }
+            Ok(item.is_some())
+        };
+        let body = |w: &mut Writer<'_>| offset_fetch::request_all(w, version, group, false);
+        self.exchange(ApiKey::OffsetFetch, version, body, read).await?;
+        Ok(!later)
     }
 
     /// The controller's host and port; `None` if there is none now. Brokers come before the controller's id, and there
@@ -329,6 +415,14 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
             Err(error) => Err(lost(error.kind())),
         }
     }
+}
+
+/// Whether a coordinator, or who is to know it, says that things will be otherwise soon.
+fn is_for_now(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+    )
 }
 
 #[cfg(test)]

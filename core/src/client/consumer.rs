@@ -2,11 +2,13 @@
 
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
-use crate::consumer::{ConsumeError, Cursor, Lent, Start, Step};
-use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError};
+use crate::consumer::{CommitError, ConsumeError, Cursor, Lent, Start, Step};
+use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError, Wait};
+use crate::protocol::ErrorCode;
 use crate::records::read::Headers;
 use core::cell::Cell;
 use core::future::poll_fn;
+use core::task::Poll;
 use core::time::Duration;
 
 /// A consumer: what all handles and the driver share, as with [`Producer`], whose driver it is.
@@ -48,6 +50,24 @@ impl<P: Platform> Consumer<P> {
         self.client.partitions(topic)
     }
 
+    /// As [`Consumer::partitions`], and waits until it is known, `default.api.timeout.ms` at most.
+    ///
+    /// # Errors
+    /// The cluster refuses the topic, or has told nothing of it in that time.
+    pub async fn wait_partitions(&self, topic: Topic) -> Result<u32, TopicError> {
+        let deadline = self.client.with(|state| self.client.now().after_millis(state.max_block()));
+        let mut seat = RoomSeat::new(&self.client);
+        poll_fn(|cx| {
+            let (mut replaced, times) = (None, (self.client.now(), deadline));
+            let wait = self
+                .client
+                .with(|state| state.poll_partition_count(topic, times, &mut seat.seat, cx.waker(), &mut replaced));
+            drop(replaced);
+            wait::pending(wait, cx, || Err(TopicError::NotKnown(ErrorCode::NONE)))
+        })
+        .await
+    }
+
     /// As [`Producer::with_name`].
     pub fn with_name<R>(&self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
         self.client.with_name(topic, f)
@@ -86,9 +106,72 @@ impl<P: Platform> Consumer<P> {
         self.client.with(|state| state.position(topic, partition))
     }
 
+    /// As [`Consumer::position`], and waits until it is known.
+    ///
+    /// # Errors
+    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there.
+    pub async fn wait_position(&self, topic: Topic, partition: i32) -> Result<i64, ConsumeError> {
+        let mut seat = RoomSeat::new(&self.client);
+        poll_fn(|cx| {
+            let mut replaced = None;
+            let wait = self
+                .client
+                .with(|state| state.poll_position(topic, partition, &mut seat.seat, cx.waker(), &mut replaced));
+            drop(replaced);
+            match wait {
+                Wait::Ready(position) => Poll::Ready(position),
+                Wait::Seated => Poll::Pending,
+                // Without a seat there is nothing to say: it asks again.
+                Wait::Spin | Wait::Refused => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
     /// How many records are behind the position, as far as the last answer said.
     pub fn lag(&self, topic: Topic, partition: i32) -> Option<u64> {
         self.client.with(|state| state.lag(topic, partition))
+    }
+
+    /// The offset that the group keeps for the partition, if it was asked for or committed.
+    pub fn committed(&self, topic: Topic, partition: i32) -> Option<i64> {
+        self.client.with(|state| state.committed(topic, partition))
+    }
+
+    /// Lets the group keep where the reading of every partition is: behind the records that were handed out and given
+    /// back. Ends when the broker has it.
+    ///
+    /// # Errors
+    /// There is no group, the broker refuses, or `default.api.timeout.ms` is over.
+    ///
+    /// # Cancellation
+    /// Dropped, what is to be committed is still sent.
+    pub async fn commit(&self) -> Result<(), CommitError> {
+        let before = self.client.with(|state| state.commit(None))?;
+        self.committed_all(before).await
+    }
+
+    /// As [`Consumer::commit`], for one partition and this offset: that of the next record to read after a start.
+    pub async fn commit_offset(&self, topic: Topic, partition: i32, offset: i64) -> Result<(), CommitError> {
+        let before = self.client.with(|state| state.commit(Some((topic, partition, offset))))?;
+        self.committed_all(before).await
+    }
+
+    async fn committed_all(&self, refused_before: u32) -> Result<(), CommitError> {
+        let deadline = self.client.with(|state| self.client.now().after_millis(state.max_block()));
+        let mut seat = RoomSeat::new(&self.client);
+        poll_fn(|cx| {
+            let (mut replaced, times) = (None, (self.client.now(), deadline));
+            let wait = self
+                .client
+                .with(|state| state.poll_commit(refused_before, times, &mut seat.seat, cx.waker(), &mut replaced));
+            drop(replaced);
+            wait::pending(wait, cx, || Err(CommitError::TooManyWaiters))
+        })
+        .await
     }
 
     /// Waits for records, of any partition, and lends at most `max` of them; `None` when the consumer is closed.
@@ -120,9 +203,17 @@ impl<P: Platform> Consumer<P> {
         self.client.run_connection(io, slot, scratch).await;
     }
 
-    /// Reads no more, and lets the driver's futures end.
-    pub async fn close(&self) {
+    /// Commits as [`Consumer::commit`] does if there is a group, reads no more, and lets the driver's futures end.
+    ///
+    /// # Errors
+    /// Those of the commit. It is closed all the same.
+    pub async fn close(&self) -> Result<(), CommitError> {
+        let committed = match self.commit().await {
+            Err(CommitError::NoGroup) => Ok(()),
+            result => result,
+        };
         self.client.close(Duration::ZERO).await;
+        committed
     }
 
     /// As [`Consumer::close`], but nobody waits for it.
@@ -230,9 +321,10 @@ impl<'c, P: Platform> Fetched<'c, P> {
                     client.with(|state| state.end_of_segment(&segment));
                 }
                 Step::Corrupt(segment, corrupt) => {
+                    let epoch = progress.cursor.epoch();
                     if let Some((from, ..)) = progress.wanted.take() {
                         client.with(|state| {
-                            state.handed_out(&segment, from);
+                            state.handed_out(&segment, from, epoch);
                             state.corrupt_segment(&segment, corrupt);
                         });
                     }
@@ -257,7 +349,7 @@ impl<P: Platform> Drop for Fetched<'_, P> {
         let over = progress.over || progress.cursor.is_over(&buffer, filled);
         client.with(|state| {
             if let Some((segment, (next, ..))) = read_to {
-                state.handed_out(&segment, next);
+                state.handed_out(&segment, next, progress.cursor.epoch());
             }
             if over && !progress.over {
                 progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment));

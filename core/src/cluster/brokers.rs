@@ -13,8 +13,16 @@ impl Versions {
     #[cfg(not(feature = "consumer"))]
     const APIS: &[ApiKey] = &[ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId];
     #[cfg(feature = "consumer")]
-    const APIS: &[ApiKey] =
-        &[ApiKey::Produce, ApiKey::Metadata, ApiKey::InitProducerId, ApiKey::Fetch, ApiKey::ListOffsets];
+    const APIS: &[ApiKey] = &[
+        ApiKey::Produce,
+        ApiKey::Metadata,
+        ApiKey::InitProducerId,
+        ApiKey::Fetch,
+        ApiKey::ListOffsets,
+        ApiKey::FindCoordinator,
+        ApiKey::OffsetCommit,
+        ApiKey::OffsetFetch,
+    ];
     /// As empty tables have it.
     pub(crate) const UNSET: Versions = Versions([0; Self::APIS.len()]);
     pub(crate) const NONE: Versions = Versions([-1; Self::APIS.len()]);
@@ -55,6 +63,10 @@ pub struct BrokerEntry {
     used: bool,
     /// From the bootstrap list: never given up, since it is where one starts again when all others are gone (KIP-899).
     bootstrap: bool,
+    /// Where the group's positions are kept. A leader at the same address has a place of its own, and so a connection:
+    /// a broker works on one request of a connection at a time, and one for records may wait there.
+    #[cfg(feature = "consumer")]
+    coordinator: bool,
     /// The node id plus one; zero while only the address is known.
     node: u32,
     host_length: u8,
@@ -81,6 +93,8 @@ impl BrokerEntry {
     pub const EMPTY: BrokerEntry = BrokerEntry {
         used: false,
         bootstrap: false,
+        #[cfg(feature = "consumer")]
+        coordinator: false,
         node: 0,
         host_length: 0,
         port: 0,
@@ -98,6 +112,14 @@ impl BrokerEntry {
         self.used
     }
 
+    /// Whether it is one that leads and tells of the cluster, or may be.
+    fn is_general(&self) -> bool {
+        #[cfg(feature = "consumer")]
+        return self.used && !self.coordinator;
+        #[cfg(not(feature = "consumer"))]
+        self.used
+    }
+
     /// The broker's node id, or -1 while it is only an address of the bootstrap list.
     pub(crate) fn node_id(&self) -> i32 {
         self.node.wrapping_sub(1) as i32
@@ -111,6 +133,29 @@ impl Cluster<'_> {
         let host_length = self.hosts.set(index, host)?;
         self.brokers[index] = BrokerEntry { used: true, bootstrap: true, host_length, port, ..BrokerEntry::EMPTY };
         Some(index)
+    }
+
+    /// Keeps a place for the broker that keeps the group's positions; its address comes later.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn reserve_coordinator(&mut self) -> Option<usize> {
+        let index = self.brokers.iter().position(|b| !b.used)?;
+        // As little given up as what the user has named.
+        self.brokers[index] = BrokerEntry { used: true, bootstrap: true, coordinator: true, ..BrokerEntry::EMPTY };
+        Some(index)
+    }
+
+    /// Where it is now: whether that is another place than before. None if it cannot be kept.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn move_coordinator(&mut self, place: usize, host: &str, port: i32) -> Option<bool> {
+        let port = u16::try_from(port).ok()?;
+        if self.brokers[place].port == port && self.host(place) == host.as_bytes() {
+            return Some(false);
+        }
+        let host_length = self.hosts.set(place, host).filter(|&length| length > 0)?;
+        let broker = &mut self.brokers[place];
+        (broker.host_length, broker.port, broker.failures, broker.retry_at) = (host_length, port, 0, Instant::ZERO);
+        (broker.versions, broker.cautious) = (None, false);
+        Some(true)
     }
 
     pub(crate) fn host(&self, broker: usize) -> &[u8] {
@@ -171,7 +216,7 @@ impl Cluster<'_> {
     fn place_for(&self, node_id: i32, host: &str, port: u16) -> Option<usize> {
         // The bootstrap address is often a broker's own: then its connection serves that broker from now on.
         let same = |(i, b): &(usize, &super::BrokerEntry)| {
-            b.used && b.bootstrap && b.node == 0 && b.port == port && self.host(*i) == host.as_bytes()
+            b.is_general() && b.bootstrap && b.node == 0 && b.port == port && self.host(*i) == host.as_bytes()
         };
         let brokers = || self.brokers.iter().enumerate();
         if let Some((index, _)) = brokers().find(same) {
@@ -223,14 +268,14 @@ impl Cluster<'_> {
             (b.failures > 0, b.node == 0, (i + total - rotation % total) % total)
         };
         let free = |&i: &usize| {
-            self.brokers[i].used && self.brokers[i].connection.is_none() && self.brokers[i].retry_at <= now
+            self.brokers[i].is_general() && self.brokers[i].connection.is_none() && self.brokers[i].retry_at <= now
         };
         (0..self.brokers.len()).filter(free).min_by_key(rank)
     }
 
     /// When the first broker may be connected to again.
     pub(crate) fn next_retry(&self) -> Instant {
-        let waiting = self.brokers.iter().filter(|b| b.used && b.connection.is_none());
+        let waiting = self.brokers.iter().filter(|b| b.is_general() && b.connection.is_none());
         waiting.map(|b| b.retry_at).min().unwrap_or(Instant::NEVER)
     }
 

@@ -8,7 +8,7 @@ use crate::cluster::MetadataReading;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
 #[cfg(feature = "consumer")]
-use crate::protocol::{fetch, list_offsets};
+use crate::protocol::{fetch, find_coordinator, list_offsets, offset_commit, offset_fetch};
 use crate::wire::{ReadError, Skip};
 
 /// No response is larger: it is Kafka's own limit for requests, and far above any that we ask for. What claims to be
@@ -29,6 +29,12 @@ pub(crate) enum Body {
     Fetch(fetch::ResponseReader),
     #[cfg(feature = "consumer")]
     ListOffsets(list_offsets::ResponseReader),
+    #[cfg(feature = "consumer")]
+    FindCoordinator(find_coordinator::ResponseReader),
+    #[cfg(feature = "consumer")]
+    OffsetCommit(offset_commit::ResponseReader),
+    #[cfg(feature = "consumer")]
+    OffsetFetch(offset_fetch::ResponseReader),
 }
 
 /// As [`Body`], with a tag of its own.
@@ -65,6 +71,12 @@ pub(crate) enum Received<'a> {
     Fetch(fetch::Item<'a>),
     #[cfg(feature = "consumer")]
     ListOffsets(list_offsets::Item<'a>),
+    #[cfg(feature = "consumer")]
+    FindCoordinator(find_coordinator::Item<'a>),
+    #[cfg(feature = "consumer")]
+    OffsetCommit(offset_commit::Item<'a>),
+    #[cfg(feature = "consumer")]
+    OffsetFetch(offset_fetch::Item<'a>),
     /// The response to the front request is complete.
     Done,
 }
@@ -143,6 +155,12 @@ impl Receive {
             ApiKey::Fetch => Body::Fetch(fetch::ResponseReader::new(version)),
             #[cfg(feature = "consumer")]
             ApiKey::ListOffsets => Body::ListOffsets(list_offsets::ResponseReader::new(version)),
+            #[cfg(feature = "consumer")]
+            ApiKey::FindCoordinator => Body::FindCoordinator(find_coordinator::ResponseReader::new(version)),
+            #[cfg(feature = "consumer")]
+            ApiKey::OffsetCommit => Body::OffsetCommit(offset_commit::ResponseReader::new(version)),
+            #[cfg(feature = "consumer")]
+            ApiKey::OffsetFetch => Body::OffsetFetch(offset_fetch::ResponseReader::new(version)),
             _ => Body::ApiVersions(api_versions::ResponseReader::new(version)),
         };
         (self.metadata, self.topic, self.partition) = (MetadataReading::START, Link::NONE, Link::NONE);
@@ -214,6 +232,12 @@ impl Body {
             Body::Fetch(reader) => reader.next(part)?.map(Received::Fetch),
             #[cfg(feature = "consumer")]
             Body::ListOffsets(reader) => reader.next(part)?.map(Received::ListOffsets),
+            #[cfg(feature = "consumer")]
+            Body::FindCoordinator(reader) => reader.next(part)?.map(Received::FindCoordinator),
+            #[cfg(feature = "consumer")]
+            Body::OffsetCommit(reader) => reader.next(part)?.map(Received::OffsetCommit),
+            #[cfg(feature = "consumer")]
+            Body::OffsetFetch(reader) => reader.next(part)?.map(Received::OffsetFetch),
         })
     }
 }

@@ -231,7 +231,15 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// A request of the consumer will not be answered, or is.
+    /// A request will not be answered.
+    pub(crate) fn read_request_lost(&mut self, slot: usize, request: &Request, now: Instant) {
+        match request.api {
+            ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch => self.group_request_lost(now),
+            _ => self.read_request_over(slot, request),
+        }
+    }
+
+    /// A request for records or offsets is answered, or will not be.
     pub(crate) fn read_request_over(&mut self, slot: usize, request: &Request) {
         for position in self.positions.iter_mut().filter(|position| position.asked == Link::to(slot)) {
             let looking = position.reading == Reading::Looking;
@@ -262,6 +270,10 @@ impl<P: Platform> State<P> {
 
 /// Whether something is to be asked for the partition: nothing is under way, and nothing of it waits to be handed out.
 fn is_open(position: &Position) -> bool {
-    let reads = matches!(position.reading, Reading::Looking | Reading::Going);
-    reads && !position.paused && position.asked.is_none() && position.held == 0
+    let reads = match position.reading {
+        Reading::Looking => true,
+        Reading::Going => !position.paused,
+        Reading::Unassigned | Reading::Recalling | Reading::Failed => false,
+    };
+    reads && position.asked.is_none() && position.held == 0
 }

@@ -2,10 +2,12 @@
 
 use super::table::{Position, Reading};
 use super::{ConsumeError, ConsumeFault};
-use crate::pool::Link;
-use crate::producer::{Platform, State, Topic, TopicError};
+use crate::cluster::TopicState;
+use crate::pool::{Link, Seat};
+use crate::producer::{Platform, State, Topic, TopicError, Wait};
 use crate::protocol::list_offsets::{EARLIEST, LATEST};
 use crate::time::Instant;
+use core::task::Waker;
 
 /// Where the reading of a partition begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +19,9 @@ pub enum Start {
     End,
     /// At the record with this offset.
     Offset(i64),
+    /// Where the group has been, see [`Config::group_id`](crate::Config::group_id); if it keeps nothing of the partition,
+    /// where `auto.offset.reset` says.
+    Committed,
     /// At the first record that is as late as this, in milliseconds since 1970; if there is none, behind the last.
     Timestamp(i64),
 }
@@ -44,33 +49,36 @@ impl<P: Platform> State<P> {
             Start::Beginning => (Reading::Looking, 0, EARLIEST),
             Start::End => (Reading::Looking, 0, LATEST),
             Start::Offset(offset) => (Reading::Going, offset.max(0), 0),
+            Start::Committed => (Reading::Recalling, 0, 0),
             Start::Timestamp(millis) => (Reading::Looking, 0, millis.max(0)),
         };
         let position = &mut self.positions[place];
-        let (generation, paused, held) = (position.generation.wrapping_add(1), position.paused, position.held);
-        *position = Position { reading, paused, generation, held, target, ..Position::EMPTY };
-        (position.next, position.fetch, position.epoch) = (offset, offset, -1);
-        position.high_watermark = -1;
+        *position = Position { reading, paused: position.paused, target, ..position.left() };
+        (position.next, position.fetch) = (offset, offset);
+        (position.next_epoch, position.epoch, position.high_watermark) = (-1, -1, -1);
+        if reading == Reading::Recalling {
+            self.want_group();
+        }
         self.reread(place);
     }
 
     /// Nobody reads the partition any more.
     pub(crate) fn unassign(&mut self, topic: Topic, partition: i32) {
         if let Some(place) = self.position_place(topic, partition) {
-            let Position { generation, held, .. } = self.positions[place];
-            let generation = generation.wrapping_add(1);
-            self.positions[place] = Position { generation, held, ..Position::EMPTY };
+            self.positions[place] = self.positions[place].left();
         }
     }
 
-    /// Stops or goes on. What is there of a partition that is paused is fetched again when it goes on.
+    /// Stops or goes on. What is there of a partition that is paused is fetched again when it goes on; where it is to
+    /// begin is looked for all the same.
     pub(crate) fn pause(&mut self, topic: Topic, partition: i32, paused: bool) {
         let Some(place) = self.position_place(topic, partition) else { return };
         let position = &mut self.positions[place];
         if position.paused != paused {
             position.paused = paused;
             position.generation = position.generation.wrapping_add(1);
-            (position.fetch, position.asked) = (position.next, Link::NONE);
+            // What is wrong further on will be found again there.
+            (position.fetch, position.asked, position.pending) = (position.next, Link::NONE, None);
             self.reread(place);
         }
     }
@@ -78,7 +86,30 @@ impl<P: Platform> State<P> {
     /// The offset of the next record that will be handed out, if it is known.
     pub(crate) fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
         let position = &self.positions[self.position_place(topic, partition)?];
-        (position.reading != Reading::Looking && position.reading != Reading::Unassigned).then_some(position.next)
+        matches!(position.reading, Reading::Going | Reading::Failed).then_some(position.next)
+    }
+
+    /// As [`State::position`], once it is known.
+    pub(crate) fn poll_position(
+        &mut self,
+        topic: Topic,
+        partition: i32,
+        seat: &mut Seat,
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+    ) -> Wait<Result<i64, ConsumeError>> {
+        let place = self.position_place(topic, partition);
+        if let Some(place) = place
+            && let Some(fault) = self.positions[place].fault.take()
+        {
+            self.s.faults = self.s.faults.saturating_sub(1);
+            let offset = self.positions[place].next;
+            return Wait::Ready(Err(ConsumeError { topic, partition, offset, fault }));
+        }
+        match self.position(topic, partition) {
+            Some(offset) => Wait::Ready(Ok(offset)),
+            None => self.wait_for_room(seat, waker, replaced, Instant::NEVER),
+        }
     }
 
     /// How many records behind the end of what all replicas have, as far as the last answer said.
@@ -88,7 +119,7 @@ impl<P: Platform> State<P> {
         known.then(|| u64::try_from(position.high_watermark.saturating_sub(position.next)).unwrap_or(0))
     }
 
-    fn position_place(&self, topic: Topic, partition: i32) -> Option<usize> {
+    pub(super) fn position_place(&self, topic: Topic, partition: i32) -> Option<usize> {
         let place = crate::cluster::find_place(&self.partitions, topic.0 as usize, partition)?;
         self.positions.get(place).map(|_| place)
     }
@@ -101,6 +132,26 @@ impl<P: Platform> State<P> {
         }
         (position.reading, position.fault, position.next) = (Reading::Failed, Some(fault), offset.max(position.next));
         self.tell_room();
+    }
+
+    /// Ends the reading of partitions that can never be: after metadata, which says what there is.
+    pub(crate) fn fail_hopeless_reading(&mut self) {
+        for place in 0..self.positions.len() {
+            let position = &self.positions[place];
+            if !matches!(position.reading, Reading::Recalling | Reading::Looking | Reading::Going) {
+                continue;
+            }
+            let (entry, next) = (&self.partitions[place], position.next);
+            let topic = &self.topics[entry.topic()];
+            let fault = match topic.state() {
+                TopicState::Refused(code) => ConsumeFault::Refused(code),
+                TopicState::Known if entry.index as u32 >= topic.partition_count => {
+                    ConsumeFault::NoSuchPartition { partitions: topic.partition_count }
+                }
+                _ => continue,
+            };
+            self.fail_reading(place, next, fault);
+        }
     }
 
     /// The next error that has not been told.

@@ -13,6 +13,8 @@ pub(crate) struct Cursor {
     at: u32,
     sound: u32,
     records: Option<RecordCursor>,
+    /// The leader's epoch of the batch that is or was read.
+    epoch: i32,
 }
 
 /// What comes next.
@@ -28,11 +30,17 @@ pub(crate) enum Step<'a> {
 }
 
 impl Cursor {
-    pub(crate) const START: Cursor = Cursor { segment: None, next_segment: 0, at: 0, sound: 0, records: None };
+    pub(crate) const START: Cursor =
+        Cursor { segment: None, next_segment: 0, at: 0, sound: 0, records: None, epoch: -1 };
 
     /// The segment that is being read.
     pub(crate) fn segment(&self) -> Option<Segment> {
         self.segment
+    }
+
+    /// The leader's epoch of the record that was handed out last.
+    pub(crate) fn epoch(&self) -> i32 {
+        self.epoch
     }
 
     /// The rest of the segment is not wanted.
@@ -74,6 +82,7 @@ impl Cursor {
                 Ok(header) => {
                     self.at = self.at.saturating_add(crate::records::HEADER_BYTES as u32);
                     self.records = Some(RecordCursor::new(&header, header.records_length()));
+                    self.epoch = header.leader_epoch;
                 }
                 Err(_) => {
                     self.segment = None;

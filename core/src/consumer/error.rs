@@ -44,9 +44,59 @@ pub enum ConsumeFault {
         /// The offset behind the last record that the log and the reader have in common.
         end_offset: i64,
     },
+    /// The group keeps no position of the partition, and `auto.offset.reset` is none.
+    NotCommitted,
+    /// The topic has fewer partitions.
+    NoSuchPartition {
+        /// How many it has.
+        partitions: u32,
+    },
     /// The broker's last word.
     Refused(ErrorCode),
 }
+
+/// Why positions could not be committed. They are as they were, or somewhere between; what is read goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum CommitError {
+    /// `group.id` is not set.
+    NoGroup,
+    /// It is no partition that is or was assigned.
+    Unassigned {
+        /// Its topic.
+        topic: Topic,
+        /// Its number.
+        partition: i32,
+    },
+    /// The broker's last word on one of them at least. `UNKNOWN_MEMBER_ID`: members use the group, and nobody else may
+    /// commit for it.
+    Refused(ErrorCode),
+    /// Not within `default.api.timeout.ms`. It is still tried; another commit goes before it.
+    TimedOut,
+    /// Every seat for a waiting task is taken: raise `waiters.max`. It is still tried.
+    TooManyWaiters,
+    /// The consumer was closed.
+    Closed,
+}
+
+impl fmt::Display for CommitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommitError::NoGroup => f.write_str("group.id is not set"),
+            CommitError::Unassigned { partition, .. } => write!(f, "partition {partition} is not assigned"),
+            CommitError::Refused(ErrorCode::UNKNOWN_MEMBER_ID) => {
+                f.write_str("the broker refuses: the group is used by members, and nobody else may commit for it")
+            }
+            CommitError::Refused(code) => write!(f, "the broker refuses: {code}"),
+            CommitError::TimedOut => f.write_str("no answer within default.api.timeout.ms"),
+            CommitError::TooManyWaiters => f.write_str("every seat for a waiting task is taken: raise waiters.max"),
+            CommitError::Closed => f.write_str("the consumer is closed"),
+        }
+    }
+}
+
+impl core::error::Error for CommitError {}
 
 impl fmt::Display for ConsumeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,6 +111,8 @@ impl fmt::Display for ConsumeError {
             ConsumeFault::Truncated { end_offset } => {
                 write!(f, "the log was truncated by an unclean election, to offset {end_offset}; seek to go on")
             }
+            ConsumeFault::NotCommitted => f.write_str("the group keeps no position; seek, or set auto.offset.reset"),
+            ConsumeFault::NoSuchPartition { partitions } => write!(f, "the topic has {partitions} partitions only"),
             ConsumeFault::Refused(code) => write!(f, "the broker refuses: {code}"),
         }
     }

@@ -168,12 +168,13 @@ impl<P: Platform> State<P> {
         wanted.then(|| (position.next, Topic(entry.topic() as u16), entry.index))
     }
 
-    /// Everything up to `next` was handed out.
-    pub(crate) fn handed_out(&mut self, segment: &Segment, next: i64) {
+    /// Everything up to `next` was handed out; `epoch` is that of the last record.
+    pub(crate) fn handed_out(&mut self, segment: &Segment, next: i64, epoch: i32) {
         if let Some(position) = self.positions.get_mut(segment.place as usize)
             && position.generation == segment.generation
+            && next > position.next
         {
-            position.next = position.next.max(next);
+            (position.next, position.next_epoch) = (next, epoch);
         }
     }
 
@@ -194,7 +195,10 @@ impl<P: Platform> State<P> {
         if position.generation == segment.generation {
             match position.pending.take() {
                 Some((offset, fault)) => self.fail_reading(place, offset, fault),
-                None => position.next = position.next.max(segment.next),
+                None if segment.next > position.next => {
+                    (position.next, position.next_epoch) = (segment.next, segment.epoch);
+                }
+                None => {}
             }
         }
         self.reread(place);

@@ -7,6 +7,7 @@
 //!
 //! - `assign`: which partitions are read, and from where. `ask`: what a connection is to write.
 //! - `receive`: what an answer says. `verify`: a full chunk, outside the lock. `segment`: what stands in a chunk.
+//! - `group`: positions that a group keeps.
 //! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is.
 
 #[cfg(not(feature = "consumer"))]
@@ -19,6 +20,8 @@ mod assign;
 mod cursor;
 #[cfg(feature = "consumer")]
 mod error;
+#[cfg(feature = "consumer")]
+mod group;
 #[cfg(feature = "consumer")]
 mod lend;
 #[cfg(feature = "consumer")]
@@ -37,7 +40,9 @@ pub use assign::Start;
 #[cfg(feature = "consumer")]
 pub(crate) use cursor::{Cursor, Step};
 #[cfg(feature = "consumer")]
-pub use error::{ConsumeError, ConsumeFault};
+pub use error::{CommitError, ConsumeError, ConsumeFault};
+#[cfg(feature = "consumer")]
+pub(crate) use group::Group;
 #[cfg(feature = "consumer")]
 pub(crate) use lend::{Landing, Lent};
 #[cfg(feature = "consumer")]

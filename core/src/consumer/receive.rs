@@ -1,13 +1,12 @@
 //! What brokers say of the partitions that are read.
 
 use super::ConsumeFault;
-use super::assign::Start;
 use super::segment::{ABORTED_BYTES, SEGMENT_BYTES, Segment};
 use super::table::{Holder, Reading};
 use super::verify::put_transaction;
 use crate::connection::{ConnectionError, backoff_millis};
 use crate::pool::Link;
-use crate::producer::{OffsetReset, Platform, State};
+use crate::producer::{Platform, State};
 use crate::protocol::{ErrorCode, TopicItem, fetch, list_offsets};
 use crate::time::Instant;
 
@@ -59,6 +58,7 @@ impl<P: Platform> State<P> {
                     (position.next, position.fetch) = (found.offset, found.offset);
                     // The epoch in which it was written is that of the record to come, not of one that was read.
                     (position.epoch, position.failures) = (-1, 0);
+                    self.tell_room();
                 }
                 self.reread(place);
             }
@@ -119,7 +119,7 @@ impl<P: Platform> State<P> {
         Ok(())
     }
 
-    fn begin_topic(&mut self, slot: usize, name: &str) {
+    pub(super) fn begin_topic(&mut self, slot: usize, name: &str) {
         let topic = self.cluster().find_topic(name);
         let receive = &mut self.connections[slot].receive;
         (receive.topic, receive.partition) = (topic.map_or(Link::NONE, Link::to), Link::NONE);
@@ -127,10 +127,16 @@ impl<P: Platform> State<P> {
 
     /// The place of a partition that an answer is about, if it was asked for over this connection.
     fn asked_place(&self, slot: usize, index: i32, reading: Reading) -> Option<usize> {
+        let place = self.named_place(slot, index)?;
+        let position = &self.positions[place];
+        (position.asked == Link::to(slot) && position.reading == reading).then_some(place)
+    }
+
+    /// The place of a partition of the topic that an answer named last.
+    pub(super) fn named_place(&self, slot: usize, index: i32) -> Option<usize> {
         let topic = self.connections[slot].receive.topic.get()?;
         let place = crate::cluster::find_place(&self.partitions, topic, index)?;
-        let position = self.positions.get(place)?;
-        (position.asked == Link::to(slot) && position.reading == reading).then_some(place)
+        self.positions.get(place).map(|_| place)
     }
 
     fn partition_read(&mut self, slot: usize, place: usize, error: ErrorCode, high_watermark: i64, now: Instant) {
@@ -248,14 +254,7 @@ impl<P: Platform> State<P> {
                 let next = self.positions[place].next;
                 self.fail_reading(place, next, ConsumeFault::Refused(error));
             }
-            Verdict::OutOfRange => match self.s.settings.offset_reset {
-                OffsetReset::Earliest => self.jump(place, Start::Beginning),
-                OffsetReset::Latest => self.jump(place, Start::End),
-                OffsetReset::None => {
-                    let next = self.positions[place].next;
-                    self.fail_reading(place, next, ConsumeFault::OffsetOutOfRange);
-                }
-            },
+            Verdict::OutOfRange => self.reset_reading(place, ConsumeFault::OffsetOutOfRange),
             verdict => {
                 self.back_off_reading(place, now);
                 if matches!(verdict, Verdict::AgainElsewhere) {

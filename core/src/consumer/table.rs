@@ -10,6 +10,8 @@ use crate::time::Instant;
 pub(crate) enum Reading {
     /// Nobody reads it.
     Unassigned = 0,
+    /// The offset to begin at is what the group has kept, and is not known yet.
+    Recalling,
     /// The offset to begin at is not known yet.
     Looking,
     /// It is read.
@@ -26,8 +28,9 @@ pub struct Position {
     pub(crate) paused: bool,
     /// Grows with every jump: what was fetched before it is passed over.
     pub(crate) generation: u32,
-    /// The offset of the next record to hand out.
+    /// The offset of the next record to hand out, and the epoch of the one before it, -1 for unknown.
     pub(crate) next: i64,
+    pub(crate) next_epoch: i32,
     /// The offset to fetch from: behind what is there already.
     pub(crate) fetch: i64,
     /// The epoch of the last record fetched, -1 for unknown.
@@ -45,6 +48,11 @@ pub struct Position {
     pub(crate) retry_at: Instant,
     /// As the last answer said, -1 for unknown.
     pub(crate) high_watermark: i64,
+    /// What the group keeps, as far as known; what it is to keep, with the epoch of the record before; and what a request
+    /// that is out has asked it to.
+    pub(crate) committed: Option<i64>,
+    pub(crate) commit: Option<(i64, i32)>,
+    pub(crate) committing: Option<(i64, i32)>,
     /// What is wrong behind what is still to be handed out, and at which offset.
     pub(crate) pending: Option<(i64, ConsumeFault)>,
     /// What has not been told yet.
@@ -58,6 +66,7 @@ impl Position {
         paused: false,
         generation: 0,
         next: 0,
+        next_epoch: 0,
         fetch: 0,
         epoch: 0,
         target: 0,
@@ -67,9 +76,19 @@ impl Position {
         failures: 0,
         retry_at: Instant::ZERO,
         high_watermark: 0,
+        committed: None,
+        commit: None,
+        committing: None,
         pending: None,
         fault: None,
     };
+
+    /// What is left of it when nobody reads it any more: what was fetched is passed over, what is to be committed is not.
+    pub(super) fn left(&self) -> Position {
+        let Position { held, committed, commit, committing, .. } = *self;
+        let generation = self.generation.wrapping_add(1);
+        Position { generation, held, committed, commit, committing, ..Position::EMPTY }
+    }
 }
 
 /// Who has a chunk.

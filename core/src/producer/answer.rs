@@ -143,6 +143,12 @@ impl<P: Platform> State<P> {
                 }
                 #[cfg(feature = "consumer")]
                 Some(Received::ListOffsets(item)) => self.list_offsets_item(slot, item, now),
+                #[cfg(feature = "consumer")]
+                Some(Received::FindCoordinator(item)) => self.coordinator_item(slot, item, now),
+                #[cfg(feature = "consumer")]
+                Some(Received::OffsetCommit(item)) => self.commit_item(slot, item, now),
+                #[cfg(feature = "consumer")]
+                Some(Received::OffsetFetch(item)) => self.recall_item(slot, item, now),
             }
         }
     }
@@ -180,6 +186,8 @@ impl<P: Platform> State<P> {
                 self.read_request_over(slot, &request);
                 self.reread_all();
             }
+            #[cfg(feature = "consumer")]
+            ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch => self.group_request_over(),
             _ => {}
         }
         self.less_outstanding(slot, now);
@@ -296,6 +304,8 @@ impl<P: Platform> State<P> {
             self.rebootstrap();
         }
         self.fail_hopeless();
+        #[cfg(feature = "consumer")]
+        self.fail_hopeless_reading();
         self.reconsider_all();
         self.tell_room();
         self.wake_clock();

@@ -367,6 +367,35 @@ impl<P: Platform> State<P> {
         self.topics.get(topic.0 as usize).map(|t| t.partition_count).filter(|&count| count > 0)
     }
 
+    /// How many partitions the topic has, once that is known.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn poll_partition_count(
+        &mut self,
+        topic: Topic,
+        (now, deadline): (Instant, Instant),
+        seat: &mut Seat,
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+    ) -> Wait<Result<u32, TopicError>> {
+        let index = topic.0 as usize;
+        let Some(entry) = self.topics.get(index) else {
+            return Wait::Ready(Err(TopicError::NotKnown(ErrorCode::NONE)));
+        };
+        match entry.state() {
+            TopicState::Known => return Wait::Ready(Ok(entry.partition_count)),
+            TopicState::Refused(code) => return Wait::Ready(Err(TopicError::Refused(code))),
+            TopicState::Pending(code) if deadline <= now || self.s.closing => {
+                return Wait::Ready(Err(TopicError::NotKnown(code)));
+            }
+            TopicState::Pending(_) => {}
+        }
+        if !entry.wanted && self.s.metadata.failures == 0 {
+            self.topics[index].wanted = true;
+            self.want_metadata(now);
+        }
+        self.wait_for_room(seat, waker, replaced, deadline)
+    }
+
     pub(crate) fn with_topic_name<R>(&mut self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
         f(self.cluster().name(topic.0 as usize))
     }

@@ -97,7 +97,8 @@ pub struct Config {
     pub delivery_timeout: Duration,
     /// `request.timeout.ms`: a connection that has not answered for so long is closed. Default 30 s.
     pub request_timeout: Duration,
-    /// `max.block.ms`: how long `send` waits for room or for the topic to become known. Default 1 minute.
+    /// `max.block.ms`: how long `send` waits for room or for the topic to become known. A consumer's
+    /// `default.api.timeout.ms`: how long `commit` waits. Default 1 minute.
     pub max_block: Duration,
     /// `max.in.flight.requests.per.connection`: Produce requests that may be unanswered at once. Default and, with
     /// idempotence, most: 5.
@@ -129,6 +130,9 @@ pub struct Config {
     /// add one, 40 in calm to give one up, and 8 of rest after each. Default 250 ms.
     #[cfg(feature = "scaling")]
     pub connections_scale_interval: Duration,
+    /// `group.id`: the group under whose name a consumer's positions are kept. Empty, the default: none. At most 128 bytes.
+    #[cfg(feature = "consumer")]
+    pub group_id: heapless::String<128>,
     /// `isolation.level`: which records of transactions a consumer sees. Default read_uncommitted.
     #[cfg(feature = "consumer")]
     pub isolation_level: IsolationLevel,
@@ -181,6 +185,8 @@ impl Config {
             connections_per_broker_max: 1,
             #[cfg(feature = "scaling")]
             connections_scale_interval: Duration::from_millis(250),
+            #[cfg(feature = "consumer")]
+            group_id: heapless::String::new(),
             #[cfg(feature = "consumer")]
             isolation_level: IsolationLevel::ReadUncommitted,
             #[cfg(feature = "consumer")]
@@ -319,6 +325,8 @@ pub(crate) struct Settings {
     pub(crate) connections_max_idle: u32,
     pub(crate) metadata_max_age: u32,
     #[cfg(feature = "consumer")]
+    pub(crate) group_id: heapless::String<128>,
+    #[cfg(feature = "consumer")]
     pub(crate) isolation_level: IsolationLevel,
     #[cfg(feature = "consumer")]
     pub(crate) offset_reset: OffsetReset,
@@ -361,6 +369,8 @@ impl Settings {
         connection_setup_timeout: 0,
         connections_max_idle: 0,
         metadata_max_age: 0,
+        #[cfg(feature = "consumer")]
+        group_id: heapless::String::new(),
         #[cfg(feature = "consumer")]
         isolation_level: IsolationLevel::ReadUncommitted,
         #[cfg(feature = "consumer")]
@@ -413,6 +423,8 @@ impl Settings {
             connection_setup_timeout,
             connections_max_idle,
             metadata_max_age,
+            #[cfg(feature = "consumer")]
+            group_id: config.group_id.clone(),
             #[cfg(feature = "consumer")]
             isolation_level: config.isolation_level,
             #[cfg(feature = "consumer")]

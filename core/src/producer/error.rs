@@ -341,6 +341,10 @@ pub enum TopicError {
         /// Places there are.
         capacity: u16,
     },
+    /// The cluster refuses it: no such topic, or no right to it.
+    Refused(ErrorCode),
+    /// The cluster has told nothing of it in time; the code is what it said last.
+    NotKnown(ErrorCode),
 }
 
 impl fmt::Display for TopicError {
@@ -350,6 +354,9 @@ impl fmt::Display for TopicError {
             TopicError::NameTooLong { length, capacity } => {
                 write!(f, "the topic's name has {length} bytes, places for names have {capacity}")
             }
+            TopicError::Refused(code) => write!(f, "the cluster refuses the topic: {code}"),
+            TopicError::NotKnown(ErrorCode::NONE) => f.write_str("the cluster has told nothing of the topic in time"),
+            TopicError::NotKnown(code) => write!(f, "the cluster has told nothing of the topic in time: {code}"),
             TopicError::TooManyPartitions { capacity } => {
                 write!(f, "all {capacity} places for partitions are taken: raise partitions.max")
             }

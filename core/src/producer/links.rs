@@ -159,7 +159,7 @@ impl<P: Platform> State<P> {
         let assumed_too_much = connection.assumed && connection.ring.len() > usize::from(!connection.answered);
         while let Some(request) = self.pop(slot) {
             #[cfg(feature = "consumer")]
-            self.read_request_over(slot, &request);
+            self.read_request_lost(slot, &request, now);
             self.lost(&request, error, now);
         }
         let ready = self.connections[slot].ready;

@@ -247,6 +247,8 @@ pub(crate) struct Scalars {
     pub(crate) chunk_bytes: u32,
     #[cfg(feature = "consumer")]
     pub(crate) full_chunks: List,
+    #[cfg(feature = "consumer")]
+    pub(crate) group: crate::consumer::Group,
     /// Who waits for room or for a topic; all for the same longest time, so the first one's ends first.
     pub(crate) room: List,
     pub(crate) identity: Identity,
@@ -350,6 +352,8 @@ impl Scalars {
         chunk_bytes: 0,
         #[cfg(feature = "consumer")]
         full_chunks: List::EMPTY,
+        #[cfg(feature = "consumer")]
+        group: crate::consumer::Group::NONE,
         room: List::EMPTY,
         identity: Identity::Wanted,
         identity_at: Instant::ZERO,
@@ -430,9 +434,9 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// The cluster, and what is read of it.
+    /// The cluster, what is read of it, and how.
     #[cfg(feature = "consumer")]
-    pub(crate) fn cluster_and_positions(&mut self) -> (Cluster<'_>, &[Position]) {
+    pub(crate) fn cluster_and_positions(&mut self) -> (Cluster<'_>, &[Position], &Settings) {
         let cluster = Cluster {
             hosts: Text::new(&mut self.hosts, self.s.capacities.host_bytes as usize),
             brokers: &mut self.brokers,
@@ -441,7 +445,7 @@ impl<P: Platform> State<P> {
             partitions: &mut self.partitions,
             metadata: &mut self.s.metadata,
         };
-        (cluster, &self.positions)
+        (cluster, &self.positions, &self.s.settings)
     }
 
     fn pool(&mut self) -> Buffers<'_, P::Buffer> {
@@ -505,7 +509,7 @@ impl<P: Platform> State<P> {
         let needs = [
             ("buffers that were lent", lent, self.buffers.len()),
             ("host_bytes", capacities.host_bytes as usize, longest),
-            ("brokers", self.brokers.len(), bootstrap.len()),
+            ("brokers", self.brokers.len(), bootstrap.len() + coordinators(config)),
         ];
         if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
             return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
@@ -518,6 +522,10 @@ impl<P: Platform> State<P> {
         self.s.capacities = capacities;
         for &(host, port) in bootstrap {
             self.cluster().bootstrap(host, port);
+        }
+        #[cfg(feature = "consumer")]
+        if coordinators(config) > 0 {
+            self.s.group.broker = self.cluster().reserve_coordinator().map_or(Link::NONE, Link::to);
         }
         self.seats().start();
         for index in 0..self.batches.len() {
@@ -643,3 +651,12 @@ impl core::fmt::Display for StartError {
 }
 
 impl core::error::Error for StartError {}
+
+/// Places in the table of brokers for the one that keeps the group's positions.
+#[allow(unused_variables, reason = "without a consumer")]
+fn coordinators(config: &Config) -> usize {
+    #[cfg(feature = "consumer")]
+    return usize::from(!config.group_id.is_empty());
+    #[cfg(not(feature = "consumer"))]
+    0
+}

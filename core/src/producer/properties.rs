@@ -100,6 +100,10 @@ impl Setting {
         setting!("buffer.memory", "bytes", sizing buffer_memory = |v: &str| v.parse().ok()),
         setting!("client.id", "up to 64 bytes", config.client_id = |v| heapless::String::try_from(v).ok()),
         Setting { name: "compression.type", expected: "none", apply: |_, _, value| (value == "none").then_some(()) },
+        #[cfg(feature = "consumer")]
+        setting!("default.api.timeout.ms", MILLIS, config.max_block = millis),
+        #[cfg(feature = "consumer")]
+        setting!("group.id", "up to 128 bytes", config.group_id = |v| heapless::String::try_from(v).ok()),
         setting!("connections.max.idle.ms", MILLIS, config.connections_max_idle = millis),
         setting!("delivery.timeout.ms", MILLIS, config.delivery_timeout = millis),
         setting!("enable.idempotence", BOOL, config.idempotence = |v: &str| v.parse().ok()),

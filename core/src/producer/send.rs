@@ -160,7 +160,8 @@ impl<P: Platform> State<P> {
         }
         let sent = self.produce(slot, now, frame, outgoing);
         #[cfg(feature = "consumer")]
-        let sent = sent.or_else(|| self.ask_for_records(slot, now, frame));
+        let sent =
+            sent.or_else(|| self.ask_for_group(slot, now, frame)).or_else(|| self.ask_for_records(slot, now, frame));
         sent
     }
 

@@ -33,6 +33,8 @@ impl<P: Platform> State<P> {
             self.end_read_backoffs(now),
             self.end_waits(now),
             self.open_connections(now),
+            #[cfg(feature = "consumer")]
+            self.open_coordinator(now),
             self.find_whom_to_ask(now),
             #[cfg(feature = "scaling")]
             self.scale(now),
@@ -275,7 +277,7 @@ impl<P: Platform> State<P> {
     }
 
     /// A closed slot; or, when all are taken, one is seen to becoming free.
-    fn free_slot(&mut self, now: Instant) -> Result<usize, Instant> {
+    pub(crate) fn free_slot(&mut self, now: Instant) -> Result<usize, Instant> {
         if let Some(slot) = self.closed_slot() {
             return Ok(slot);
         }
@@ -313,7 +315,7 @@ impl<P: Platform> State<P> {
         self.connections.iter().position(|c| c.phase == Link_::Closed && c.served > 0)
     }
 
-    pub(super) fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
+    pub(crate) fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
         let deadline = now.after_millis(self.s.settings.connection_setup_timeout);
         let first = self.brokers[broker].connection.is_none();
         // Nobody is in a hurry for a further one: no partition moves to it before the broker has answered there.

@@ -7,13 +7,13 @@ use crate::report::{Output, Problem};
 use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use clap::{Args, ValueEnum};
-use demitasse_io_std::{ConsumeError, Consumed, Consumer, ConsumerBuilder, IsolationLevel, Start, Topic};
+use demitasse_io_std::{ConsumeError, Consumed, Consumer, ConsumerBuilder, IsolationLevel, OffsetReset, Start, Topic};
 use format::Format;
 use serde::Serialize;
 use std::time::Duration;
 
-/// How long to wait until the cluster has told how many partitions the topic has.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// With a group, positions are committed so often, and at the end.
+const COMMIT_EVERY: Duration = Duration::from_secs(5);
 
 /// Records that are taken at once.
 const MOST: u32 = 10_000;
@@ -31,9 +31,13 @@ pub(crate) struct Arguments {
     /// Only these partitions.
     #[arg(long, value_name = "P[,..]", value_delimiter = ',')]
     partition: Vec<i32>,
-    /// Where to begin: beginning, end, or a time in milliseconds since 1970.
-    #[arg(long, default_value = "beginning", value_parser = start)]
-    from: Start,
+    /// Where to begin: beginning, end, or a time in milliseconds since 1970. With a group the default is where the group
+    /// has been, else the beginning.
+    #[arg(long, value_parser = start)]
+    from: Option<Start>,
+    /// The group that keeps the positions: committed every 5 seconds and at the end.
+    #[arg(long)]
+    group: Option<String>,
     /// End after so many records.
     #[arg(long)]
     count: Option<u64>,
@@ -82,6 +86,13 @@ struct Json<'a> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
     let (mut builder, bootstrap) = arguments.properties.with::<ConsumerBuilder>(&arguments.bootstrap)?;
+    if let Some(group) = &arguments.group {
+        builder = builder.group(group);
+        let config = builder.config_mut();
+        if config.offset_reset == OffsetReset::None {
+            config.offset_reset = OffsetReset::Earliest;
+        }
+    }
     if let Some(isolation) = arguments.isolation {
         builder = builder.isolation_level(match isolation {
             Isolation::ReadUncommitted => IsolationLevel::ReadUncommitted,
@@ -92,14 +103,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         let consumer = builder.start()?;
         let topic = consumer.topic(&arguments.topic)?;
         let partitions = partitions(arguments, &consumer, topic, &bootstrap).await?;
+        let from =
+            arguments.from.unwrap_or(if arguments.group.is_some() { Start::Committed } else { Start::Beginning });
         for &partition in &partitions {
-            consumer.assign(topic, partition, arguments.from)?;
+            consumer.assign(topic, partition, from)?;
         }
-        let mut reader = Reader { arguments, consumer, topic, partitions, written: 0, output: Output::new() };
+        let committed_at = tokio::time::Instant::now();
+        let mut reader =
+            Reader { arguments, consumer, topic, partitions, written: 0, output: Output::new(), committed_at };
         let end = reader.all(Interrupt::listen()?).await;
         let written = reader.output.finish();
-        reader.consumer.close().await;
-        end.and(written)
+        // What was not written is not committed either.
+        written?;
+        let closed = reader.consumer.close().await.map_err(|error| Problem::failed(format!("commit: {error}")));
+        end.and(closed)
     })
 }
 
@@ -113,17 +130,9 @@ async fn partitions(
     if !arguments.partition.is_empty() {
         return Ok(arguments.partition.clone());
     }
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        if let Some(count) = consumer.partitions(topic) {
-            return Ok((0..count as i32).collect());
-        }
-        if tokio::time::Instant::now() > deadline {
-            let name = &arguments.topic;
-            return Err(Problem::failed(format!("{bootstrap} has not told of topic {name} within 30 s")));
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let known = consumer.wait_partitions(topic).await;
+    let count = known.map_err(|error| Problem::failed(format!("{bootstrap}, topic {}: {error}", arguments.topic)))?;
+    Ok((0..count as i32).collect())
 }
 
 struct Reader<'a> {
@@ -133,6 +142,7 @@ struct Reader<'a> {
     partitions: Vec<i32>,
     written: u64,
     output: Output,
+    committed_at: tokio::time::Instant,
 }
 
 impl Reader<'_> {
@@ -158,8 +168,18 @@ impl Reader<'_> {
             }
             drop(fetched);
             self.output.flush();
+            self.commit().await?;
         }
         Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Problem> {
+        let now = tokio::time::Instant::now();
+        if self.arguments.group.is_none() || now.duration_since(self.committed_at) < COMMIT_EVERY {
+            return Ok(());
+        }
+        self.committed_at = now;
+        self.consumer.commit().await.map_err(|error| Problem::failed(format!("commit: {error}")))
     }
 
     /// Whether all that was there has been read.

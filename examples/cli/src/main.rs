@@ -3,6 +3,7 @@
 mod bench;
 mod broker;
 mod consume;
+mod groups;
 mod interrupt;
 mod lines;
 mod load;
@@ -50,6 +51,8 @@ enum Command {
     Bench(Bench),
     /// Produces for as long as one likes, and sees to it that memory does not move.
     Soak(soak::Arguments),
+    /// Shows what a group has committed, and how far it is behind.
+    Groups(groups::Arguments),
     /// Lists the topics of a cluster, or creates one.
     Topics(topics::Arguments),
     /// Shows the memory that a producer with these settings takes, pool by pool, without a broker.
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Consume(arguments) => consume::run(&arguments),
         Command::Bench(Bench::Produce(arguments)) => bench::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Groups(arguments) => groups::run(&arguments),
         Command::Topics(arguments) => topics::run(&arguments),
         Command::Sizes(arguments) => sizes::run(&arguments),
         Command::Broker(arguments) => broker::run(&arguments),

@@ -6,6 +6,8 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use crate::fault::{Action, Chosen, FaultPlan, Forced};
+use crate::fetch::Sessions;
+use crate::group::Group;
 use crate::inspect::Counters;
 use crate::options::{Api, Options, TopicOptions};
 use crate::random::Random;
@@ -36,6 +38,8 @@ pub struct Cluster {
     pub(crate) denied_topics: BTreeSet<String>,
     pub(crate) idempotent_write_denied: bool,
     pub(crate) hidden_topics: Vec<Hidden>,
+    pub(crate) groups: BTreeMap<String, Group>,
+    pub(crate) sessions: Sessions,
     pub(crate) faults: FaultPlan,
     pub(crate) counters: Counters,
     /// The requests of each connection, if they are kept.
@@ -128,6 +132,8 @@ impl Cluster {
             denied_topics: BTreeSet::new(),
             idempotent_write_denied: false,
             hidden_topics: Vec::new(),
+            groups: BTreeMap::new(),
+            sessions: Sessions::default(),
             faults: FaultPlan::default(),
             counters: Counters::default(),
             captured: None,
@@ -371,6 +377,10 @@ impl Cluster {
             Api::CreateTopics => self.create_topics(request, context, forced),
             Api::ListOffsets => self.list_offsets(request, context, forced),
             Api::Fetch => self.fetch(request, context, forced),
+            Api::OffsetForLeaderEpoch => self.offset_for_leader_epoch(request, context, forced),
+            Api::FindCoordinator => self.find_coordinator(request, context, forced),
+            Api::OffsetCommit => self.offset_commit(request, context, forced),
+            Api::OffsetFetch => self.offset_fetch(request, context, forced),
         };
         answer.unwrap_or_else(|| {
             self.counters.refused_requests += 1;

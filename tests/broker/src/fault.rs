@@ -61,7 +61,7 @@ impl Rule {
         self
     }
 
-    /// Errors only on this partition of a Produce, Fetch or ListOffsets request. Which requests match is not changed.
+    /// Errors only on this partition of a request that names partitions. Which requests match is not changed.
     pub fn partition(mut self, topic: &str, partition: i32) -> Rule {
         self.partition = Some((topic.to_owned(), partition));
         self
@@ -186,6 +186,11 @@ fn errors_before(api: Api) -> &'static [i16] {
         Api::Fetch | Api::ListOffsets => {
             &[error::UNKNOWN_TOPIC_OR_PARTITION, error::NOT_LEADER_OR_FOLLOWER, error::KAFKA_STORAGE_ERROR]
         }
+        Api::OffsetCommit | Api::OffsetFetch => {
+            &[error::NOT_COORDINATOR, error::COORDINATOR_LOAD_IN_PROGRESS, error::COORDINATOR_NOT_AVAILABLE]
+        }
+        Api::FindCoordinator => &[error::COORDINATOR_NOT_AVAILABLE],
+        Api::OffsetForLeaderEpoch => &[error::NOT_LEADER_OR_FOLLOWER, error::UNKNOWN_LEADER_EPOCH],
         Api::CreateTopics => &[error::REQUEST_TIMED_OUT],
         Api::ApiVersions => &[],
     }

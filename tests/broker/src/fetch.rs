@@ -1,17 +1,58 @@
-//! Fetch and ListOffsets: enough to read what is in the logs. No sessions, no followers, no transactions.
+//! Fetch, ListOffsets and OffsetForLeaderEpoch: reading what is in the logs. No followers, no transactions.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::FetchPartition;
-use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::fetch_response::{
+    EpochEndOffset as DivergingEpoch, FetchableTopicResponse, PartitionData,
+};
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use kafka_protocol::messages::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse};
+use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
+use kafka_protocol::messages::{
+    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, TopicName,
+};
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use crate::cluster::Cluster;
 use crate::error;
 use crate::fault::Forced;
 use crate::inspect::PartitionInfo;
 use crate::request::{Answer, Context, Request};
+
+/// When there are so many, nobody gets another: as with `max.incremental.fetch.session.cache.slots`.
+const SESSIONS_MAX: usize = 1000;
+
+/// The fetch sessions (KIP-227) of all nodes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sessions {
+    last: i32,
+    of: BTreeMap<i32, Session>,
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    node: i32,
+    /// The one that the next request must have.
+    epoch: i32,
+    wanted: Vec<Wanted>,
+}
+
+/// A partition that is asked for, and what was told of it last: high watermark and log start.
+#[derive(Debug, Clone)]
+struct Wanted {
+    name: Option<String>,
+    id: Uuid,
+    partition: FetchPartition,
+    told: Option<(i64, i64)>,
+}
+
+impl Wanted {
+    fn is(&self, other: &Wanted) -> bool {
+        (&self.name, self.id, self.partition.partition) == (&other.name, other.id, other.partition.partition)
+    }
+}
 
 impl Cluster {
     /// The partition, if this node leads it and the client's leader epoch is the current one.
@@ -118,6 +159,102 @@ impl Cluster {
         })
     }
 
+    pub(crate) fn offset_for_leader_epoch(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        forced: Option<&Forced>,
+    ) -> Option<Answer> {
+        let body = request.decode::<OffsetForLeaderEpochRequest>()?;
+        let topics = (body.topics.into_iter())
+            .map(|topic| {
+                let partitions = (topic.partitions.iter())
+                    .map(|wanted| {
+                        let index = wanted.partition;
+                        let found = match forced.filter(|of| of.concerns(&topic.topic, index)) {
+                            Some(forced) => Err(forced.code),
+                            None => self.readable(&topic.topic, index, wanted.current_leader_epoch, context),
+                        };
+                        let answer = EpochEndOffset::default().with_partition(index);
+                        match found.map(|partition| epoch_end(&partition, wanted.leader_epoch)) {
+                            Err(code) => answer.with_error_code(code),
+                            Ok((epoch, end)) => answer.with_leader_epoch(epoch).with_end_offset(end),
+                        }
+                    })
+                    .collect();
+                OffsetForLeaderTopicResult::default().with_topic(topic.topic).with_partitions(partitions)
+            })
+            .collect();
+        let response = OffsetForLeaderEpochResponse::default()
+            .with_throttle_time_ms(if context.version >= 2 { context.throttle_ms } else { 0 })
+            .with_topics(topics);
+        Some(Answer::frame(context, &response))
+    }
+
+    /// Forgets every fetch session, as a broker does that needs their places for others.
+    pub fn forget_fetch_sessions(&mut self) {
+        self.sessions.of.clear();
+    }
+
+    /// What a request asks for, and the session that it is of; or the code for the whole of it.
+    fn session(&mut self, body: FetchRequest, context: &Context) -> Result<(Vec<Wanted>, Option<i32>), i16> {
+        let by_id = context.version >= 13;
+        let named = |name: &TopicName, id: Uuid| match by_id {
+            true => (self.topic_names.get(&id).cloned(), id),
+            false => (Some(name.to_string()), id),
+        };
+        let mut wanted = Vec::new();
+        for topic in &body.topics {
+            let (name, id) = named(&topic.topic, topic.topic_id);
+            let one = |partition: &FetchPartition| Wanted {
+                name: name.clone(),
+                id,
+                partition: partition.clone(),
+                told: None,
+            };
+            wanted.extend(topic.partitions.iter().map(one));
+        }
+        let forgotten: Vec<(Option<String>, Uuid, Vec<i32>)> = (body.forgotten_topics_data.into_iter())
+            .map(|topic| {
+                let (name, id) = named(&topic.topic, topic.topic_id);
+                (name, id, topic.partitions)
+            })
+            .collect();
+        if body.session_epoch == -1 {
+            self.sessions.of.remove(&body.session_id);
+            return Ok((wanted, None));
+        }
+        if body.session_epoch == 0 {
+            self.sessions.of.remove(&body.session_id);
+            if self.sessions.of.len() >= SESSIONS_MAX {
+                return Ok((wanted, None));
+            }
+            self.sessions.last += 1;
+            let id = self.sessions.last;
+            self.sessions.of.insert(id, Session { node: context.node, epoch: 1, wanted: wanted.clone() });
+            return Ok((wanted, Some(id)));
+        }
+        let session = self.sessions.of.get_mut(&body.session_id).filter(|session| session.node == context.node);
+        let session = session.ok_or(error::FETCH_SESSION_ID_NOT_FOUND)?;
+        if session.epoch != body.session_epoch {
+            return Err(error::INVALID_FETCH_SESSION_EPOCH);
+        }
+        session.epoch = session.epoch.checked_add(1).unwrap_or(1);
+        session.wanted.retain(|one| {
+            let gone = |(name, id, partitions): &(Option<String>, Uuid, Vec<i32>)| {
+                (*name == one.name && *id == one.id) && partitions.contains(&one.partition.partition)
+            };
+            !forgotten.iter().any(gone)
+        });
+        for one in wanted {
+            match session.wanted.iter_mut().find(|other| other.is(&one)) {
+                Some(other) => other.partition = one.partition,
+                None => session.wanted.push(one),
+            }
+        }
+        Ok((session.wanted.clone(), Some(body.session_id)))
+    }
+
     pub(crate) fn fetch(
         &mut self,
         request: &Request<'_>,
@@ -125,63 +262,88 @@ impl Cluster {
         forced: Option<&Forced>,
     ) -> Option<Answer> {
         let body = request.decode::<FetchRequest>()?;
-        // Every answer says session 0, "no session", so that a client asks for everything every time.
-        if body.session_id != 0 {
-            let response = FetchResponse::default()
-                .with_throttle_time_ms(context.throttle_ms)
-                .with_error_code(error::FETCH_SESSION_ID_NOT_FOUND);
-            return Some(Answer::frame(context, &response));
-        }
         let by_id = context.version >= 13;
-        let mut left = usize::try_from(body.max_bytes).unwrap_or(0);
-        let mut read = 0;
-        let mut failed = false;
-        let mut topics = Vec::with_capacity(body.topics.len());
-        for topic in body.topics {
-            let name: Option<&str> = match by_id {
-                true => self.topic_names.get(&topic.topic_id).map(String::as_str),
-                false => Some(&topic.topic),
-            };
-            let mut partitions = Vec::with_capacity(topic.partitions.len());
-            for wanted in &topic.partitions {
-                let forced = forced.filter(|of| of.concerns(name.unwrap_or(""), wanted.partition));
-                let found = match (name, forced) {
-                    (_, Some(forced)) => Err(forced.code),
-                    (None, None) => Err(error::UNKNOWN_TOPIC_ID),
-                    // The first batch always goes out whole, whatever the limits.
-                    (Some(name), None) => self.read(name, wanted, left, read == 0, context),
-                };
-                let answer = PartitionData::default().with_partition_index(wanted.partition);
-                partitions.push(match found {
-                    Err(code) => {
-                        failed = true;
-                        answer.with_error_code(code).with_high_watermark(-1).with_records(Some(Bytes::new()))
-                    }
-                    Ok((partition, records)) => {
-                        read += records.len();
-                        left = left.saturating_sub(records.len());
-                        answer
-                            .with_high_watermark(partition.end_offset())
-                            .with_last_stable_offset(partition.end_offset())
-                            .with_log_start_offset(partition.start_offset())
-                            .with_records(Some(records))
-                    }
-                });
-            }
-            let mut response = FetchableTopicResponse::default().with_partitions(partitions);
-            if by_id {
-                response.topic_id = topic.topic_id;
-            } else {
-                response.topic = topic.topic;
-            }
-            topics.push(response);
-        }
-        let enough = read >= usize::try_from(body.min_bytes).unwrap_or(0);
-        let wait_ms = match failed || enough {
-            true => 0,
-            false => u64::try_from(body.max_wait_ms).unwrap_or(0),
+        let (max_wait, min_bytes, max_bytes) = (body.max_wait_ms, body.min_bytes, body.max_bytes);
+        let incremental = body.session_epoch > 0;
+        let mut response = FetchResponse::default().with_throttle_time_ms(context.throttle_ms);
+        let (wanted, session) = match self.session(body, context) {
+            Ok(found) => found,
+            Err(code) => return Some(Answer::frame(context, &response.with_error_code(code))),
         };
-        let response = FetchResponse::default().with_throttle_time_ms(context.throttle_ms).with_responses(topics);
+        let mut left = usize::try_from(max_bytes).unwrap_or(0);
+        let (mut read, mut failed) = (0, false);
+        let mut told = Vec::new();
+        let mut answers: Vec<(Wanted, PartitionData)> = Vec::new();
+        for one in wanted {
+            let forced = forced.filter(|of| of.concerns(one.name.as_deref().unwrap_or(""), one.partition.partition));
+            let found = match (&one.name, forced) {
+                (_, Some(forced)) => Err(forced.code),
+                (None, None) => Err(error::UNKNOWN_TOPIC_ID),
+                // The first batch always goes out whole, whatever the limits.
+                (Some(name), None) => self.read(name, &one.partition, left, read == 0, context),
+            };
+            let answer = PartitionData::default().with_partition_index(one.partition.partition);
+            let answer = match found {
+                Err(code) => {
+                    failed = true;
+                    answer.with_error_code(code).with_high_watermark(-1).with_records(Some(Bytes::new()))
+                }
+                Ok((partition, found)) => {
+                    let answer = answer
+                        .with_high_watermark(partition.end_offset())
+                        .with_last_stable_offset(partition.end_offset())
+                        .with_log_start_offset(partition.start_offset());
+                    match found {
+                        Found::Records(records) => {
+                            read += records.len();
+                            left = left.saturating_sub(records.len());
+                            answer.with_records(Some(records))
+                        }
+                        Found::Diverging(epoch, end_offset) => {
+                            failed = true;
+                            let diverging = DivergingEpoch::default().with_epoch(epoch).with_end_offset(end_offset);
+                            answer.with_diverging_epoch(diverging).with_records(Some(Bytes::new()))
+                        }
+                    }
+                }
+            };
+            let news = (answer.high_watermark, answer.log_start_offset);
+            let is_news = answer.records.as_ref().is_some_and(|records| !records.is_empty())
+                || answer.error_code != error::NONE
+                || answer.diverging_epoch.epoch >= 0
+                || one.told != Some(news);
+            told.push((one.clone(), news));
+            if !incremental || is_news {
+                answers.push((one, answer));
+            }
+        }
+        if let Some(session) = session.and_then(|id| self.sessions.of.get_mut(&id)) {
+            for (one, news) in told {
+                if let Some(one) = session.wanted.iter_mut().find(|other| other.is(&one)) {
+                    one.told = Some(news);
+                }
+            }
+        }
+        for (one, answer) in answers {
+            let same = |last: &&mut FetchableTopicResponse| match by_id {
+                true => last.topic_id == one.id,
+                false => Some(last.topic.as_str()) == one.name.as_deref(),
+            };
+            if let Some(last) = response.responses.last_mut().filter(same) {
+                last.partitions.push(answer);
+                continue;
+            }
+            let mut topic = FetchableTopicResponse::default().with_partitions(vec![answer]);
+            if by_id {
+                topic.topic_id = one.id;
+            } else {
+                topic.topic = TopicName(one.name.unwrap_or_default().into());
+            }
+            response.responses.push(topic);
+        }
+        let enough = read >= usize::try_from(min_bytes).unwrap_or(0);
+        let wait_ms = if failed || enough { 0 } else { u64::try_from(max_wait).unwrap_or(0) };
+        response.session_id = session.unwrap_or(0);
         Some(Answer { wait_ms, ..Answer::frame(context, &response) })
     }
 
@@ -192,9 +354,18 @@ impl Cluster {
         limit: usize,
         first: bool,
         context: &Context,
-    ) -> Result<(PartitionInfo<'_>, Bytes), i16> {
+    ) -> Result<(PartitionInfo<'_>, Found), i16> {
         let epoch = if context.version >= 9 { wanted.current_leader_epoch } else { -1 };
         let partition = self.readable(topic, wanted.partition, epoch, context)?;
+        if context.version >= 12 && wanted.last_fetched_epoch >= 0 {
+            let (epoch, end) = epoch_end(&partition, wanted.last_fetched_epoch);
+            if epoch < 0 {
+                return Err(error::OFFSET_OUT_OF_RANGE);
+            }
+            if epoch < wanted.last_fetched_epoch || end < wanted.fetch_offset {
+                return Ok((partition, Found::Diverging(epoch, end)));
+            }
+        }
         if !(partition.start_offset()..=partition.end_offset()).contains(&wanted.fetch_offset) {
             return Err(error::OFFSET_OUT_OF_RANGE);
         }
@@ -207,6 +378,28 @@ impl Cluster {
             }
             records.extend_from_slice(batch.bytes());
         }
-        Ok((partition, records.freeze()))
+        Ok((partition, Found::Records(records.freeze())))
     }
+}
+
+/// What there is behind an offset.
+enum Found {
+    Records(Bytes),
+    /// The log has other records than those that were read: the last epoch that both know, and where it ends here.
+    Diverging(i32, i64),
+}
+
+/// The last epoch up to the one asked for, and the offset behind its last record; -1 for both if the epoch is of a future
+/// that the log does not know.
+fn epoch_end(partition: &PartitionInfo<'_>, epoch: i32) -> (i32, i64) {
+    if epoch == partition.leader_epoch() {
+        return (epoch, partition.end_offset());
+    }
+    if epoch < 0 || epoch > partition.leader_epoch() {
+        return (-1, -1);
+    }
+    let higher = partition.batches().find(|batch| batch.leader_epoch() > epoch);
+    let end = higher.map_or(partition.end_offset(), |batch| batch.base_offset());
+    let known = partition.batches().rfind(|batch| batch.leader_epoch() <= epoch);
+    (known.map_or(epoch, |batch| batch.leader_epoch()), end)
 }

@@ -19,6 +19,7 @@ pub mod error;
 mod event;
 mod fault;
 mod fetch;
+mod group;
 mod hello;
 mod inspect;
 mod log;

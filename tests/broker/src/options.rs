@@ -13,24 +13,36 @@ pub enum Api {
     ListOffsets = 2,
     /// Tells brokers, topics, partitions and their leaders.
     Metadata = 3,
+    /// Keeps a group's positions.
+    OffsetCommit = 8,
+    /// Tells a group's positions.
+    OffsetFetch = 9,
+    /// Tells which node keeps a group.
+    FindCoordinator = 10,
     /// Tells which APIs and versions there are.
     ApiVersions = 18,
     /// Creates topics.
     CreateTopics = 19,
     /// Issues producer ids.
     InitProducerId = 22,
+    /// Tells where the records of a leader epoch end.
+    OffsetForLeaderEpoch = 23,
 }
 
 impl Api {
     /// Every API that the stand-in serves, by key.
-    pub const ALL: [Api; 7] = [
+    pub const ALL: [Api; 11] = [
         Api::Produce,
         Api::Fetch,
         Api::ListOffsets,
         Api::Metadata,
+        Api::OffsetCommit,
+        Api::OffsetFetch,
+        Api::FindCoordinator,
         Api::ApiVersions,
         Api::CreateTopics,
         Api::InitProducerId,
+        Api::OffsetForLeaderEpoch,
     ];
 
     /// The key on the wire.
@@ -48,8 +60,10 @@ impl Api {
         match self {
             Api::Produce | Api::Metadata => 9,
             Api::Fetch => 12,
-            Api::ListOffsets => 6,
-            Api::ApiVersions => 3,
+            Api::OffsetCommit => 8,
+            Api::ListOffsets | Api::OffsetFetch => 6,
+            Api::OffsetForLeaderEpoch => 4,
+            Api::ApiVersions | Api::FindCoordinator => 3,
             Api::CreateTopics => 5,
             Api::InitProducerId => 2,
         }
@@ -59,7 +73,8 @@ impl Api {
 /// The Kafka release that a cluster poses as: the versions it offers and the rules that changed over time.
 ///
 /// Versions older than the message codec knows are not offered: Produce before 3, Fetch before 4,
-/// ListOffsets 0 and 11, CreateTopics before 2.
+/// ListOffsets 0 and 11, CreateTopics before 2, OffsetCommit before 2 and after 9, OffsetFetch 0 and after 9,
+/// OffsetForLeaderEpoch before 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Release {
@@ -88,6 +103,10 @@ impl Release {
                 Api::ApiVersions => (0, 2),
                 Api::CreateTopics => (2, 3),
                 Api::InitProducerId => (0, 1),
+                Api::OffsetCommit => (2, 6),
+                Api::OffsetFetch => (1, 5),
+                Api::FindCoordinator => (0, 2),
+                Api::OffsetForLeaderEpoch => (2, 2),
             },
             Release::V2_8 => match api {
                 Api::Produce => (3, 9),
@@ -97,6 +116,10 @@ impl Release {
                 Api::ApiVersions => (0, 3),
                 Api::CreateTopics => (2, 7),
                 Api::InitProducerId => (0, 4),
+                Api::OffsetCommit => (2, 8),
+                Api::OffsetFetch => (1, 7),
+                Api::FindCoordinator => (0, 3),
+                Api::OffsetForLeaderEpoch => (2, 4),
             },
             Release::V3_9 => match api {
                 Api::Produce => (3, 11),
@@ -106,6 +129,10 @@ impl Release {
                 Api::ApiVersions => (0, 4),
                 Api::CreateTopics => (2, 7),
                 Api::InitProducerId => (0, 5),
+                Api::OffsetCommit => (2, 9),
+                Api::OffsetFetch => (1, 9),
+                Api::FindCoordinator => (0, 6),
+                Api::OffsetForLeaderEpoch => (2, 4),
             },
             Release::V4_3 => match api {
                 Api::Produce => (3, 13),
@@ -115,6 +142,10 @@ impl Release {
                 Api::ApiVersions => (0, 4),
                 Api::CreateTopics => (2, 7),
                 Api::InitProducerId => (0, 5),
+                Api::OffsetCommit => (2, 9),
+                Api::OffsetFetch => (1, 9),
+                Api::FindCoordinator => (0, 6),
+                Api::OffsetForLeaderEpoch => (2, 4),
             },
         }
     }

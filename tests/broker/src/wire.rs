@@ -16,6 +16,8 @@ enum Kind {
     Array(&'static Shape),
     /// An array of elements of that many bytes, without tagged fields.
     Plain(usize),
+    /// An array of texts, without tagged fields.
+    Texts,
 }
 
 /// A field, and the first and last version that have it.
@@ -107,6 +109,43 @@ static CREATE_CONFIG: Shape = shape(&[Field(0, LAST, Kind::Text), Field(0, LAST,
 static INIT_PRODUCER_ID: Shape =
     shape(&[Field(0, LAST, Kind::Text), Field(0, LAST, Kind::Fixed(4)), Field(3, LAST, Kind::Fixed(8 + 2))]);
 
+static FIND_COORDINATOR: Shape =
+    shape(&[Field(0, 3, Kind::Text), Field(1, LAST, Kind::Fixed(1)), Field(4, LAST, Kind::Texts)]);
+
+static OFFSET_COMMIT: Shape = shape(&[
+    Field(0, LAST, Kind::Text),
+    Field(1, LAST, Kind::Fixed(4)),
+    Field(1, LAST, Kind::Text),
+    Field(7, LAST, Kind::Text),
+    Field(2, 4, Kind::Fixed(8)),
+    Field(0, LAST, Kind::Array(&OFFSET_COMMIT_TOPIC)),
+]);
+static OFFSET_COMMIT_TOPIC: Shape =
+    shape(&[Field(0, LAST, Kind::Text), Field(0, LAST, Kind::Array(&OFFSET_COMMIT_PARTITION))]);
+static OFFSET_COMMIT_PARTITION: Shape =
+    shape(&[Field(0, LAST, Kind::Fixed(4 + 8)), Field(6, LAST, Kind::Fixed(4)), Field(0, LAST, Kind::Text)]);
+
+static OFFSET_FETCH: Shape = shape(&[
+    Field(0, 7, Kind::Text),
+    Field(0, 7, Kind::Array(&OFFSET_FETCH_TOPIC)),
+    Field(8, LAST, Kind::Array(&OFFSET_FETCH_GROUP)),
+    Field(7, LAST, Kind::Fixed(1)),
+]);
+static OFFSET_FETCH_TOPIC: Shape = shape(&[Field(0, LAST, Kind::Text), Field(0, LAST, Kind::Plain(4))]);
+static OFFSET_FETCH_GROUP: Shape = shape(&[
+    Field(8, LAST, Kind::Text),
+    Field(9, LAST, Kind::Text),
+    Field(9, LAST, Kind::Fixed(4)),
+    Field(8, LAST, Kind::Array(&OFFSET_FETCH_TOPIC)),
+]);
+
+static OFFSET_FOR_LEADER_EPOCH: Shape =
+    shape(&[Field(3, LAST, Kind::Fixed(4)), Field(0, LAST, Kind::Array(&OFFSET_FOR_LEADER_EPOCH_TOPIC))]);
+static OFFSET_FOR_LEADER_EPOCH_TOPIC: Shape =
+    shape(&[Field(0, LAST, Kind::Text), Field(0, LAST, Kind::Array(&OFFSET_FOR_LEADER_EPOCH_PARTITION))]);
+static OFFSET_FOR_LEADER_EPOCH_PARTITION: Shape =
+    shape(&[Field(0, LAST, Kind::Fixed(4)), Field(2, LAST, Kind::Fixed(4)), Field(0, LAST, Kind::Fixed(4))]);
+
 struct Walker<'a> {
     bytes: &'a [u8],
     version: i16,
@@ -169,6 +208,12 @@ impl<'a> Walker<'a> {
                         self.walk(element)?;
                     }
                 }
+                Kind::Texts => {
+                    for _ in 0..self.length(4)? {
+                        let length = self.length(2)?;
+                        self.take(length)?;
+                    }
+                }
                 Kind::Plain(size) => {
                     let length = self.length(4)?;
                     self.take(length.checked_mul(*size)?)?;
@@ -197,6 +242,10 @@ pub(crate) fn is_sound(api: Api, version: i16, body: &[u8]) -> bool {
         Api::Fetch => &FETCH,
         Api::ListOffsets => &LIST_OFFSETS,
         Api::Metadata => &METADATA,
+        Api::OffsetCommit => &OFFSET_COMMIT,
+        Api::OffsetFetch => &OFFSET_FETCH,
+        Api::FindCoordinator => &FIND_COORDINATOR,
+        Api::OffsetForLeaderEpoch => &OFFSET_FOR_LEADER_EPOCH,
         Api::ApiVersions => &API_VERSIONS,
         Api::CreateTopics => &CREATE_TOPICS,
         Api::InitProducerId => &INIT_PRODUCER_ID,

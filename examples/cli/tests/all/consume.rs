@@ -45,3 +45,42 @@ fn what_is_wrong_is_told_in_a_line() {
         assert!(ended.error().contains(named), "{ended:?}");
     }
 }
+
+#[test]
+fn a_group_goes_on_where_it_was_and_shows_its_lag() {
+    let (_server, bootstrap) = broker(Options { default_partitions: 2, nodes: 3, ..Options::default() });
+    let topic = ["--bootstrap", &bootstrap, "--topic", "t"];
+    let produce = |partition: &str, count: usize| {
+        let arguments = [&["produce"], &topic[..], &["--partition", partition, "--json"]].concat();
+        assert_eq!(run(&arguments, "value\n".repeat(count).as_bytes()).counts(), [count as u64, 0, 0]);
+    };
+    let consume = |more: &[&str]| {
+        let arguments = [&["consume"], &topic[..], &["--group", "g", "--format", "%p %o\\n"], more].concat();
+        let ended = run(&arguments, b"");
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.lines
+    };
+    produce("0", 10);
+    produce("1", 10);
+    assert_eq!(consume(&["--partition", "0", "--count", "4"]), ["0 0", "0 1", "0 2", "0 3"]);
+    assert_eq!(consume(&["--partition", "0", "--count", "2"]), ["0 4", "0 5"]);
+    let ended = run(&["groups", "--bootstrap", &bootstrap, "--group", "g", "--json"], b"");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let row = ended.json();
+    assert_eq!(row, serde_json::json!({"topic": "t", "partition": 0, "committed": 6, "end": 10, "lag": 4}));
+    // Of partition 1 the group keeps nothing: it is read from its beginning.
+    let rest = consume(&["--exit-at-end"]);
+    assert_eq!(rest.iter().filter(|line| line.starts_with("0 ")).count(), 4);
+    assert_eq!(rest.iter().filter(|line| line.starts_with("1 ")).count(), 10);
+    let none = run(&["groups", "--bootstrap", &bootstrap, "--group", "other"], b"");
+    assert_eq!((none.code, none.lines.len()), (0, 1), "{none:?}");
+}
+
+#[test]
+fn a_partition_that_is_not_there_is_told() {
+    let (_server, bootstrap) = broker(Options { default_partitions: 2, ..Options::default() });
+    run(&["produce", "--bootstrap", &bootstrap, "--topic", "t"], b"value\n");
+    let ended = run(&["consume", "--bootstrap", &bootstrap, "--topic", "t", "--partition", "7"], b"");
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.error().contains("partition 7") && ended.error().contains("2 partitions"), "{ended:?}");
+}

@@ -1,7 +1,7 @@
 //! Fetch and ListOffsets.
 
 use demitasse_broker::{Cluster, ConnectionId, Options, error};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{FetchRequest, ListOffsetsRequest};
@@ -77,10 +77,36 @@ fn leader_epochs_are_compared() {
         let (_, data) = fetched(&mut cluster, connection, &request);
         assert_eq!(data.error_code, expected);
     }
-    let mut request = fetch(0, 100);
-    request.session_id = 9;
+}
+
+#[test]
+fn a_session_tells_news_only() {
+    let (mut cluster, connection) = filled();
+    let mut request = fetch(0, 1_000_000);
+    (request.session_id, request.session_epoch) = (9, 1);
     let response = call(&mut cluster, connection, 11, &request);
     assert_eq!(response.error_code, error::FETCH_SESSION_ID_NOT_FOUND);
+
+    (request.session_id, request.session_epoch) = (0, 0);
+    let response = call(&mut cluster, connection, 11, &request);
+    let session = response.session_id;
+    assert!(session > 0 && response.responses.len() == 1);
+    let mut next = fetch(8, 1_000_000);
+    (next.session_id, next.session_epoch) = (session, 1);
+    assert!(call(&mut cluster, connection, 11, &next).responses.is_empty());
+    // The same epoch again is of another world.
+    assert_eq!(call(&mut cluster, connection, 11, &next).error_code, error::INVALID_FETCH_SESSION_EPOCH);
+    (next.session_epoch, next.topics) = (2, Vec::new());
+    cluster.delete_records(TOPIC, 0, 3);
+    let response = call(&mut cluster, connection, 11, &next);
+    assert_eq!(response.responses[0].partitions[0].log_start_offset, 3);
+    let forgotten = ForgottenTopic::default().with_topic(name(TOPIC)).with_partitions(vec![0]);
+    (next.session_epoch, next.forgotten_topics_data) = (3, vec![forgotten]);
+    cluster.delete_records(TOPIC, 0, 4);
+    assert!(call(&mut cluster, connection, 11, &next).responses.is_empty());
+    cluster.forget_fetch_sessions();
+    next.session_epoch = 4;
+    assert_eq!(call(&mut cluster, connection, 11, &next).error_code, error::FETCH_SESSION_ID_NOT_FOUND);
 }
 
 #[test]

@@ -1,0 +1,422 @@
+//! Positions that a group keeps: OffsetFetch and OffsetCommit, as of a consumer that assigns its partitions itself.
+//!
+//! One request at a time goes to the group's coordinator, over a connection of its own. Who that is FindCoordinator tells,
+//! asked over any connection, and again whenever the coordinator says that it is none or is lost.
+//!
+//! What is to be committed stands in each position until the broker has it: a later commit overwrites an earlier one that
+//! has not gone out, and nothing is lost with a connection.
+
+use super::assign::Start;
+use super::table::{Position, Reading};
+use super::{CommitError, ConsumeFault};
+use crate::connection::{Phase, backoff_millis};
+use crate::pool::{Link, Seat};
+use crate::producer::{OffsetReset, Platform, State, Topic, Wait};
+use crate::protocol::{ApiKey, ErrorCode, IsolationLevel, TopicItem, find_coordinator, offset_commit, offset_fetch};
+use crate::time::Instant;
+use core::task::Waker;
+
+/// Bytes of one partition in a request, its topic's entry but for the name included.
+const PARTITION_BYTES: usize = 40;
+
+/// Bytes of a request beside its partitions and the group's name.
+const REQUEST_BYTES: usize = 160;
+
+/// What is known of the group.
+pub(crate) struct Group {
+    /// The coordinator's place in the table of brokers, and whether the address there is the one that was told last.
+    pub(crate) broker: Link,
+    known: bool,
+    /// There is something to ask or to commit.
+    wanted: bool,
+    /// The connection slot over which a request is out.
+    asked: Link,
+    failures: u8,
+    retry_at: Instant,
+    /// Positions that a broker did not want to keep, wrapping, and what it said of the last one.
+    refused: u32,
+    refusal: ErrorCode,
+}
+
+impl Group {
+    pub(crate) const NONE: Group = Group {
+        broker: Link::NONE,
+        known: false,
+        wanted: false,
+        asked: Link::NONE,
+        failures: 0,
+        retry_at: Instant::ZERO,
+        refused: 0,
+        refusal: ErrorCode::NONE,
+    };
+}
+
+/// What an error code of the coordinator means.
+enum Verdict {
+    /// Another broker is to be asked.
+    Elsewhere,
+    /// The same one, after a while.
+    Again,
+    Refused,
+}
+
+fn verdict(code: ErrorCode) -> Verdict {
+    use ErrorCode as E;
+    match code {
+        E::NOT_COORDINATOR | E::COORDINATOR_NOT_AVAILABLE => Verdict::Elsewhere,
+        E::COORDINATOR_LOAD_IN_PROGRESS
+        | E::REQUEST_TIMED_OUT
+        | E::UNSTABLE_OFFSET_COMMIT
+        | E::NOT_ENOUGH_REPLICAS
+        | E::THROTTLING_QUOTA_EXCEEDED
+        | E::REBALANCE_IN_PROGRESS => Verdict::Again,
+        _ => Verdict::Refused,
+    }
+}
+
+impl<P: Platform> State<P> {
+    /// Takes down what is to be committed: this one, or else all that was handed out. A number for
+    /// [`State::poll_commit`].
+    pub(crate) fn commit(&mut self, of: Option<(Topic, i32, i64)>) -> Result<u32, CommitError> {
+        if self.s.group.broker.is_none() {
+            return Err(CommitError::NoGroup);
+        }
+        if let Some((topic, partition, offset)) = of {
+            let unassigned = CommitError::Unassigned { topic, partition };
+            let place = self.position_place(topic, partition).ok_or(unassigned)?;
+            let position = &mut self.positions[place];
+            // Only of the last record that was handed out is the epoch known.
+            let epoch = if offset == position.next { position.next_epoch } else { -1 };
+            position.commit = Some((offset, epoch));
+        } else {
+            for position in self.positions.iter_mut() {
+                let known = matches!(position.reading, Reading::Going | Reading::Failed);
+                if known && position.committed != Some(position.next) {
+                    position.commit = Some((position.next, position.next_epoch));
+                }
+            }
+        }
+        self.want_group();
+        Ok(self.s.group.refused)
+    }
+
+    /// Whether all that was to be committed is.
+    pub(crate) fn poll_commit(
+        &mut self,
+        refused_before: u32,
+        (now, deadline): (Instant, Instant),
+        seat: &mut Seat,
+        waker: &Waker,
+        replaced: &mut Option<Waker>,
+    ) -> Wait<Result<(), CommitError>> {
+        let group = &self.s.group;
+        if group.refused != refused_before {
+            return Wait::Ready(Err(CommitError::Refused(group.refusal)));
+        }
+        if self.positions.iter().all(|position| position.commit.is_none()) {
+            return Wait::Ready(Ok(()));
+        }
+        if self.s.closing {
+            return Wait::Ready(Err(CommitError::Closed));
+        }
+        if deadline <= now {
+            return Wait::Ready(Err(CommitError::TimedOut));
+        }
+        self.wait_for_room(seat, waker, replaced, deadline)
+    }
+
+    /// What the group keeps, as far as it was told or asked.
+    pub(crate) fn committed(&self, topic: Topic, partition: i32) -> Option<i64> {
+        self.positions[self.position_place(topic, partition)?].committed
+    }
+
+    /// There is something to ask the coordinator, or to tell it.
+    pub(super) fn want_group(&mut self) {
+        self.s.group.wanted = true;
+        self.wake_clock();
+    }
+
+    /// Sees to it that somebody asks for the coordinator, or that there is a connection to it.
+    pub(crate) fn open_coordinator(&mut self, now: Instant) -> Instant {
+        let group = &self.s.group;
+        if !group.wanted || !group.asked.is_none() {
+            return Instant::NEVER;
+        }
+        if group.retry_at > now {
+            return group.retry_at;
+        }
+        let Some(broker) = group.broker.get() else {
+            return self.no_group();
+        };
+        if !group.known {
+            let mut active = 0;
+            for slot in 0..self.connections.len() {
+                if self.connections[slot].phase == Phase::Active && self.connections[slot].broker != Link::to(broker) {
+                    active += 1;
+                    self.wake_connection(slot);
+                }
+            }
+            if active == 0 {
+                // Asking for metadata opens one.
+                self.want_metadata(now);
+            }
+            return Instant::NEVER;
+        }
+        let entry = &self.brokers[broker];
+        if let Some(slot) = entry.connection.get() {
+            self.wake_connection(slot);
+            return Instant::NEVER;
+        }
+        if entry.retry_at > now {
+            return entry.retry_at;
+        }
+        match self.free_slot(now) {
+            Ok(slot) => {
+                self.connect(slot, broker, now);
+                Instant::NEVER
+            }
+            Err(later) => later,
+        }
+    }
+
+    /// Somebody wants to go on where a group was, and there is none.
+    fn no_group(&mut self) -> Instant {
+        self.s.group.wanted = false;
+        for place in 0..self.positions.len() {
+            if self.positions[place].reading == Reading::Recalling {
+                self.reset_reading(place, ConsumeFault::NotCommitted);
+            }
+        }
+        Instant::NEVER
+    }
+
+    /// The request that the connection is to write for the group, if any.
+    pub(crate) fn ask_for_group(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
+        let group = &self.s.group;
+        if !group.wanted || !group.asked.is_none() || group.retry_at > now || group.broker.is_none() {
+            return None;
+        }
+        if self.connections[slot].phase != Phase::Active {
+            return None;
+        }
+        let versions = self.connections[slot].versions;
+        let is_coordinator = self.connections[slot].broker == group.broker;
+        let sent = match (group.known, is_coordinator) {
+            (false, false) => {
+                let version = versions.get(ApiKey::FindCoordinator)?;
+                self.ask(slot, now, frame, ApiKey::FindCoordinator, version, |state, writer| {
+                    find_coordinator::request(writer, version, &state.s.settings.group_id);
+                })
+            }
+            (true, true) => {
+                let recalls = |position: &Position| position.reading == Reading::Recalling;
+                if self.mark_for_group(frame.len(), recalls) {
+                    self.recall(slot, versions.get(ApiKey::OffsetFetch)?, now, frame)
+                } else if self.mark_for_group(frame.len(), |position| position.commit.is_some()) {
+                    self.ask_to_commit(slot, versions.get(ApiKey::OffsetCommit)?, now, frame)
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        };
+        if sent.is_some() {
+            self.s.group.asked = Link::to(slot);
+        }
+        sent
+    }
+
+    /// Marks the positions that go with the next request, as many as it has room for; whether there are any.
+    fn mark_for_group(&mut self, frame: usize, wanted: impl Fn(&Position) -> bool) -> bool {
+        let mut bytes = REQUEST_BYTES + self.s.settings.group_id.len();
+        let mut marked = false;
+        for place in 0..self.positions.len() {
+            self.positions[place].fresh = false;
+            if !wanted(&self.positions[place]) {
+                continue;
+            }
+            let topic = self.partitions[place].topic();
+            bytes += PARTITION_BYTES + self.cluster().name(topic).len();
+            self.positions[place].fresh = bytes <= frame || !marked;
+            marked |= self.positions[place].fresh;
+        }
+        marked
+    }
+
+    fn recall(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
+        // Positions that an open transaction may yet change are waited for by those who read what is committed only.
+        let stable = self.s.settings.isolation_level == IsolationLevel::ReadCommitted;
+        let sent = self.ask(slot, now, frame, ApiKey::OffsetFetch, version, |state, writer| {
+            let (cluster, positions, settings) = state.cluster_and_positions();
+            let marked = positions.iter().enumerate().filter(|(_, position)| position.fresh);
+            let wanted = marked.map(|(place, _)| {
+                let entry = &cluster.partitions[place];
+                (cluster.name(entry.topic()), entry.index)
+            });
+            offset_fetch::request(writer, version, &settings.group_id, stable, wanted);
+        });
+        self.positions.iter_mut().for_each(|position| position.fresh = false);
+        sent
+    }
+
+    fn ask_to_commit(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
+        let sent = self.ask(slot, now, frame, ApiKey::OffsetCommit, version, |state, writer| {
+            let (cluster, positions, settings) = state.cluster_and_positions();
+            let marked = positions.iter().enumerate().filter(|(_, position)| position.fresh);
+            let wanted = marked.filter_map(|(place, position)| {
+                let entry = &cluster.partitions[place];
+                let (offset, leader_epoch) = position.commit?;
+                let (topic, index) = (cluster.name(entry.topic()), entry.index);
+                Some(offset_commit::Position { topic, index, offset, leader_epoch, metadata: None })
+            });
+            offset_commit::request(writer, version, &settings.group_id, wanted);
+        });
+        for position in self.positions.iter_mut().filter(|position| position.fresh) {
+            position.fresh = false;
+            position.committing = position.commit.filter(|_| sent.is_some());
+        }
+        sent
+    }
+
+    pub(crate) fn coordinator_item(&mut self, slot: usize, item: find_coordinator::Item<'_>, now: Instant) {
+        match item {
+            find_coordinator::Item::Throttle(millis) => self.throttle(slot, millis, now),
+            find_coordinator::Item::Coordinator { error, host, port, .. } => {
+                let Some(broker) = self.s.group.broker.get() else { return };
+                if error != ErrorCode::NONE {
+                    return self.group_failed(error, now);
+                }
+                let Some(moved) = self.cluster().move_coordinator(broker, host, port) else {
+                    return self.group_failed(ErrorCode::COORDINATOR_NOT_AVAILABLE, now);
+                };
+                self.close_moved(Some(broker).filter(|_| moved));
+                self.s.group.known = true;
+            }
+        }
+    }
+
+    pub(crate) fn recall_item(&mut self, slot: usize, item: offset_fetch::Item<'_>, now: Instant) {
+        match item {
+            offset_fetch::Item::Throttle(millis) => self.throttle(slot, millis, now),
+            offset_fetch::Item::Topic { name, .. } => self.begin_topic(slot, name),
+            offset_fetch::Item::Partition(kept) => {
+                let place = self.named_place(slot, kept.index);
+                if let Some(place) = place.filter(|&place| self.positions[place].reading == Reading::Recalling) {
+                    self.recalled(place, &kept, now);
+                }
+            }
+            offset_fetch::Item::Group(ErrorCode::NONE) => {}
+            offset_fetch::Item::Group(error) => self.group_failed(error, now),
+        }
+    }
+
+    fn recalled(&mut self, place: usize, kept: &offset_fetch::Position, now: Instant) {
+        if kept.error != ErrorCode::NONE {
+            return match verdict(kept.error) {
+                Verdict::Refused => self.fail_reading(place, 0, ConsumeFault::Refused(kept.error)),
+                _ => self.group_failed(kept.error, now),
+            };
+        }
+        self.s.group.failures = 0;
+        if kept.offset < 0 {
+            return self.reset_reading(place, ConsumeFault::NotCommitted);
+        }
+        let position = &mut self.positions[place];
+        (position.reading, position.committed) = (Reading::Going, Some(kept.offset));
+        (position.next, position.fetch) = (kept.offset, kept.offset);
+        (position.next_epoch, position.epoch) = (kept.leader_epoch, kept.leader_epoch);
+        self.reread(place);
+        self.tell_room();
+    }
+
+    pub(crate) fn commit_item(&mut self, slot: usize, item: offset_commit::Item<'_>, now: Instant) {
+        match item {
+            TopicItem::Throttle(millis) => self.throttle(slot, millis, now),
+            TopicItem::Topic { name, .. } => self.begin_topic(slot, name),
+            TopicItem::Partition(kept) => {
+                let Some(place) = self.named_place(slot, kept.index) else { return };
+                let position = &mut self.positions[place];
+                let Some(committing) = position.committing.take() else { return };
+                if kept.error == ErrorCode::NONE {
+                    position.committed = Some(committing.0);
+                    position.commit = position.commit.filter(|&commit| commit != committing);
+                    self.s.group.failures = 0;
+                } else if let Verdict::Refused = verdict(kept.error) {
+                    self.refuse_commit(place, kept.error);
+                } else {
+                    self.group_failed(kept.error, now);
+                }
+            }
+        }
+    }
+
+    fn refuse_commit(&mut self, place: usize, error: ErrorCode) {
+        self.positions[place].commit = None;
+        self.s.group.refused = self.s.group.refused.wrapping_add(1);
+        self.s.group.refusal = error;
+    }
+
+    /// The coordinator does not do what it was asked.
+    fn group_failed(&mut self, error: ErrorCode, now: Instant) {
+        match verdict(error) {
+            Verdict::Refused => return self.group_refused(error),
+            Verdict::Elsewhere => self.s.group.known = false,
+            Verdict::Again => {}
+        }
+        self.back_off_group(now);
+    }
+
+    fn back_off_group(&mut self, now: Instant) {
+        let random = self.random();
+        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let group = &mut self.s.group;
+        group.failures = group.failures.saturating_add(1);
+        group.retry_at = now.after_millis(backoff_millis(base, max, group.failures, random));
+        let at = group.retry_at;
+        self.wake_clock_by(at);
+    }
+
+    /// Nothing at all is done for us under this group's name.
+    fn group_refused(&mut self, error: ErrorCode) {
+        for place in 0..self.positions.len() {
+            if self.positions[place].commit.is_some() {
+                self.refuse_commit(place, error);
+            }
+            if self.positions[place].reading == Reading::Recalling {
+                self.fail_reading(place, 0, ConsumeFault::Refused(error));
+            }
+        }
+    }
+
+    /// A request for the group is answered, or never will be; what is left to do will be.
+    pub(crate) fn group_request_over(&mut self) {
+        self.s.group.asked = Link::NONE;
+        let mut wanted = false;
+        for position in self.positions.iter_mut() {
+            position.committing = None;
+            wanted |= position.commit.is_some() || position.reading == Reading::Recalling;
+        }
+        self.s.group.wanted = wanted;
+        self.tell_room();
+        self.wake_clock();
+    }
+
+    /// The connection is gone, and with it perhaps the coordinator.
+    pub(super) fn group_request_lost(&mut self, now: Instant) {
+        self.s.group.known = false;
+        self.back_off_group(now);
+        self.group_request_over();
+    }
+
+    /// The partition is read from where `auto.offset.reset` says; the fault is what it is if that is nowhere.
+    pub(super) fn reset_reading(&mut self, place: usize, fault: ConsumeFault) {
+        match self.s.settings.offset_reset {
+            OffsetReset::Earliest => self.jump(place, Start::Beginning),
+            OffsetReset::Latest => self.jump(place, Start::End),
+            OffsetReset::None => {
+                let next = self.positions[place].next;
+                self.fail_reading(place, next, fault);
+            }
+        }
+    }
+}

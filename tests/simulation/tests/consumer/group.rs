@@ -1,0 +1,243 @@
+//! Positions that a group keeps.
+
+use crate::bench::{Bench, SECOND, calm, config_with};
+use demitasse_broker::{Action, Api, Release, Rule, error};
+use demitasse_core::{CommitError, Config, ConsumeFault, OffsetReset, Start};
+use demitasse_simulation::network::Weather;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+const GROUP: &str = "group";
+
+fn config(change: impl FnOnce(&mut Config)) -> Config {
+    config_with(|config| {
+        config.group_id = GROUP.try_into().unwrap();
+        change(config);
+    })
+}
+
+fn bench(release: Release, nodes: u16, config: Config, weather: Weather) -> Bench {
+    Bench::new(release, nodes, 2, config, weather)
+}
+
+type Outcomes = Rc<RefCell<Vec<Result<(), CommitError>>>>;
+
+/// Commits, and keeps what comes of it.
+fn commit(bench: &mut Bench, offset: Option<(i32, i64)>, outcomes: &Outcomes) {
+    let (consumer, topic, outcomes) = (bench.consumer.clone(), bench.topic(), outcomes.clone());
+    bench.executor.spawn(async move {
+        let outcome = match offset {
+            Some((partition, offset)) => consumer.commit_offset(topic, partition, offset).await,
+            None => consumer.commit().await,
+        };
+        outcomes.borrow_mut().push(outcome);
+    });
+}
+
+fn committed(bench: &Bench, partition: i32) -> Option<(i64, i32)> {
+    bench.network.world.borrow().cluster.committed(GROUP, "t", partition)
+}
+
+fn rule(bench: &Bench, rule: Rule) {
+    bench.network.world.borrow_mut().cluster.add_rule(rule);
+}
+
+#[test]
+fn what_was_handed_out_is_kept_and_gone_on_from() {
+    for release in [Release::V2_8, Release::V3_9, Release::V4_3] {
+        let mut bench = bench(release, 3, config(|_| ()), calm());
+        let topic = bench.topic();
+        (0..2).for_each(|partition| bench.consumer.assign(topic, partition, Start::Beginning).unwrap());
+        (0..2).for_each(|partition| bench.send(partition, (0..20).map(|i| vec![i; 50])));
+        bench.poll(3, 1000);
+        bench.advance(5 * SECOND);
+        let outcomes = Outcomes::default();
+        commit(&mut bench, None, &outcomes);
+        bench.advance(2 * SECOND);
+        assert_eq!(*outcomes.borrow(), [Ok(())]);
+        assert_eq!((committed(&bench, 0), committed(&bench, 1)), (Some((20, 0)), Some((20, 0))));
+        assert_eq!(bench.consumer.committed(topic, 0), Some(20));
+
+        // Nothing is new: nothing is asked.
+        let commits = bench.network.world.borrow().cluster.commits(GROUP);
+        commit(&mut bench, None, &outcomes);
+        commit(&mut bench, Some((1, 7)), &outcomes);
+        bench.advance(2 * SECOND);
+        assert_eq!(outcomes.borrow().len(), 3);
+        assert_eq!(bench.network.world.borrow().cluster.commits(GROUP), commits + 1);
+        assert_eq!(committed(&bench, 1), Some((7, -1)));
+
+        bench.read.borrow_mut().clear();
+        (0..2).for_each(|partition| bench.consumer.assign(topic, partition, Start::Committed).unwrap());
+        bench.advance(5 * SECOND);
+        assert!(bench.offsets(0).is_empty());
+        assert_eq!(bench.offsets(1), (7..20).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn without_a_position_the_reset_policy_decides() {
+    for (reset, group) in [
+        (OffsetReset::Earliest, true),
+        (OffsetReset::Earliest, false),
+        (OffsetReset::Latest, true),
+        (OffsetReset::None, true),
+    ] {
+        let config = config(|config| {
+            config.offset_reset = reset;
+            if !group {
+                config.group_id.clear();
+            }
+        });
+        let mut bench = bench(Release::V4_3, 1, config, calm());
+        let topic = bench.topic();
+        bench.send(0, (0..5).map(|i| vec![i; 50]));
+        bench.advance(2 * SECOND);
+        bench.consumer.assign(topic, 0, Start::Committed).unwrap();
+        bench.poll(100, 0);
+        bench.advance(2 * SECOND);
+        bench.send(0, (0..5).map(|i| vec![i; 50]));
+        bench.advance(2 * SECOND);
+        match reset {
+            OffsetReset::Earliest => assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>()),
+            OffsetReset::Latest => assert_eq!(bench.offsets(0), (5..10).collect::<Vec<_>>()),
+            OffsetReset::None => assert_eq!(*bench.faults.borrow(), [(0, 0, ConsumeFault::NotCommitted)]),
+        }
+        let outcomes = Outcomes::default();
+        commit(&mut bench, None, &outcomes);
+        bench.advance(2 * SECOND);
+        let expected = if group { Ok(()) } else { Err(CommitError::NoGroup) };
+        assert_eq!(*outcomes.borrow(), [expected]);
+    }
+}
+
+#[test]
+fn a_coordinator_that_moves_fails_or_is_slow_is_found_again() {
+    let mut bench = bench(Release::V3_9, 3, config(|_| ()), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    let outcomes = Outcomes::default();
+    for round in 0..8i32 {
+        bench.send(0, (0..10).map(|i| vec![i; 50]));
+        bench.advance(2 * SECOND);
+        match round {
+            1 => rule(
+                &bench,
+                Rule::new(Action::Error(error::COORDINATOR_LOAD_IN_PROGRESS)).api(Api::OffsetCommit).times(3),
+            ),
+            2 => rule(
+                &bench,
+                Rule::new(Action::Error(error::COORDINATOR_NOT_AVAILABLE)).api(Api::FindCoordinator).times(3),
+            ),
+            3 => rule(&bench, Rule::new(Action::ApplyThenDrop).api(Api::OffsetCommit).times(2)),
+            4 => rule(&bench, Rule::new(Action::Error(error::NOT_COORDINATOR)).api(Api::OffsetCommit).times(2)),
+            _ => {}
+        }
+        bench.network.world.borrow_mut().cluster.move_coordinator(GROUP, 1 + round % 3);
+        commit(&mut bench, None, &outcomes);
+        bench.advance(20 * SECOND);
+        assert_eq!(committed(&bench, 0), Some((10 * (i64::from(round) + 1), 0)), "round {round}");
+    }
+    assert_eq!(*outcomes.borrow(), [Ok(()); 8]);
+    assert_eq!(bench.offsets(0), (0..80).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_commit_waits_for_no_fetch() {
+    let mut bench = bench(Release::V4_3, 1, config(|_| ()), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.poll(100, 0);
+    let outcomes = Outcomes::default();
+    bench.advance(3 * SECOND);
+    commit(&mut bench, None, &outcomes);
+    bench.advance(2 * SECOND);
+    // From here on the coordinator is known; all that is read was, so a Fetch request waits at the broker.
+    commit(&mut bench, Some((0, 3)), &outcomes);
+    bench.advance(10_000);
+    assert_eq!(*outcomes.borrow(), [Ok(()), Ok(())]);
+    assert_eq!(committed(&bench, 0), Some((3, -1)));
+}
+
+#[test]
+fn what_is_refused_or_never_answered_is_an_error() {
+    let short = config(|config| config.max_block = Duration::from_secs(3));
+    let mut bench = bench(Release::V4_3, 1, short, calm());
+    let topic = bench.topic();
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.poll(100, 0);
+    bench.advance(3 * SECOND);
+    let outcomes = Outcomes::default();
+    rule(&bench, Rule::new(Action::Error(error::UNKNOWN_MEMBER_ID)).api(Api::OffsetCommit));
+    commit(&mut bench, None, &outcomes);
+    bench.advance(2 * SECOND);
+    let code = demitasse_core::protocol::ErrorCode(error::UNKNOWN_MEMBER_ID);
+    assert_eq!(*outcomes.borrow(), [Err(CommitError::Refused(code))]);
+    commit(&mut bench, Some((5, 1)), &outcomes);
+    bench.advance(SECOND);
+    let unassigned = CommitError::Unassigned { topic, partition: 5 };
+    assert_eq!(outcomes.borrow()[1..], [Err(unassigned)]);
+
+    let silence = Rule::new(Action::Error(error::COORDINATOR_LOAD_IN_PROGRESS)).api(Api::OffsetCommit).times(u64::MAX);
+    rule(&bench, silence);
+    commit(&mut bench, None, &outcomes);
+    bench.advance(4 * SECOND);
+    assert_eq!(outcomes.borrow()[2..], [Err(CommitError::TimedOut)]);
+    // What was given up is still tried.
+    bench.network.world.borrow_mut().cluster.clear_faults();
+    bench.advance(4 * SECOND);
+    assert_eq!(committed(&bench, 0), Some((10, 0)));
+}
+
+#[test]
+fn a_close_commits_and_a_dropped_commit_is_still_sent() {
+    let mut bench = bench(Release::V2_8, 1, config(|_| ()), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.poll(100, 0);
+    bench.advance(3 * SECOND);
+    let consumer = bench.consumer.clone();
+    let topic = bench.topic();
+    bench.executor.spawn(async move {
+        let mut commit = Box::pin(consumer.commit_offset(topic, 0, 4));
+        std::future::poll_fn(|cx| {
+            assert!(commit.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        drop(commit);
+    });
+    bench.advance(2 * SECOND);
+    assert_eq!(committed(&bench, 0), Some((4, -1)));
+    let consumer = bench.consumer.clone();
+    bench.executor.spawn(async move { consumer.close().await.unwrap() });
+    bench.advance(2 * SECOND);
+    assert_eq!(committed(&bench, 0), Some((10, 0)));
+}
+
+#[test]
+fn bad_weather_keeps_the_last_position() {
+    for piece in [0, 1] {
+        let weather = Weather { latency: 3_000, jitter: 20_000, piece, cut: 60, cut_within: 3_000, ..calm() };
+        let config = config(|config| {
+            config.request_timeout = Duration::from_secs(2);
+            config.max_block = Duration::from_secs(200);
+        });
+        let mut bench = bench(Release::V3_9, 3, config, weather);
+        bench.consumer.assign(bench.topic(), 0, Start::Committed).unwrap();
+        bench.consumer.seek(bench.topic(), 0, Start::Beginning);
+        bench.send(0, (0..100).map(|i| vec![i; 100]));
+        bench.poll(13, 10_000);
+        let outcomes = Outcomes::default();
+        for _ in 0..20 {
+            commit(&mut bench, None, &outcomes);
+            bench.advance(10 * SECOND);
+        }
+        bench.advance(200 * SECOND);
+        assert!(outcomes.borrow().iter().all(Result::is_ok), "{:?}", outcomes.borrow());
+        assert_eq!(outcomes.borrow().len(), 20);
+        assert_eq!(committed(&bench, 0), Some((100, 0)));
+    }
+}

@@ -1,0 +1,5 @@
+//! The consumer against the model broker, in virtual time.
+
+mod bench;
+mod group;
+mod reading;

@@ -1,0 +1,131 @@
+//! What is read, in order, whatever happens to brokers and networks.
+
+use crate::bench::{Bench, PARTITIONS, Read, SECOND, calm, config_with};
+use demitasse_broker::{Action, Api, Release, Rule, error};
+use demitasse_core::{Config, ConsumeFault, OffsetReset, Start};
+use demitasse_simulation::network::Weather;
+use std::time::Duration;
+
+#[test]
+fn every_record_is_read_once_and_in_order() {
+    for (release, nodes) in [(Release::V2_8, 1), (Release::V3_9, 3), (Release::V4_3, 3)] {
+        for (chunks, max) in [(1, 7), (2, 1), (4, 1000)] {
+            let mut bench = Bench::new(release, nodes, chunks, Config::new(), calm());
+            for partition in 0..PARTITIONS {
+                bench.consumer.assign(bench.topic(), partition, Start::Beginning).unwrap();
+                bench.send(partition, (0..200).map(move |i| vec![i as u8; 1 + (i * 7) % 300]));
+            }
+            bench.poll(max, 0);
+            bench.advance(60 * SECOND);
+            for partition in 0..PARTITIONS {
+                assert_eq!(bench.offsets(partition), (0..200).collect::<Vec<_>>(), "{release:?} {chunks} {max}");
+                assert_eq!(bench.consumer.position(bench.topic(), partition), Some(200));
+                assert_eq!(bench.consumer.lag(bench.topic(), partition), Some(0));
+            }
+            let right = |(_, offset, value): &Read| *value == vec![*offset as u8; 1 + (*offset as usize * 7) % 300];
+            assert!(bench.read.borrow().iter().all(right));
+            assert!(bench.faults.borrow().is_empty());
+        }
+    }
+}
+
+#[test]
+fn bad_weather_loses_and_doubles_nothing() {
+    for piece in [0, 1, 17] {
+        let weather = Weather { latency: 3_000, jitter: 20_000, piece, cut: 100, cut_within: 3_000, ..calm() };
+        let config = config_with(|config| config.request_timeout = Duration::from_secs(2));
+        let mut bench = Bench::new(Release::V3_9, 3, 2, config, weather);
+        for partition in 0..PARTITIONS {
+            bench.consumer.assign(bench.topic(), partition, Start::Offset(0)).unwrap();
+            bench.send(partition, (0..100).map(|i| vec![i; 100]));
+        }
+        bench.poll(13, 10_000);
+        bench.advance(300 * SECOND);
+        for partition in 0..PARTITIONS {
+            assert_eq!(bench.offsets(partition), (0..100).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_leader_that_moves_is_followed() {
+    let mut bench = Bench::new(Release::V3_9, 3, 3, Config::new(), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    for round in 0..6 {
+        bench.send(0, (0..10).map(|i| vec![i; 50]));
+        bench.advance(5 * SECOND);
+        assert_eq!(bench.offsets(0).len(), 10 * (round + 1));
+        bench.network.world.borrow_mut().cluster.move_leader("t", 0, 1 + (round as i32 + 1) % 3);
+    }
+    assert_eq!(bench.offsets(0), (0..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn places_are_found_by_position_and_kept_over_pauses() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    let topic = bench.topic();
+    bench.send(0, (0..50).map(|i| vec![i; 10]));
+    bench.advance(2 * SECOND);
+    bench.consumer.assign(topic, 0, Start::End).unwrap();
+    bench.poll(5, 1000);
+    bench.advance(2 * SECOND);
+    assert!(bench.offsets(0).is_empty());
+    bench.send(0, (0..3).map(|i| vec![i; 10]));
+    bench.advance(2 * SECOND);
+    assert_eq!(bench.offsets(0), [50, 51, 52]);
+
+    bench.consumer.seek(topic, 0, Start::Offset(40));
+    bench.advance(6_000);
+    bench.consumer.pause(topic, 0);
+    let at = bench.consumer.position(topic, 0).unwrap();
+    bench.advance(2 * SECOND);
+    assert_eq!(bench.consumer.position(topic, 0), Some(at), "nothing is handed out");
+    bench.consumer.resume(topic, 0);
+    bench.advance(2 * SECOND);
+    assert_eq!(bench.offsets(0)[3..], (40..53).collect::<Vec<_>>());
+    bench.consumer.unassign(topic, 0);
+    bench.send(0, (0..3).map(|i| vec![i; 10]));
+    bench.advance(2 * SECOND);
+    assert_eq!(bench.offsets(0).len(), 3 + 13);
+}
+
+#[test]
+fn what_cannot_be_read_stops_its_partition_alone() {
+    for reset in [OffsetReset::None, OffsetReset::Earliest] {
+        let config = config_with(|config| config.offset_reset = reset);
+        let mut bench = Bench::new(Release::V4_3, 1, 2, config, calm());
+        let topic = bench.topic();
+        bench.consumer.assign(topic, 0, Start::Offset(1000)).unwrap();
+        bench.consumer.assign(topic, 1, Start::Beginning).unwrap();
+        bench.poll(5, 0);
+        (0..2).for_each(|partition| bench.send(partition, (0..10).map(|i| vec![i; 10])));
+        bench.advance(5 * SECOND);
+        assert_eq!(bench.offsets(1), (0..10).collect::<Vec<_>>());
+        let faults = bench.faults.borrow().clone();
+        match reset {
+            OffsetReset::None => {
+                assert_eq!(faults, [(0, 1000, ConsumeFault::OffsetOutOfRange)]);
+                bench.consumer.seek(topic, 0, Start::Beginning);
+                bench.advance(5 * SECOND);
+            }
+            _ => assert!(faults.is_empty()),
+        }
+        assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn errors_of_a_broker_are_tried_again() {
+    for code in [error::NOT_LEADER_OR_FOLLOWER, error::UNKNOWN_TOPIC_OR_PARTITION, error::KAFKA_STORAGE_ERROR] {
+        let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+        bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+        for api in [Api::Fetch, Api::ListOffsets] {
+            bench.network.world.borrow_mut().cluster.add_rule(Rule::new(Action::Error(code)).api(api).times(3));
+        }
+        bench.poll(5, 0);
+        bench.send(0, (0..10).map(|i| vec![i; 10]));
+        bench.advance(20 * SECOND);
+        assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>());
+    }
+}
