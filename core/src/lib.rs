@@ -39,7 +39,7 @@ pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
 pub use consumer::{Chunk, Position};
 #[cfg(feature = "consumer")]
-pub use consumer::{CommitError, ConsumeError, ConsumeFault, Start};
+pub use consumer::{CommitError, ConsumeError, ConsumeFault, Gauges, Start};
 pub use embedded_io_async;
 pub use heapless;
 pub use pool::{Empty, Link, Waiter};

@@ -8,8 +8,8 @@ use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{
-    Capacities, CommitError, Config, ConsumeError, Fetched, MemoryPlan, OffsetReset, Scratch, Setting, Sizing, Start,
-    StartError, State, Topic, TopicError,
+    Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, MemoryPlan, OffsetReset, Scratch, Setting, Sizing,
+    Start, StartError, State, Topic, TopicError,
 };
 use std::fmt;
 use std::future::Future;
@@ -142,7 +142,26 @@ impl Consumer {
         self.core().lag(topic, partition)
     }
 
-    /// Waits for records of any partition, and lends at most `max` of them. They stay where they landed; what was iterated
+    /// How full what comes after the consumer is, from 0 to 1: from now on a poll hands out at most
+    /// `max * (1 - fullness)` records, rounded down, and `poll.min.records` (10) of them all the same. Less than 0 counts
+    /// as 0; more than 1, and what is no number, as 1.
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: demitasse_io_std::Consumer, buffer: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+    /// consumer.set_fullness(buffer.len() as f64 / buffer.capacity() as f64);
+    /// let fetched = consumer.poll(10_000).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn set_fullness(&self, fullness: f64) {
+        self.core().set_fullness(fullness);
+    }
+
+    /// What there is to see at this moment.
+    pub fn gauges(&self) -> Gauges {
+        self.core().gauges()
+    }
+
+    /// Waits for records of any partition, and lends at most `max` of them, or less, see [`Consumer::set_fullness`]. They stay where they landed; what was iterated
     /// over counts as read when the loan is dropped. `None` when the consumer is closed.
     ///
     /// # Errors

@@ -42,8 +42,8 @@ pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, CommitError, Config, ConfigError, ConnectionError, ConsumeError, ConsumeFault,
     Consumed, Counters, Delivery, DeliveryError, DeliveryFailure, Destination, ErrorCode, Failure, Fault, Fetched,
-    Header, MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record, SendError, Setting, Sizing, Start,
-    StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
+    Gauges, Header, MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record, SendError, Setting, Sizing,
+    Start, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
 };
 pub use heap::{Buffer, Heap, MutexLock};
 pub use metrics::{Latency, Metrics};

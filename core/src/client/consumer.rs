@@ -2,7 +2,7 @@
 
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
-use crate::consumer::{CommitError, ConsumeError, Cursor, Lent, Start, Step};
+use crate::consumer::{CommitError, ConsumeError, Cursor, Gauges, Lent, Start, Step, sane};
 use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError, Wait};
 use crate::protocol::ErrorCode;
 use crate::records::read::Headers;
@@ -174,7 +174,20 @@ impl<P: Platform> Consumer<P> {
         .await
     }
 
-    /// Waits for records, of any partition, and lends at most `max` of them; `None` when the consumer is closed.
+    /// How full what comes after the consumer is, from 0 to 1: from now on a poll hands out at most
+    /// `max * (1 - fullness)` records, rounded down, and `poll.min.records` of them all the same. Less than 0 counts as 0;
+    /// more than 1, and what is no number, as 1.
+    pub fn set_fullness(&self, fullness: f64) {
+        self.client.with(|state| state.s.fullness = Some(sane(fullness)));
+    }
+
+    /// What there is to see at this moment.
+    pub fn gauges(&self) -> Gauges {
+        self.client.with(|state| state.gauges())
+    }
+
+    /// Waits for records, of any partition, and lends at most `max` of them, or less, see [`Consumer::set_fullness`];
+    /// `None` when the consumer is closed.
     ///
     /// # Errors
     /// A partition cannot be read on; it stops alone, and is told once.
@@ -273,8 +286,10 @@ impl<'c, P: Platform> Fetched<'c, P> {
     fn new(consumer: &'c Consumer<P>, lent: Lent<P::Buffer>, max: u32) -> Self {
         let cursor = lent.cursor;
         // Where a poll ended within a segment, the next one goes on, unless somebody has sought meanwhile.
-        let wanted = cursor.segment().and_then(|segment| consumer.client.with(|state| state.begin_segment(&segment)));
-        let mut progress = Progress { cursor, left: max, wanted, over: false };
+        let (left, wanted) = consumer
+            .client
+            .with(|state| (state.pace(max), cursor.segment().and_then(|segment| state.begin_segment(&segment))));
+        let mut progress = Progress { cursor, left, wanted, over: false };
         if wanted.is_none() {
             progress.cursor.pass_over();
         }

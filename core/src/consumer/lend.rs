@@ -116,6 +116,7 @@ impl<P: Platform> State<P> {
         if let Some(index) = popped {
             let chunk = &mut self.chunks[index];
             chunk.holder = Holder::Caller;
+            self.s.callers += 1;
             let (filled, cursor) = (chunk.filled as usize, chunk.cursor);
             if let Some(buffer) = chunk.buffer.take() {
                 return Wait::Ready(Ok(Some(Lent { buffer, chunk: index as u16, filled, cursor })));
@@ -130,6 +131,7 @@ impl<P: Platform> State<P> {
     /// The caller is done with a chunk, or with as much of it as it wanted.
     pub(crate) fn give_back(&mut self, chunk: u16, buffer: P::Buffer, cursor: Cursor, over: bool) {
         let index = chunk as usize;
+        self.s.callers = self.s.callers.saturating_sub(1);
         let chunk = &mut self.chunks[index];
         chunk.buffer = Some(buffer);
         if over {

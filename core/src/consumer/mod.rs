@@ -7,7 +7,7 @@
 //!
 //! - `assign`: which partitions are read, and from where. `ask`: what a connection is to write.
 //! - `receive`: what an answer says. `verify`: a full chunk, outside the lock. `segment`: what stands in a chunk.
-//! - `group`: positions that a group keeps.
+//! - `pacing`: how many records a poll hands out, and gauges. `group`: positions that a group keeps.
 //! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is.
 
 #[cfg(not(feature = "consumer"))]
@@ -24,6 +24,8 @@ mod error;
 mod group;
 #[cfg(feature = "consumer")]
 mod lend;
+#[cfg(feature = "consumer")]
+mod pacing;
 #[cfg(feature = "consumer")]
 mod receive;
 #[cfg(feature = "consumer")]
@@ -45,6 +47,10 @@ pub use error::{CommitError, ConsumeError, ConsumeFault};
 pub(crate) use group::Group;
 #[cfg(feature = "consumer")]
 pub(crate) use lend::{Landing, Lent};
+#[cfg(feature = "consumer")]
+pub use pacing::Gauges;
+#[cfg(feature = "consumer")]
+pub(crate) use pacing::sane;
 #[cfg(feature = "consumer")]
 pub use table::{Chunk, Position};
 #[cfg(feature = "consumer")]

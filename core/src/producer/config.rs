@@ -145,6 +145,9 @@ pub struct Config {
     /// `fetch.min.bytes`. Default 1.
     #[cfg(feature = "consumer")]
     pub fetch_min_bytes: u32,
+    /// `poll.min.records`: so many records a poll may always hand out, however full what comes after it is. Default 10.
+    #[cfg(feature = "consumer")]
+    pub poll_min_records: u32,
     /// `metadata.max.age.ms`: metadata is asked for again after it, without cause. Default 5 minutes.
     pub metadata_max_age: Duration,
     /// `allow.auto.create.topics`: the broker may make a topic that it does not know, if it is set to. Default true.
@@ -195,6 +198,8 @@ impl Config {
             fetch_max_wait: Duration::from_millis(500),
             #[cfg(feature = "consumer")]
             fetch_min_bytes: 1,
+            #[cfg(feature = "consumer")]
+            poll_min_records: 10,
             metadata_max_age: Duration::from_millis(300_000),
             allow_auto_create_topics: true,
             partitioner: Partitioner::Murmur2,
@@ -334,6 +339,8 @@ pub(crate) struct Settings {
     pub(crate) fetch_max_wait: u32,
     #[cfg(feature = "consumer")]
     pub(crate) fetch_min_bytes: u32,
+    #[cfg(feature = "consumer")]
+    pub(crate) poll_min_records: u32,
     #[cfg(feature = "scaling")]
     pub(crate) connections_per_broker_min: u8,
     #[cfg(feature = "scaling")]
@@ -379,6 +386,8 @@ impl Settings {
         fetch_max_wait: 0,
         #[cfg(feature = "consumer")]
         fetch_min_bytes: 0,
+        #[cfg(feature = "consumer")]
+        poll_min_records: 0,
         #[cfg(feature = "scaling")]
         connections_per_broker_min: 0,
         #[cfg(feature = "scaling")]
@@ -433,6 +442,8 @@ impl Settings {
             fetch_max_wait: millis(config.fetch_max_wait),
             #[cfg(feature = "consumer")]
             fetch_min_bytes: config.fetch_min_bytes,
+            #[cfg(feature = "consumer")]
+            poll_min_records: config.poll_min_records,
             #[cfg(feature = "scaling")]
             connections_per_broker_min: config.connections_per_broker_min,
             #[cfg(feature = "scaling")]

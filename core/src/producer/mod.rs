@@ -247,6 +247,13 @@ pub(crate) struct Scalars {
     pub(crate) chunk_bytes: u32,
     #[cfg(feature = "consumer")]
     pub(crate) full_chunks: List,
+    /// Chunks that callers have; how full they say that what comes after them is; how much the last poll could give.
+    #[cfg(feature = "consumer")]
+    pub(crate) callers: u16,
+    #[cfg(feature = "consumer")]
+    pub(crate) fullness: Option<f64>,
+    #[cfg(feature = "consumer")]
+    pub(crate) poll_size: u32,
     #[cfg(feature = "consumer")]
     pub(crate) group: crate::consumer::Group,
     /// Who waits for room or for a topic; all for the same longest time, so the first one's ends first.
@@ -352,6 +359,12 @@ impl Scalars {
         chunk_bytes: 0,
         #[cfg(feature = "consumer")]
         full_chunks: List::EMPTY,
+        #[cfg(feature = "consumer")]
+        callers: 0,
+        #[cfg(feature = "consumer")]
+        fullness: None,
+        #[cfg(feature = "consumer")]
+        poll_size: 0,
         #[cfg(feature = "consumer")]
         group: crate::consumer::Group::NONE,
         room: List::EMPTY,

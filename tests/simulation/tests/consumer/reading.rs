@@ -4,6 +4,8 @@ use crate::bench::{Bench, PARTITIONS, Read, SECOND, calm, config_with};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::{Config, ConsumeFault, OffsetReset, Start};
 use demitasse_simulation::network::Weather;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 #[test]
@@ -128,4 +130,28 @@ fn errors_of_a_broker_are_tried_again() {
         bench.advance(20 * SECOND);
         assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn a_poll_hands_out_less_the_fuller_what_comes_after_it_is() {
+    let mut bench = Bench::new(Release::V4_3, 1, 4, Config::new(), calm());
+    let topic = bench.topic();
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.send(0, (0..200).map(|_| vec![0; 1]));
+    bench.advance(3 * SECOND);
+    let sizes = Rc::new(RefCell::new(Vec::new()));
+    let (consumer, found) = (bench.consumer.clone(), sizes.clone());
+    bench.executor.spawn(async move {
+        for fullness in [0.0, 0.5, 1.0, f64::NAN, -1.0] {
+            consumer.set_fullness(fullness);
+            let fetched = consumer.poll(40).await.unwrap().unwrap();
+            let gauges = consumer.gauges();
+            assert!(gauges.bytes_held > 0 && gauges.bytes_held + gauges.bytes_in_flight <= gauges.memory);
+            // A chunk may end before the most is reached.
+            assert!(fetched.records().count() <= gauges.poll_size as usize);
+            found.borrow_mut().push(gauges.poll_size);
+        }
+    });
+    bench.advance(3 * SECOND);
+    assert_eq!(*sizes.borrow(), [40, 20, 10, 10, 40]);
 }
