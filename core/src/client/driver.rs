@@ -147,21 +147,23 @@ impl<P: Platform> Producer<P> {
     }
 
     /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk. Ends when
-    /// something else comes next, or the connection ends.
+    /// something else comes next: whether it has read anything, which may have been the end of the response.
     #[cfg(feature = "consumer")]
-    async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Option<ConnectionError> {
+    async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Result<bool, ConnectionError> {
+        let mut some = false;
         loop {
             if let Some(mut lent) = self.with(|state| state.take_unverified(slot)) {
                 crate::consumer::verify(&mut lent.buffer, lent.filled, |bytes| io.crc32c(bytes));
                 self.with(|state| state.verified(lent.chunk, lent.buffer));
             }
             let mut landing = Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
-            let place = landing.place()?;
+            let Some(place) = landing.place() else { return Ok(some) };
             match reader.read(place).await {
-                Ok(0) => return Some(ConnectionError::Closed),
+                Ok(0) => return Err(ConnectionError::Closed),
                 Ok(count) => landing.landed(count),
-                Err(error) => return Some(lost(error.kind())),
+                Err(error) => return Err(lost(error.kind())),
             }
+            some = true;
         }
     }
 
@@ -169,17 +171,22 @@ impl<P: Platform> Producer<P> {
         let mut have = 0;
         loop {
             #[cfg(feature = "consumer")]
-            if let Some(end) = self.land(io, slot, &mut reader).await {
-                return end;
-            }
-            let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
-                // One item of a response fills the buffer: no broker that is one sends that.
-                return ConnectionError::Protocol;
+            let landed = match self.land(io, slot, &mut reader).await {
+                Ok(landed) => landed,
+                Err(end) => return end,
             };
-            match reader.read(free).await {
-                Ok(0) => return ConnectionError::Closed,
-                Ok(count) => have += count,
-                Err(error) => return lost(error.kind()),
+            #[cfg(not(feature = "consumer"))]
+            let landed = false;
+            if !landed {
+                let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
+                    // One item of a response fills the buffer: no broker that is one sends that.
+                    return ConnectionError::Protocol;
+                };
+                match reader.read(free).await {
+                    Ok(0) => return ConnectionError::Closed,
+                    Ok(count) => have += count,
+                    Err(error) => return lost(error.kind()),
+                }
             }
             let bytes = receive.get(..have).unwrap_or(&[]);
             let mut delivered = |micros, records| io.delivered(micros, records);

@@ -22,6 +22,7 @@ impl Versions {
         ApiKey::FindCoordinator,
         ApiKey::OffsetCommit,
         ApiKey::OffsetFetch,
+        ApiKey::OffsetForLeaderEpoch,
     ];
     /// As empty tables have it.
     pub(crate) const UNSET: Versions = Versions([0; Self::APIS.len()]);

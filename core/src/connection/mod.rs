@@ -169,6 +169,8 @@ pub struct Connection {
     pub(crate) fetched: u32,
     #[cfg(feature = "consumer")]
     pub(crate) verify: Link,
+    #[cfg(feature = "consumer")]
+    pub(crate) session: crate::consumer::Session,
     /// Partitions whose home it is, and whether it has answered a Produce request since the last sample, see
     /// `producer::scaling`.
     #[cfg(feature = "scaling")]
@@ -214,6 +216,8 @@ impl Connection {
         fetched: 0,
         #[cfg(feature = "consumer")]
         verify: Link::NONE,
+        #[cfg(feature = "consumer")]
+        session: crate::consumer::Session::NONE,
         #[cfg(feature = "scaling")]
         homes: 0,
         #[cfg(feature = "scaling")]

@@ -8,7 +8,7 @@ use crate::cluster::MetadataReading;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
 #[cfg(feature = "consumer")]
-use crate::protocol::{fetch, find_coordinator, list_offsets, offset_commit, offset_fetch};
+use crate::protocol::{fetch, find_coordinator, list_offsets, offset_commit, offset_fetch, offset_for_leader_epoch};
 use crate::wire::{ReadError, Skip};
 
 /// No response is larger: it is Kafka's own limit for requests, and far above any that we ask for. What claims to be
@@ -35,6 +35,8 @@ pub(crate) enum Body {
     OffsetCommit(offset_commit::ResponseReader),
     #[cfg(feature = "consumer")]
     OffsetFetch(offset_fetch::ResponseReader),
+    #[cfg(feature = "consumer")]
+    OffsetForLeaderEpoch(offset_for_leader_epoch::ResponseReader),
 }
 
 /// As [`Body`], with a tag of its own.
@@ -77,6 +79,8 @@ pub(crate) enum Received<'a> {
     OffsetCommit(offset_commit::Item<'a>),
     #[cfg(feature = "consumer")]
     OffsetFetch(offset_fetch::Item<'a>),
+    #[cfg(feature = "consumer")]
+    OffsetForLeaderEpoch(offset_for_leader_epoch::Item<'a>),
     /// The response to the front request is complete.
     Done,
 }
@@ -161,6 +165,10 @@ impl Receive {
             ApiKey::OffsetCommit => Body::OffsetCommit(offset_commit::ResponseReader::new(version)),
             #[cfg(feature = "consumer")]
             ApiKey::OffsetFetch => Body::OffsetFetch(offset_fetch::ResponseReader::new(version)),
+            #[cfg(feature = "consumer")]
+            ApiKey::OffsetForLeaderEpoch => {
+                Body::OffsetForLeaderEpoch(offset_for_leader_epoch::ResponseReader::new(version))
+            }
             _ => Body::ApiVersions(api_versions::ResponseReader::new(version)),
         };
         (self.metadata, self.topic, self.partition) = (MetadataReading::START, Link::NONE, Link::NONE);
@@ -238,6 +246,8 @@ impl Body {
             Body::OffsetCommit(reader) => reader.next(part)?.map(Received::OffsetCommit),
             #[cfg(feature = "consumer")]
             Body::OffsetFetch(reader) => reader.next(part)?.map(Received::OffsetFetch),
+            #[cfg(feature = "consumer")]
+            Body::OffsetForLeaderEpoch(reader) => reader.next(part)?.map(Received::OffsetForLeaderEpoch),
         })
     }
 }

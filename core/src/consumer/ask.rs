@@ -1,17 +1,19 @@
 //! What a connection is to write for the consumer: where to begin, and what comes next.
 
+use super::session;
 use super::table::{Chunk, Holder, Position, Reading};
+use crate::cluster::PartitionEntry;
 use crate::connection::{Phase, Request};
 use crate::pool::Link;
 use crate::producer::{Platform, State};
-use crate::protocol::{ApiKey, fetch, list_offsets};
+use crate::protocol::{ApiKey, fetch, list_offsets, offset_for_leader_epoch};
 use crate::time::Instant;
 
 /// Bytes of one partition in a request, its topic's entry but for the name included.
-const PARTITION_BYTES: usize = 64;
+pub(super) const PARTITION_BYTES: usize = 64;
 
 /// Bytes of a request beside its partitions.
-const REQUEST_BYTES: usize = 192;
+const REQUEST_BYTES: usize = 256;
 
 impl<P: Platform> State<P> {
     /// Something about the partition has changed: whoever must act on it will.
@@ -24,7 +26,7 @@ impl<P: Platform> State<P> {
         if !is_open(position) {
             return;
         }
-        match self.leader_connection(place) {
+        match self.reading_connection(place) {
             Some(slot) => self.wake_connection(slot),
             None => {
                 self.s.connections_wanted = true;
@@ -48,6 +50,13 @@ impl<P: Platform> State<P> {
     pub(crate) fn end_read_backoffs(&mut self, now: Instant) -> Instant {
         let mut next = Instant::NEVER;
         for place in 0..self.positions.len() {
+            if self.positions[place].replica > 0 {
+                let until = self.positions[place].replica_until;
+                next = if until > now { next.min(until) } else { next };
+                if until <= now && self.leave_replica(place) {
+                    self.reread(place);
+                }
+            }
             let retry_at = self.positions[place].retry_at;
             if retry_at == Instant::ZERO {
                 continue;
@@ -69,11 +78,17 @@ impl<P: Platform> State<P> {
         }
         let versions = self.connections[slot].versions;
         if let Some(version) = versions.get(ApiKey::ListOffsets)
-            && self.mark(slot, Reading::Looking, now, frame.len()) > 0
+            && self.mark(slot, Reading::Looking, now, frame.len()).0 > 0
         {
             return self.list_offsets(slot, version, now, frame);
         }
         let version = versions.get(ApiKey::Fetch)?;
+        if version < fetch::TELLS_OF_TRUNCATION
+            && let Some(version) = versions.get(ApiKey::OffsetForLeaderEpoch)
+            && self.mark_unchecked(slot, now, frame.len())
+        {
+            return self.ask_for_epochs(slot, version, now, frame);
+        }
         if self.connections[slot].fetching {
             return None;
         }
@@ -85,9 +100,11 @@ impl<P: Platform> State<P> {
             // They were woken with us; whoever fetched least lately goes first.
             return None;
         }
-        if self.mark(slot, Reading::Going, now, frame.len()) == 0 {
+        let (marked, bytes) = self.mark(slot, Reading::Going, now, frame.len());
+        if marked == 0 {
             return None;
         }
+        self.mark_forgotten(slot, frame.len().saturating_sub(bytes));
         self.chunks[chunk].reset(Holder::Request);
         // Who must share does not let a broker wait with a chunk in its hands.
         let patience = if others >= free { 0 } else { self.s.settings.fetch_max_wait };
@@ -95,22 +112,24 @@ impl<P: Platform> State<P> {
     }
 
     /// Marks what is asked for over this connection now: partitions that it leads, in turn, as many as a request has room
-    /// for. How many.
-    fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> usize {
+    /// for. How many, and the most bytes that they need.
+    fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> (usize, usize) {
         let (total, start) = (self.positions.len(), self.s.read_cursor as usize);
         let (mut marked, mut bytes) = (0, REQUEST_BYTES);
         for step in 0..total {
             let place = (start + step) % total;
             let position = &self.positions[place];
             let wanted = position.reading == reading && is_open(position) && position.retry_at <= now;
-            if !wanted || self.leader_connection(place) != Some(slot) {
+            if !wanted || self.reading_connection(place) != Some(slot) {
                 continue;
             }
-            let topic = self.partitions[place].topic();
-            bytes += PARTITION_BYTES + self.cluster().name(topic).len();
-            if marked > 0 && bytes > frame {
+            let (session, entry) = (self.connections[slot].session, &self.partitions[place]);
+            let silent = reading == Reading::Going && !session::is_named(slot, session, &self.positions[place], entry);
+            let own = if silent { 0 } else { PARTITION_BYTES + self.name_bytes(place) };
+            if marked > 0 && bytes + own > frame {
                 break;
             }
+            bytes += own;
             if marked == 0 {
                 // A broker fills an answer from the front: the next one begins with somebody else.
                 self.s.read_cursor = ((place + 1) % total) as u16;
@@ -118,7 +137,45 @@ impl<P: Platform> State<P> {
             (self.positions[place].asked, self.positions[place].fresh) = (Link::to(slot), true);
             marked += 1;
         }
-        marked
+        (marked, bytes)
+    }
+
+    pub(super) fn name_bytes(&mut self, place: usize) -> usize {
+        let topic = self.partitions[place].topic();
+        self.cluster().name(topic).len()
+    }
+
+    /// Of partitions that have another leader than when it was last looked: whether its log has what was read must be
+    /// asked, because a broker so old does not say by itself (KIP-320). Whether there are any on this connection.
+    fn mark_unchecked(&mut self, slot: usize, now: Instant, frame: usize) -> bool {
+        for place in 0..self.positions.len() {
+            let position = &self.positions[place];
+            let leader_epoch = self.partitions[place].leader_epoch;
+            let unchecked = position.epoch >= 0 && leader_epoch >= 0 && position.checked != leader_epoch as u32 + 1;
+            if unchecked && position.reading == Reading::Going && is_open(position) {
+                self.positions[place].reading = Reading::Checking;
+            }
+        }
+        self.mark(slot, Reading::Checking, now, frame).0 > 0
+    }
+
+    fn ask_for_epochs(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
+        let sent = self.ask(slot, now, frame, ApiKey::OffsetForLeaderEpoch, version, |state, writer| {
+            let (cluster, positions, _) = state.cluster_and_positions();
+            let marked = positions.iter().enumerate().filter(|(_, position)| position.fresh);
+            let wanted = marked.map(|(place, position)| {
+                let entry = &cluster.partitions[place];
+                offset_for_leader_epoch::Partition {
+                    topic: cluster.name(entry.topic()),
+                    index: entry.index,
+                    current_leader_epoch: entry.leader_epoch,
+                    leader_epoch: position.epoch,
+                }
+            });
+            offset_for_leader_epoch::request(writer, version, wanted);
+        });
+        self.unmark(slot, sent.is_some());
+        sent
     }
 
     /// Other connections that could fetch now if there were a chunk for each: those whose turn is before this one's, and
@@ -145,7 +202,7 @@ impl<P: Platform> State<P> {
         (0..self.positions.len()).any(|place| {
             let position = &self.positions[place];
             let open = position.reading == Reading::Going && is_open(position) && position.retry_at <= now;
-            open && self.leader_connection(place) == Some(slot)
+            open && self.reading_connection(place) == Some(slot)
         })
     }
 
@@ -179,25 +236,30 @@ impl<P: Platform> State<P> {
         frame: &mut [u8],
     ) -> Option<usize> {
         let bytes = self.s.chunk_bytes as i32;
+        let session = self.connections[slot].session;
+        let rack = self.s.settings.client_rack.clone();
         let settings = fetch::Settings {
             max_wait_ms: patience.min(i32::MAX as u32) as i32,
             min_bytes: self.s.settings.fetch_min_bytes.min(bytes as u32) as i32,
             max_bytes: bytes,
             isolation_level: self.s.settings.isolation_level,
-            session_id: fetch::NO_SESSION,
-            session_epoch: fetch::NO_EPOCH,
-            rack_id: "",
+            session_id: session.id,
+            session_epoch: session.epoch,
+            rack_id: &rack,
         };
         let first = self.s.read_cursor as usize;
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
             let cluster = state.cluster_and_positions();
             let (behind, before) = cluster.1.split_at_checked(first).unwrap_or((&[], cluster.1));
             let (behind, before) = ((0..first).zip(behind), (first..).zip(before));
+            let topic = |entry: &PartitionEntry| fetch::Topic { name: cluster.0.name(entry.topic()), id: [0; 16] };
             let marked = before.chain(behind).filter(|(_, position)| position.fresh);
-            let wanted = marked.map(|(place, position)| {
+            let named = marked
+                .filter(|(place, position)| session::is_named(slot, session, position, &cluster.0.partitions[*place]));
+            let wanted = named.map(|(place, position)| {
                 let entry = &cluster.0.partitions[place];
                 fetch::Partition {
-                    topic: fetch::Topic { name: cluster.0.name(entry.topic()), id: [0; 16] },
+                    topic: topic(entry),
                     index: entry.index,
                     current_leader_epoch: entry.leader_epoch,
                     fetch_offset: position.fetch,
@@ -205,8 +267,16 @@ impl<P: Platform> State<P> {
                     max_bytes: bytes,
                 }
             });
-            fetch::request(writer, version, &settings, wanted, core::iter::empty());
+            let forgotten = cluster.1.iter().enumerate().filter(|(_, position)| position.forgotten);
+            let forgotten = forgotten.map(|(place, _)| {
+                let entry = &cluster.0.partitions[place];
+                (topic(entry), entry.index)
+            });
+            fetch::request(writer, version, &settings, wanted, forgotten);
         });
+        if sent.is_some() {
+            self.told(slot);
+        }
         self.unmark(slot, sent.is_some());
         if sent.is_none() {
             self.free_chunk(chunk);
@@ -231,6 +301,19 @@ impl<P: Platform> State<P> {
         }
     }
 
+    /// What a connection brought and nobody has verified is gone with it, and what its broker knew.
+    pub(crate) fn read_connection_lost(&mut self, slot: usize, by_itself: bool) {
+        if let Some(chunk) = self.connections[slot].verify.get() {
+            self.drop_chunk(chunk);
+        }
+        self.end_session(slot);
+        if let Some(broker) = self.connections[slot].broker.get()
+            && by_itself
+        {
+            self.leave_replicas(self.brokers[broker].node_id());
+        }
+    }
+
     /// A request will not be answered.
     pub(crate) fn read_request_lost(&mut self, slot: usize, request: &Request, now: Instant) {
         match request.api {
@@ -241,12 +324,14 @@ impl<P: Platform> State<P> {
 
     /// A request for records or offsets is answered, or will not be.
     pub(crate) fn read_request_over(&mut self, slot: usize, request: &Request) {
-        for position in self.positions.iter_mut().filter(|position| position.asked == Link::to(slot)) {
-            let looking = position.reading == Reading::Looking;
-            if looking == (request.api == ApiKey::ListOffsets) {
-                position.asked = Link::NONE;
-            }
-        }
+        let reading = match request.api {
+            ApiKey::ListOffsets => Reading::Looking,
+            ApiKey::OffsetForLeaderEpoch => Reading::Checking,
+            _ => Reading::Going,
+        };
+        let asked = self.positions.iter_mut().filter(|position| position.asked == Link::to(slot));
+        // One that nobody reads any more, or that waits for somebody to decide, is asked for by nobody.
+        asked.filter(|of| of.reading == reading || !is_asking(of.reading)).for_each(|of| of.asked = Link::NONE);
         if request.api == ApiKey::Fetch {
             self.connections[slot].fetching = false;
             if let Some(chunk) = request.batches.get()
@@ -268,10 +353,15 @@ impl<P: Platform> State<P> {
     }
 }
 
+/// Whether there are requests for a partition in this state.
+fn is_asking(reading: Reading) -> bool {
+    matches!(reading, Reading::Looking | Reading::Checking | Reading::Going)
+}
+
 /// Whether something is to be asked for the partition: nothing is under way, and nothing of it waits to be handed out.
 fn is_open(position: &Position) -> bool {
     let reads = match position.reading {
-        Reading::Looking => true,
+        Reading::Looking | Reading::Checking => true,
         Reading::Going => !position.paused,
         Reading::Unassigned | Reading::Recalling | Reading::Failed => false,
     };

@@ -86,7 +86,7 @@ impl<P: Platform> State<P> {
     /// The offset of the next record that will be handed out, if it is known.
     pub(crate) fn position(&self, topic: Topic, partition: i32) -> Option<i64> {
         let position = &self.positions[self.position_place(topic, partition)?];
-        matches!(position.reading, Reading::Going | Reading::Failed).then_some(position.next)
+        position.is_known().then_some(position.next)
     }
 
     /// As [`State::position`], once it is known.
@@ -138,7 +138,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn fail_hopeless_reading(&mut self) {
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
-            if !matches!(position.reading, Reading::Recalling | Reading::Looking | Reading::Going) {
+            if matches!(position.reading, Reading::Unassigned | Reading::Failed) {
                 continue;
             }
             let (entry, next) = (&self.partitions[place], position.next);

@@ -90,8 +90,7 @@ impl<P: Platform> State<P> {
             position.commit = Some((offset, epoch));
         } else {
             for position in self.positions.iter_mut() {
-                let known = matches!(position.reading, Reading::Going | Reading::Failed);
-                if known && position.committed != Some(position.next) {
+                if position.is_known() && position.committed != Some(position.next) {
                     position.commit = Some((position.next, position.next_epoch));
                 }
             }

@@ -5,7 +5,8 @@
 //! A partition is asked for only while nothing of it is there, and one that is paused lets go of what it had: it holds up
 //! nobody.
 //!
-//! - `assign`: which partitions are read, and from where. `ask`: what a connection is to write.
+//! - `assign`: which partitions are read, and from where. `ask`: what a connection is to write; `session`: what the broker
+//!   remembers of it.
 //! - `receive`: what an answer says. `verify`: a full chunk, outside the lock. `segment`: what stands in a chunk.
 //! - `pacing`: how many records a poll hands out, and gauges. `group`: positions that a group keeps.
 //! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is.
@@ -31,6 +32,8 @@ mod receive;
 #[cfg(feature = "consumer")]
 mod segment;
 #[cfg(feature = "consumer")]
+mod session;
+#[cfg(feature = "consumer")]
 mod table;
 #[cfg(feature = "consumer")]
 mod verify;
@@ -51,6 +54,8 @@ pub(crate) use lend::{Landing, Lent};
 pub use pacing::Gauges;
 #[cfg(feature = "consumer")]
 pub(crate) use pacing::sane;
+#[cfg(feature = "consumer")]
+pub(crate) use session::Session;
 #[cfg(feature = "consumer")]
 pub use table::{Chunk, Position};
 #[cfg(feature = "consumer")]

@@ -7,7 +7,7 @@ use super::verify::put_transaction;
 use crate::connection::{ConnectionError, backoff_millis};
 use crate::pool::Link;
 use crate::producer::{Platform, State};
-use crate::protocol::{ErrorCode, TopicItem, fetch, list_offsets};
+use crate::protocol::{ErrorCode, TopicItem, fetch, list_offsets, offset_for_leader_epoch};
 use crate::time::Instant;
 
 /// What an error code means for a partition that is read.
@@ -65,6 +65,33 @@ impl<P: Platform> State<P> {
         }
     }
 
+    /// Whether the leader's log has what was read.
+    pub(crate) fn epoch_item(&mut self, slot: usize, item: offset_for_leader_epoch::Item<'_>, now: Instant) {
+        match item {
+            TopicItem::Throttle(millis) => self.throttle(slot, millis, now),
+            TopicItem::Topic { name, .. } => self.begin_topic(slot, name),
+            TopicItem::Partition(end) => {
+                let Some(place) = self.asked_place(slot, end.index, Reading::Checking) else { return };
+                self.positions[place].asked = Link::NONE;
+                if end.error != ErrorCode::NONE {
+                    return self.read_failed(place, end.error, now);
+                }
+                let leader_epoch = self.partitions[place].leader_epoch;
+                let position = &mut self.positions[place];
+                position.reading = Reading::Going;
+                if end.leader_epoch < 0 || end.end_offset < 0 {
+                    return self.reset_reading(place, ConsumeFault::OffsetOutOfRange);
+                }
+                if end.end_offset < position.fetch || end.leader_epoch < position.epoch {
+                    let end_offset = end.end_offset.min(position.fetch);
+                    return self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
+                }
+                (position.checked, position.failures) = (leader_epoch.wrapping_add(1) as u32, 0);
+                self.reread(place);
+            }
+        }
+    }
+
     /// One item of a Fetch response; `frame_left` bytes of the frame are behind it.
     pub(crate) fn fetch_item(
         &mut self,
@@ -74,9 +101,9 @@ impl<P: Platform> State<P> {
         now: Instant,
     ) -> Result<(), ConnectionError> {
         match item {
-            fetch::Item::Start { throttle_ms, error, .. } => {
+            fetch::Item::Start { throttle_ms, error, session_id } => {
                 self.throttle(slot, throttle_ms, now);
-                if error != ErrorCode::NONE {
+                if let Err(error) = self.session_item(slot, session_id, error) {
                     self.all_failed(slot, error, now);
                 }
             }
@@ -93,14 +120,19 @@ impl<P: Platform> State<P> {
             fetch::Item::AbortedTransaction { producer_id, first_offset } => {
                 self.aborted(slot, producer_id, first_offset);
             }
-            fetch::Item::Records { length, .. } => {
+            fetch::Item::Records { preferred_read_replica, length } => {
                 if length > frame_left {
                     return Err(ConnectionError::Protocol);
+                }
+                if let Some(place) = self.connections[slot].receive.partition.get() {
+                    self.prefer(place, preferred_read_replica, now);
                 }
                 self.records_come(slot, length);
             }
             fetch::Item::DivergingEpoch { end_offset, .. } => {
                 if let Some(place) = self.connections[slot].receive.partition.get() {
+                    // The end of an older epoch may be behind what was read of a newer one that is gone.
+                    let end_offset = end_offset.min(self.positions[place].fetch);
                     self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
                 }
             }
@@ -146,6 +178,10 @@ impl<P: Platform> State<P> {
         }
         let position = &mut self.positions[place];
         (position.failures, position.high_watermark) = (0, high_watermark);
+        if position.epoch < 0 {
+            // What is read from now on is in the log of the leader that is known now.
+            position.checked = self.partitions[place].leader_epoch.wrapping_add(1) as u32;
+        }
         let Some(chunk) = self.chunk_of(slot) else { return };
         let chunk = &mut self.chunks[chunk];
         chunk.end = chunk.filled.saturating_add(SEGMENT_BYTES as u32);
@@ -249,6 +285,10 @@ impl<P: Platform> State<P> {
     }
 
     fn read_failed(&mut self, place: usize, error: ErrorCode, now: Instant) {
+        // Of a replica's word only that it cannot be read there is believed.
+        if self.leave_replica(place) {
+            return self.reread(place);
+        }
         match verdict(error) {
             Verdict::Refused => {
                 let next = self.positions[place].next;

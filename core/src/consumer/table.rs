@@ -1,6 +1,7 @@
 //! The consumer's tables: what it knows of each partition, and the chunks that fetched bytes land in.
 
 use super::ConsumeFault;
+use super::session::Told;
 use crate::pool::{Hooks, Link};
 use crate::time::Instant;
 
@@ -16,6 +17,8 @@ pub(crate) enum Reading {
     Looking,
     /// It is read.
     Going,
+    /// It has another leader, and whether that one's log has what was read is not known yet.
+    Checking,
     /// It cannot be read on; somebody must decide.
     Failed,
 }
@@ -39,8 +42,16 @@ pub struct Position {
     pub(crate) target: i64,
     /// The connection slot over which a request for it is out.
     pub(crate) asked: Link,
-    /// Scratch while a request is put together: it goes with this one.
+    /// Scratch while a request is put together: it goes with this one; its session is to forget it.
     pub(crate) fresh: bool,
+    pub(crate) forgotten: bool,
+    /// What a broker remembers of it.
+    pub(crate) told: Told,
+    /// The node to read from instead of the leader, plus one, and until when; 0 for the leader.
+    pub(crate) replica: u32,
+    pub(crate) replica_until: Instant,
+    /// The leader's epoch, plus one, in which what was read was last known to be in the log.
+    pub(crate) checked: u32,
     /// Segments of it that were fetched and not yet handed out to their end.
     pub(crate) held: u16,
     /// Answers in a row that failed; the backoff grows with it.
@@ -72,6 +83,11 @@ impl Position {
         target: 0,
         asked: Link::NONE,
         fresh: false,
+        forgotten: false,
+        told: Told::NOTHING,
+        replica: 0,
+        replica_until: Instant::ZERO,
+        checked: 0,
         held: 0,
         failures: 0,
         retry_at: Instant::ZERO,
@@ -83,11 +99,16 @@ impl Position {
         fault: None,
     };
 
+    /// Whether the next offset to hand out is known.
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self.reading, Reading::Going | Reading::Checking | Reading::Failed)
+    }
+
     /// What is left of it when nobody reads it any more: what was fetched is passed over, what is to be committed is not.
     pub(super) fn left(&self) -> Position {
-        let Position { held, committed, commit, committing, .. } = *self;
+        let Position { held, told, committed, commit, committing, .. } = *self;
         let generation = self.generation.wrapping_add(1);
-        Position { generation, held, committed, commit, committing, ..Position::EMPTY }
+        Position { generation, held, told, committed, commit, committing, ..Position::EMPTY }
     }
 }
 

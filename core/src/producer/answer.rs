@@ -110,7 +110,8 @@ impl<P: Platform> State<P> {
                 let landed = self.land(slot, window.get(..here).unwrap_or(&[]));
                 self.connections[slot].receive.records_taken(landed as u32);
                 window = window.get(landed..).unwrap_or(&[]);
-                if window.is_empty() {
+                // With the last of them the response may be over, without another byte.
+                if window.is_empty() && self.connections[slot].receive.records_left() > 0 {
                     return Ok(bytes.len());
                 }
             }
@@ -149,6 +150,8 @@ impl<P: Platform> State<P> {
                 Some(Received::OffsetCommit(item)) => self.commit_item(slot, item, now),
                 #[cfg(feature = "consumer")]
                 Some(Received::OffsetFetch(item)) => self.recall_item(slot, item, now),
+                #[cfg(feature = "consumer")]
+                Some(Received::OffsetForLeaderEpoch(item)) => self.epoch_item(slot, item, now),
             }
         }
     }
@@ -182,7 +185,7 @@ impl<P: Platform> State<P> {
                 self.produce_answered(&request, now);
             }
             #[cfg(feature = "consumer")]
-            ApiKey::Fetch | ApiKey::ListOffsets => {
+            ApiKey::Fetch | ApiKey::ListOffsets | ApiKey::OffsetForLeaderEpoch => {
                 self.read_request_over(slot, &request);
                 self.reread_all();
             }

@@ -142,6 +142,10 @@ pub struct Config {
     /// `fetch.max.wait.ms`: how long a broker may wait until it has `fetch.min.bytes`. Default 500 ms.
     #[cfg(feature = "consumer")]
     pub fetch_max_wait: Duration,
+    /// `client.rack`: where this client is, as `broker.rack` has it: a broker that knows names the nearest replica to
+    /// read from (KIP-392). Empty, the default: leaders are read from. At most 64 bytes.
+    #[cfg(feature = "consumer")]
+    pub client_rack: heapless::String<64>,
     /// `fetch.min.bytes`. Default 1.
     #[cfg(feature = "consumer")]
     pub fetch_min_bytes: u32,
@@ -198,6 +202,8 @@ impl Config {
             fetch_max_wait: Duration::from_millis(500),
             #[cfg(feature = "consumer")]
             fetch_min_bytes: 1,
+            #[cfg(feature = "consumer")]
+            client_rack: heapless::String::new(),
             #[cfg(feature = "consumer")]
             poll_min_records: 10,
             metadata_max_age: Duration::from_millis(300_000),
@@ -340,6 +346,8 @@ pub(crate) struct Settings {
     #[cfg(feature = "consumer")]
     pub(crate) fetch_min_bytes: u32,
     #[cfg(feature = "consumer")]
+    pub(crate) client_rack: heapless::String<64>,
+    #[cfg(feature = "consumer")]
     pub(crate) poll_min_records: u32,
     #[cfg(feature = "scaling")]
     pub(crate) connections_per_broker_min: u8,
@@ -386,6 +394,8 @@ impl Settings {
         fetch_max_wait: 0,
         #[cfg(feature = "consumer")]
         fetch_min_bytes: 0,
+        #[cfg(feature = "consumer")]
+        client_rack: heapless::String::new(),
         #[cfg(feature = "consumer")]
         poll_min_records: 0,
         #[cfg(feature = "scaling")]
@@ -442,6 +452,8 @@ impl Settings {
             fetch_max_wait: millis(config.fetch_max_wait),
             #[cfg(feature = "consumer")]
             fetch_min_bytes: config.fetch_min_bytes,
+            #[cfg(feature = "consumer")]
+            client_rack: config.client_rack.clone(),
             #[cfg(feature = "consumer")]
             poll_min_records: config.poll_min_records,
             #[cfg(feature = "scaling")]

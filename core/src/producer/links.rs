@@ -165,9 +165,7 @@ impl<P: Platform> State<P> {
         let ready = self.connections[slot].ready;
         self.abandon_ready(ready);
         #[cfg(feature = "consumer")]
-        if let Some(chunk) = self.connections[slot].verify.get() {
-            self.drop_chunk(chunk);
-        }
+        self.read_connection_lost(slot, !error.is_intended());
         #[cfg(feature = "scaling")]
         self.leave_home(slot);
         let connection = &mut self.connections[slot];

@@ -101,6 +101,8 @@ impl Setting {
         setting!("client.id", "up to 64 bytes", config.client_id = |v| heapless::String::try_from(v).ok()),
         Setting { name: "compression.type", expected: "none", apply: |_, _, value| (value == "none").then_some(()) },
         #[cfg(feature = "consumer")]
+        setting!("client.rack", "up to 64 bytes", config.client_rack = |v| heapless::String::try_from(v).ok()),
+        #[cfg(feature = "consumer")]
         setting!("poll.min.records", "a number", config.poll_min_records = |v: &str| v.parse().ok()),
         #[cfg(feature = "consumer")]
         setting!("default.api.timeout.ms", MILLIS, config.max_block = millis),

@@ -233,8 +233,8 @@ impl<P: Platform> State<P> {
             if unsent.is_none() && !reads {
                 continue;
             }
-            let leader = self.partitions[partition].leader;
-            let Some(broker) = self.cluster().node(leader) else {
+            let node = self.node_for(partition);
+            let Some(broker) = self.cluster().node(node) else {
                 self.topics[self.partitions[partition].topic()].wanted = true;
                 // While answers leave something open, the next question is due by its backoff already.
                 if self.s.metadata.failures == 0 {
@@ -265,6 +265,14 @@ impl<P: Platform> State<P> {
             }
         }
         next
+    }
+
+    /// The node that the partition's requests go to.
+    fn node_for(&mut self, partition: usize) -> i32 {
+        #[cfg(feature = "consumer")]
+        return self.reading_node(partition);
+        #[cfg(not(feature = "consumer"))]
+        self.partitions[partition].leader
     }
 
     /// Whether a consumer reads the partition and must ask its leader something now.

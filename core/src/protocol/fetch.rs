@@ -35,6 +35,9 @@ use super::items::{self, Piece, Stages, Tags};
 use super::{ApiKey, ErrorCode, IsolationLevel, count, flexible, topics};
 use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
 
+/// The first version in which a broker tells of a truncated log by itself, see [`Item::DivergingEpoch`].
+pub const TELLS_OF_TRUNCATION: i16 = 12;
+
 /// The session id of a request that is of no session, or asks for one; and of an answer that gives none.
 pub const NO_SESSION: i32 = 0;
 

@@ -1,4 +1,4 @@
-//! Fetch, ListOffsets and OffsetForLeaderEpoch: reading what is in the logs. No followers, no transactions.
+//! Fetch, ListOffsets and OffsetForLeaderEpoch: reading what is in the logs. No transactions.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::FetchPartition;
@@ -9,7 +9,7 @@ use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::{
-    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+    BrokerId, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse, TopicName,
 };
 use std::collections::BTreeMap;
@@ -264,6 +264,7 @@ impl Cluster {
         let body = request.decode::<FetchRequest>()?;
         let by_id = context.version >= 13;
         let (max_wait, min_bytes, max_bytes) = (body.max_wait_ms, body.min_bytes, body.max_bytes);
+        let rack = body.rack_id.clone();
         let incremental = body.session_epoch > 0;
         let mut response = FetchResponse::default().with_throttle_time_ms(context.throttle_ms);
         let (wanted, session) = match self.session(body, context) {
@@ -280,7 +281,7 @@ impl Cluster {
                 (_, Some(forced)) => Err(forced.code),
                 (None, None) => Err(error::UNKNOWN_TOPIC_ID),
                 // The first batch always goes out whole, whatever the limits.
-                (Some(name), None) => self.read(name, &one.partition, left, read == 0, context),
+                (Some(name), None) => self.read(name, &one.partition, &rack, left, read == 0, context),
             };
             let answer = PartitionData::default().with_partition_index(one.partition.partition);
             let answer = match found {
@@ -298,6 +299,10 @@ impl Cluster {
                             read += records.len();
                             left = left.saturating_sub(records.len());
                             answer.with_records(Some(records))
+                        }
+                        Found::Nearer(node) => {
+                            failed = true;
+                            answer.with_preferred_read_replica(BrokerId(node)).with_records(Some(Bytes::new()))
                         }
                         Found::Diverging(epoch, end_offset) => {
                             failed = true;
@@ -347,16 +352,40 @@ impl Cluster {
         Some(Answer { wait_ms, ..Answer::frame(context, &response) })
     }
 
+    fn nearer(&self, partition: &PartitionInfo<'_>, rack: &str) -> Option<i32> {
+        let is_there = |node: &i32| self.node(*node).is_some_and(|node| node.up && node.rack.as_deref() == Some(rack));
+        if is_there(&partition.leader()) {
+            return None;
+        }
+        partition.in_sync().iter().copied().find(is_there)
+    }
+
     fn read(
         &self,
         topic: &str,
         wanted: &FetchPartition,
+        rack: &str,
         limit: usize,
         first: bool,
         context: &Context,
     ) -> Result<(PartitionInfo<'_>, Found), i16> {
         let epoch = if context.version >= 9 { wanted.current_leader_epoch } else { -1 };
-        let partition = self.readable(topic, wanted.partition, epoch, context)?;
+        let partition = match self.partition(topic, wanted.partition) {
+            // Since Kafka 2.4 a replica in sync serves consumers too; here it has all that the leader has.
+            Some(partition) if context.version >= 11 && partition.leader() != context.node => {
+                let leader = Context { node: partition.leader(), ..*context };
+                let follows = partition.in_sync().contains(&context.node);
+                let partition = self.readable(topic, wanted.partition, epoch, &leader)?;
+                if follows { partition } else { return Err(error::NOT_LEADER_OR_FOLLOWER) }
+            }
+            _ => self.readable(topic, wanted.partition, epoch, context)?,
+        };
+        if partition.leader() == context.node
+            && !rack.is_empty()
+            && let Some(node) = self.nearer(&partition, rack)
+        {
+            return Ok((partition, Found::Nearer(node)));
+        }
         if context.version >= 12 && wanted.last_fetched_epoch >= 0 {
             let (epoch, end) = epoch_end(&partition, wanted.last_fetched_epoch);
             if epoch < 0 {
@@ -385,6 +414,8 @@ impl Cluster {
 /// What there is behind an offset.
 enum Found {
     Records(Bytes),
+    /// This replica is in the client's rack, and the leader is not (KIP-392).
+    Nearer(i32),
     /// The log has other records than those that were read: the last epoch that both know, and where it ends here.
     Diverging(i32, i64),
 }

@@ -80,6 +80,8 @@ impl Api {
 pub enum Release {
     /// Kafka 2.1: nothing flexible, and a forgotten producer is answered with `UNKNOWN_PRODUCER_ID`.
     V2_1,
+    /// Kafka 2.6: mostly flexible; a Fetch does not tell of a truncated log.
+    V2_6,
     /// Kafka 2.8: flexible, without leader hints in Produce and without topic ids in requests.
     V2_8,
     /// Kafka 3.9: leader hints in Produce (KIP-951).
@@ -90,7 +92,7 @@ pub enum Release {
 
 impl Release {
     /// Every release that can be posed as, oldest first.
-    pub const ALL: [Release; 4] = [Release::V2_1, Release::V2_8, Release::V3_9, Release::V4_3];
+    pub const ALL: [Release; 5] = [Release::V2_1, Release::V2_6, Release::V2_8, Release::V3_9, Release::V4_3];
 
     /// The lowest and highest version of an API that this release offers.
     pub const fn versions(self, api: Api) -> (i16, i16) {
@@ -107,6 +109,19 @@ impl Release {
                 Api::OffsetFetch => (1, 5),
                 Api::FindCoordinator => (0, 2),
                 Api::OffsetForLeaderEpoch => (2, 2),
+            },
+            Release::V2_6 => match api {
+                Api::Produce => (3, 8),
+                Api::Fetch => (4, 11),
+                Api::ListOffsets => (1, 5),
+                Api::Metadata => (0, 9),
+                Api::ApiVersions => (0, 3),
+                Api::CreateTopics => (2, 5),
+                Api::InitProducerId => (0, 3),
+                Api::OffsetCommit => (2, 8),
+                Api::OffsetFetch => (1, 7),
+                Api::FindCoordinator => (0, 3),
+                Api::OffsetForLeaderEpoch => (2, 3),
             },
             Release::V2_8 => match api {
                 Api::Produce => (3, 9),

@@ -40,10 +40,23 @@ fn sizing() -> Sizing {
 
 impl Bench {
     pub(crate) fn new(release: Release, nodes: u16, chunks: u16, config: Config, weather: Weather) -> Bench {
+        Bench::with(release, nodes, chunks, config, weather, |_| ())
+    }
+
+    pub(crate) fn with(
+        release: Release,
+        nodes: u16,
+        chunks: u16,
+        config: Config,
+        weather: Weather,
+        change: impl FnOnce(&mut Options),
+    ) -> Bench {
         let mut executor = Executor::new();
         let time = executor.time.clone();
         let ports = (FIRST_PORT..FIRST_PORT + nodes).collect();
-        let options = Options { nodes: nodes as usize, host: "broker".into(), ports, release, ..Options::default() };
+        let mut options =
+            Options { nodes: nodes as usize, host: "broker".into(), ports, release, ..Options::default() };
+        change(&mut options);
         let mut cluster = Cluster::new(options);
         cluster.advance(millis(0));
         cluster.create_topic("t", PARTITIONS);

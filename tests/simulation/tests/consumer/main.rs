@@ -3,3 +3,4 @@
 mod bench;
 mod group;
 mod reading;
+mod session;

@@ -1,0 +1,155 @@
+//! Fetch sessions (KIP-227), and the replica that is nearest (KIP-392): what a broker remembers of what we read.
+//!
+//! A connection has at most one session, which ends with it. In a session a request names only the partitions whose place
+//! the broker does not know yet, and those that it shall forget: those of which something waits to be handed out, for one.
+
+use super::table::{Position, Reading};
+use crate::cluster::PartitionEntry;
+use crate::pool::Link;
+use crate::producer::{Platform, State};
+use crate::protocol::{ErrorCode, fetch};
+use crate::time::Instant;
+
+/// The session of a connection, and the epoch of the next request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Session {
+    pub(super) id: i32,
+    pub(super) epoch: i32,
+}
+
+impl Session {
+    /// The next request asks for one.
+    pub(crate) const NONE: Session = Session { id: fetch::NO_SESSION, epoch: fetch::NEW_SESSION };
+}
+
+/// What a session knows of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Told {
+    /// The connection slot of the session.
+    pub(crate) slot: Link,
+    offset: i64,
+    epoch: i32,
+    leader_epoch: i32,
+}
+
+impl Told {
+    pub(crate) const NOTHING: Told = Told { slot: Link::NONE, offset: 0, epoch: 0, leader_epoch: 0 };
+
+    /// What a request of this slot would say of the partition now.
+    fn now(slot: usize, position: &Position, entry: &PartitionEntry) -> Told {
+        let (offset, epoch, leader_epoch) = (position.fetch, position.epoch, entry.leader_epoch);
+        Told { slot: Link::to(slot), offset, epoch, leader_epoch }
+    }
+}
+
+/// Whether a request must name the partition: what the session knows of it, if anything, is not how it is.
+pub(super) fn is_named(slot: usize, session: Session, position: &Position, entry: &PartitionEntry) -> bool {
+    session.id == fetch::NO_SESSION || position.told != Told::now(slot, position, entry)
+}
+
+impl<P: Platform> State<P> {
+    /// Marks what the session of the connection is to forget, as much as there is room for: what is left is skipped
+    /// should it come.
+    pub(super) fn mark_forgotten(&mut self, slot: usize, mut room: usize) {
+        let in_session = self.connections[slot].session.id != fetch::NO_SESSION;
+        for place in 0..self.positions.len() {
+            let position = &self.positions[place];
+            let stale = in_session && position.told.slot == Link::to(slot) && !position.fresh;
+            let bytes = if stale { super::ask::PARTITION_BYTES + self.name_bytes(place) } else { 0 };
+            self.positions[place].forgotten = stale && bytes <= room;
+            room = room.saturating_sub(bytes);
+        }
+    }
+
+    /// A request of the session has gone out.
+    pub(super) fn told(&mut self, slot: usize) {
+        for place in 0..self.positions.len() {
+            let position = &self.positions[place];
+            if position.fresh {
+                self.positions[place].told = Told::now(slot, position, &self.partitions[place]);
+            } else if position.forgotten {
+                self.positions[place].told = Told::NOTHING;
+            }
+        }
+        let session = &mut self.connections[slot].session;
+        session.epoch = fetch::next_epoch(session.epoch);
+    }
+
+    /// What a broker says of the session. An error that is not of the session is for the caller.
+    pub(super) fn session_item(&mut self, slot: usize, id: i32, error: ErrorCode) -> Result<(), ErrorCode> {
+        let session = self.connections[slot].session;
+        let lost = matches!(
+            error,
+            ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+                | ErrorCode::INVALID_FETCH_SESSION_EPOCH
+                | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
+        );
+        match error {
+            ErrorCode::NONE if session.id == fetch::NO_SESSION && id != fetch::NO_SESSION => {
+                self.connections[slot].session.id = id;
+            }
+            ErrorCode::NONE if session.id == id && id != fetch::NO_SESSION => {}
+            // It has no place for a session, or has given ours to others: what it was to know is named again.
+            ErrorCode::NONE => self.end_session(slot),
+            _ if lost && session.id != fetch::NO_SESSION => self.end_session(slot),
+            error => {
+                self.end_session(slot);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody knows any more what the connection's session knew.
+    pub(crate) fn end_session(&mut self, slot: usize) {
+        self.connections[slot].session = Session::NONE;
+        for position in self.positions.iter_mut().filter(|position| position.told.slot == Link::to(slot)) {
+            position.told = Told::NOTHING;
+        }
+    }
+
+    /// The node that the partition is read from: its leader, or a replica that the leader has named.
+    pub(crate) fn reading_node(&mut self, place: usize) -> i32 {
+        let leader = self.partitions[place].leader;
+        let going = self.positions.get(place).filter(|position| position.reading == Reading::Going);
+        let nearest = going.map_or(-1, |position| position.replica.wrapping_sub(1) as i32);
+        if nearest >= 0 && leader >= 0 && self.cluster().node(nearest).is_some() { nearest } else { leader }
+    }
+
+    /// The connection over which the partition can be read now.
+    pub(super) fn reading_connection(&mut self, place: usize) -> Option<usize> {
+        let node = self.reading_node(place);
+        if node == self.partitions[place].leader {
+            return self.leader_connection(place);
+        }
+        let broker = self.cluster().node(node)?;
+        let slot = self.brokers[broker].connection.get()?;
+        (self.connections[slot].phase == crate::connection::Phase::Active).then_some(slot)
+    }
+
+    /// The leader has named a replica that is nearer. It is read from for as long as metadata is good.
+    pub(super) fn prefer(&mut self, place: usize, replica: i32, now: Instant) {
+        if replica < 0 {
+            return;
+        }
+        let until = now.after_millis(self.s.settings.metadata_max_age);
+        let position = &mut self.positions[place];
+        (position.replica, position.replica_until) = (replica as u32 + 1, until);
+        self.wake_clock_by(until);
+        self.s.connections_wanted = true;
+        self.wake_clock();
+    }
+
+    /// The partition is read from its leader again; whether it was not before.
+    pub(super) fn leave_replica(&mut self, place: usize) -> bool {
+        let replica = &mut self.positions[place].replica;
+        core::mem::take(replica) > 0
+    }
+
+    /// A connection to the node was lost, or could not be had.
+    pub(crate) fn leave_replicas(&mut self, node: i32) {
+        for position in self.positions.iter_mut().filter(|position| position.replica == node.wrapping_add(1) as u32) {
+            position.replica = 0;
+        }
+    }
+}
