@@ -99,18 +99,16 @@ impl Setting {
         setting!("batch.size", "bytes, 76 to 2147483647", sizing batch_size = |v: &str| v.parse().ok().filter(|&b| b <= i32::MAX as u32)),
         setting!("buffer.memory", "bytes", sizing buffer_memory = |v: &str| v.parse().ok()),
         setting!("client.id", "up to 64 bytes", config.client_id = |v| heapless::String::try_from(v).ok()),
-        Setting { name: "compression.type", expected: "none", apply: |_, _, value| (value == "none").then_some(()) },
         #[cfg(feature = "consumer")]
         setting!("client.rack", "up to 64 bytes", config.client_rack = |v| heapless::String::try_from(v).ok()),
-        #[cfg(feature = "consumer")]
-        setting!("poll.min.records", "a number", config.poll_min_records = |v: &str| v.parse().ok()),
+        Setting { name: "compression.type", expected: "none", apply: |_, _, value| (value == "none").then_some(()) },
+        setting!("connections.max.idle.ms", MILLIS, config.connections_max_idle = millis),
         #[cfg(feature = "consumer")]
         setting!("default.api.timeout.ms", MILLIS, config.max_block = millis),
-        #[cfg(feature = "consumer")]
-        setting!("group.id", "up to 128 bytes", config.group_id = |v| heapless::String::try_from(v).ok()),
-        setting!("connections.max.idle.ms", MILLIS, config.connections_max_idle = millis),
         setting!("delivery.timeout.ms", MILLIS, config.delivery_timeout = millis),
         setting!("enable.idempotence", BOOL, config.idempotence = |v: &str| v.parse().ok()),
+        #[cfg(feature = "consumer")]
+        setting!("group.id", "up to 128 bytes", config.group_id = |v| heapless::String::try_from(v).ok()),
         setting!("linger.ms", MILLIS, config.linger = millis),
         setting!("max.block.ms", MILLIS, config.max_block = millis),
         Setting {
@@ -167,6 +165,8 @@ impl Setting {
         #[cfg(feature = "scaling")]
         setting!("connections.scale.interval.ms", MILLIS, config.connections_scale_interval = millis),
         setting!("partitions.max", COUNT, sizing partitions = count),
+        #[cfg(feature = "consumer")]
+        setting!("poll.min.records", "a number", config.poll_min_records = |v: &str| v.parse().ok()),
         setting!("topics.max", COUNT, sizing topics = count),
         setting!(
             "unknown.outcome",
