@@ -10,7 +10,6 @@ use core::cell::Cell;
 use core::future::poll_fn;
 use core::task::Poll;
 use core::time::Duration;
-
 /// A consumer: what all handles and the driver share, as with [`Producer`], whose driver it is.
 ///
 /// Records are read where they landed: [`Consumer::poll`] lends a chunk of them, and takes it back when it is dropped.
@@ -234,6 +233,16 @@ impl<P: Platform> Consumer<P> {
         self.client.close_in_background(Duration::ZERO);
     }
 
+    /// For tests: whether all tables agree with each other.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    #[cfg(feature = "audit")]
+    pub fn audit(&self) -> Result<(), &'static str> {
+        self.client.audit()?;
+        self.client.with(|state| state.audit_reading())
+    }
+
     /// All memory, pool by pool.
     pub fn memory(&self) -> MemoryPlan {
         self.client.memory()
@@ -332,8 +341,8 @@ impl<'c, P: Platform> Fetched<'c, P> {
                     }
                 }
                 Step::SegmentEnd(segment) => {
-                    progress.wanted = None;
-                    client.with(|state| state.end_of_segment(&segment));
+                    let read = progress.wanted.take().is_some();
+                    client.with(|state| state.end_of_segment(&segment, read));
                 }
                 Step::Corrupt(segment, corrupt) => {
                     let epoch = progress.cursor.epoch();
@@ -367,7 +376,8 @@ impl<P: Platform> Drop for Fetched<'_, P> {
                 state.handed_out(&segment, next, progress.cursor.epoch());
             }
             if over && !progress.over {
-                progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment));
+                let read = progress.wanted.is_some();
+                progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment, read));
             }
             state.give_back(chunk, buffer, progress.cursor, over);
         });

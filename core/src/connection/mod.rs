@@ -161,10 +161,15 @@ pub struct Connection {
     pub(crate) receive: Receive,
     /// Partitions with something to send over this connection, see `producer::ready`.
     pub(crate) ready: List,
-    /// A Fetch request is out, and the chunk that one has filled.
+    /// A Fetch request is out; a request about offsets is; and the chunk that one of the former has filled.
     #[cfg(feature = "consumer")]
     pub(crate) fetching: bool,
-    /// The number of its last Fetch request among those of all connections, wrapping.
+    #[cfg(feature = "consumer")]
+    pub(crate) looking: bool,
+    /// Whether there was a Fetch request on it, and the number of the last one among those of all connections, wrapping; at
+    /// first that of the last one when it was opened.
+    #[cfg(feature = "consumer")]
+    pub(crate) has_fetched: bool,
     #[cfg(feature = "consumer")]
     pub(crate) fetched: u32,
     #[cfg(feature = "consumer")]
@@ -212,6 +217,10 @@ impl Connection {
         ready: List::EMPTY,
         #[cfg(feature = "consumer")]
         fetching: false,
+        #[cfg(feature = "consumer")]
+        looking: false,
+        #[cfg(feature = "consumer")]
+        has_fetched: false,
         #[cfg(feature = "consumer")]
         fetched: 0,
         #[cfg(feature = "consumer")]

@@ -53,7 +53,8 @@ impl<P: Platform> State<P> {
             if self.positions[place].replica > 0 {
                 let until = self.positions[place].replica_until;
                 next = if until > now { next.min(until) } else { next };
-                if until <= now && self.leave_replica(place) {
+                if until <= now {
+                    self.positions[place].replica = 0;
                     self.reread(place);
                 }
             }
@@ -77,7 +78,9 @@ impl<P: Platform> State<P> {
             return None;
         }
         let versions = self.connections[slot].versions;
+        let looking = self.connections[slot].looking;
         if let Some(version) = versions.get(ApiKey::ListOffsets)
+            && !looking
             && self.mark(slot, Reading::Looking, now, frame.len()).0 > 0
         {
             return self.list_offsets(slot, version, now, frame);
@@ -85,11 +88,15 @@ impl<P: Platform> State<P> {
         let version = versions.get(ApiKey::Fetch)?;
         if version < fetch::TELLS_OF_TRUNCATION
             && let Some(version) = versions.get(ApiKey::OffsetForLeaderEpoch)
+            && !looking
             && self.mark_unchecked(slot, now, frame.len())
         {
             return self.ask_for_epochs(slot, version, now, frame);
         }
         if self.connections[slot].fetching {
+            return None;
+        }
+        if self.gives_way(slot, now) {
             return None;
         }
         let is_free = |chunk: &Chunk<P::Buffer>| chunk.holder == Holder::Nobody && chunk.buffer.is_some();
@@ -106,8 +113,7 @@ impl<P: Platform> State<P> {
         }
         self.mark_forgotten(slot, frame.len().saturating_sub(bytes));
         self.chunks[chunk].reset(Holder::Request);
-        // Who must share does not let a broker wait with a chunk in its hands.
-        let patience = if others >= free { 0 } else { self.s.settings.fetch_max_wait };
+        let patience = self.patience(slot, free, others, now);
         self.fetch(slot, version, chunk, patience, now, frame)
     }
 
@@ -174,6 +180,7 @@ impl<P: Platform> State<P> {
             });
             offset_for_leader_epoch::request(writer, version, wanted);
         });
+        self.connections[slot].looking = sent.is_some();
         self.unmark(slot, sent.is_some());
         sent
     }
@@ -197,8 +204,61 @@ impl<P: Platform> State<P> {
         (before, others)
     }
 
+    /// Whether another broker waits for a connection slot and has something to read, as far as is known, while this one has
+    /// been asked and had nothing: then it is asked no more, and the slot is free.
+    fn gives_way(&mut self, slot: usize, now: Instant) -> bool {
+        let no_slot = self.s.connections_wanted && self.closed_slot().is_none();
+        let idle = no_slot && self.connections[slot].has_fetched && !self.is_hungry(slot);
+        let gives_way = idle && self.others_hunger(slot, now);
+        if gives_way {
+            self.wake_clock();
+        }
+        gives_way
+    }
+
+    /// How long the broker may wait for records with a chunk in its hands. Those who share chunks wait a part of the time
+    /// each, and not at all while somebody else is known to have something to read.
+    fn patience(&mut self, slot: usize, free: usize, others: usize, now: Instant) -> u32 {
+        let longest = self.s.settings.fetch_max_wait;
+        if others < free {
+            return longest;
+        }
+        let shares = others.saturating_add(1).checked_div(free).unwrap_or(1).max(1) as u32;
+        if self.others_hunger(slot, now) { 0 } else { longest / shares }
+    }
+
+    fn others_hunger(&mut self, slot: usize, now: Instant) -> bool {
+        (0..self.positions.len()).any(|place| {
+            let elsewhere = self.positions[place].retry_at <= now && self.reading_connection(place) != Some(slot);
+            elsewhere && self.is_behind(place) && self.is_reachable(place, now)
+        })
+    }
+
+    /// Whether the connection has something to read, as far as is known: who was never asked may have.
+    pub(crate) fn is_hungry(&mut self, slot: usize) -> bool {
+        let unasked = !self.connections[slot].has_fetched;
+        (0..self.positions.len()).any(|place| {
+            let hungry = self.is_behind(place) || unasked && is_open(&self.positions[place]);
+            hungry && self.reading_connection(place) == Some(slot)
+        })
+    }
+
+    /// Whether there is more to read of the partition, as far as is known, and nothing in the way.
+    fn is_behind(&self, place: usize) -> bool {
+        let position = &self.positions[place];
+        let more = position.high_watermark < 0 || position.high_watermark > position.fetch;
+        more && position.reading == Reading::Going && is_open(position)
+    }
+
+    /// Whether the partition's broker is connected to, or may be.
+    fn is_reachable(&mut self, place: usize, now: Instant) -> bool {
+        let node = self.reading_node(place);
+        let broker = self.cluster().node(node);
+        broker.is_some_and(|broker| !self.brokers[broker].connection.is_none() || self.brokers[broker].retry_at <= now)
+    }
+
     /// Whether it leads a partition that is to be read.
-    fn has_open(&mut self, slot: usize, now: Instant) -> bool {
+    pub(crate) fn has_open(&mut self, slot: usize, now: Instant) -> bool {
         (0..self.positions.len()).any(|place| {
             let position = &self.positions[place];
             let open = position.reading == Reading::Going && is_open(position) && position.retry_at <= now;
@@ -222,6 +282,7 @@ impl<P: Platform> State<P> {
             });
             list_offsets::request(writer, version, isolation, wanted);
         });
+        self.connections[slot].looking = sent.is_some();
         self.unmark(slot, sent.is_some());
         sent
     }
@@ -238,14 +299,16 @@ impl<P: Platform> State<P> {
         let bytes = self.s.chunk_bytes as i32;
         let session = self.connections[slot].session;
         let rack = self.s.settings.client_rack.clone();
+        let rack = if self.may_be_sent_elsewhere() { rack.as_str() } else { "" };
         let settings = fetch::Settings {
             max_wait_ms: patience.min(i32::MAX as u32) as i32,
-            min_bytes: self.s.settings.fetch_min_bytes.min(bytes as u32) as i32,
+            // Whole batches seldom fill a chunk: a broker that is to wait until they do waits for ever.
+            min_bytes: self.s.settings.fetch_min_bytes.min(bytes as u32 / 2) as i32,
             max_bytes: bytes,
             isolation_level: self.s.settings.isolation_level,
             session_id: session.id,
             session_epoch: session.epoch,
-            rack_id: &rack,
+            rack_id: rack,
         };
         let first = self.s.read_cursor as usize;
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
@@ -288,7 +351,7 @@ impl<P: Platform> State<P> {
         }
         self.s.fetches = self.s.fetches.wrapping_add(1);
         let connection = &mut self.connections[slot];
-        (connection.fetching, connection.fetched) = (true, self.s.fetches);
+        (connection.fetching, connection.has_fetched, connection.fetched) = (true, true, self.s.fetches);
         sent
     }
 
@@ -302,7 +365,7 @@ impl<P: Platform> State<P> {
     }
 
     /// What a connection brought and nobody has verified is gone with it, and what its broker knew.
-    pub(crate) fn read_connection_lost(&mut self, slot: usize, by_itself: bool) {
+    pub(crate) fn read_connection_lost(&mut self, slot: usize, by_itself: bool, now: Instant) {
         if let Some(chunk) = self.connections[slot].verify.get() {
             self.drop_chunk(chunk);
         }
@@ -310,7 +373,7 @@ impl<P: Platform> State<P> {
         if let Some(broker) = self.connections[slot].broker.get()
             && by_itself
         {
-            self.leave_replicas(self.brokers[broker].node_id());
+            self.leave_replicas(self.brokers[broker].node_id(), now);
         }
     }
 
@@ -332,6 +395,7 @@ impl<P: Platform> State<P> {
         let asked = self.positions.iter_mut().filter(|position| position.asked == Link::to(slot));
         // One that nobody reads any more, or that waits for somebody to decide, is asked for by nobody.
         asked.filter(|of| of.reading == reading || !is_asking(of.reading)).for_each(|of| of.asked = Link::NONE);
+        self.connections[slot].looking &= request.api == ApiKey::Fetch;
         if request.api == ApiKey::Fetch {
             self.connections[slot].fetching = false;
             if let Some(chunk) = request.batches.get()

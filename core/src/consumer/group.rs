@@ -90,7 +90,8 @@ impl<P: Platform> State<P> {
             position.commit = Some((offset, epoch));
         } else {
             for position in self.positions.iter_mut() {
-                if position.is_known() && position.committed != Some(position.next) {
+                // Also what was committed before: a request of an old connection may have come after it.
+                if position.is_known() {
                     position.commit = Some((position.next, position.next_epoch));
                 }
             }

@@ -157,7 +157,7 @@ impl<P: Platform> State<P> {
         self.reread_all();
     }
 
-    fn segment_at(&self, chunk: usize, from: usize) -> Option<Segment> {
+    pub(super) fn segment_at(&self, chunk: usize, from: usize) -> Option<Segment> {
         let chunk = self.chunks.get(chunk)?;
         Segment::read(chunk.buffer.as_ref()?.get(from..chunk.filled as usize)?)
     }
@@ -170,13 +170,18 @@ impl<P: Platform> State<P> {
         wanted.then(|| (position.next, Topic(entry.topic() as u16), entry.index))
     }
 
-    /// Everything up to `next` was handed out; `epoch` is that of the last record.
+    /// Everything up to `next` was handed out; `epoch` is that of the last record. Also if the partition was paused
+    /// meanwhile, but not if somebody has gone elsewhere.
     pub(crate) fn handed_out(&mut self, segment: &Segment, next: i64, epoch: i32) {
         if let Some(position) = self.positions.get_mut(segment.place as usize)
-            && position.generation == segment.generation
+            && segment.generation.wrapping_sub(position.jumped) as i32 >= 0
             && next > position.next
         {
             (position.next, position.next_epoch) = (next, epoch);
+            // A pause has let go of what was fetched: it is fetched again from here.
+            if segment.generation != position.generation && position.fetch < next {
+                (position.fetch, position.epoch) = (next, epoch);
+            }
         }
     }
 
@@ -189,8 +194,8 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Nothing of the segment is wanted any more.
-    pub(crate) fn end_of_segment(&mut self, segment: &Segment) {
+    /// Nothing of the segment is wanted any more: because it was `read`, or because it was not wanted to begin with.
+    pub(crate) fn end_of_segment(&mut self, segment: &Segment, read: bool) {
         let place = segment.place as usize;
         let Some(position) = self.positions.get_mut(place) else { return };
         position.held = position.held.saturating_sub(1);
@@ -202,6 +207,8 @@ impl<P: Platform> State<P> {
                 }
                 None => {}
             }
+        } else if read {
+            self.handed_out(segment, segment.next, segment.epoch);
         }
         self.reread(place);
     }

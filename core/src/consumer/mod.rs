@@ -17,6 +17,8 @@ mod absent;
 mod ask;
 #[cfg(feature = "consumer")]
 mod assign;
+#[cfg(all(feature = "consumer", feature = "audit"))]
+mod audit;
 #[cfg(feature = "consumer")]
 mod cursor;
 #[cfg(feature = "consumer")]

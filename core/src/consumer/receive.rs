@@ -107,13 +107,16 @@ impl<P: Platform> State<P> {
                     self.all_failed(slot, error, now);
                 }
             }
-            fetch::Item::Topic { name, .. } => self.begin_topic(slot, name),
+            fetch::Item::Topic { name, .. } => {
+                self.end_segment(slot);
+                self.begin_topic(slot, name);
+            }
             fetch::Item::Partition { index, error, high_watermark, .. } => {
                 self.end_segment(slot);
                 let place = self.asked_place(slot, index, Reading::Going);
                 self.connections[slot].receive.partition = place.map_or(Link::NONE, Link::to);
                 if let Some(place) = place {
-                    self.positions[place].asked = Link::NONE;
+                    // Until the whole answer is there nobody else is asked for it.
                     self.partition_read(slot, place, error, high_watermark, now);
                 }
             }
@@ -174,6 +177,7 @@ impl<P: Platform> State<P> {
     fn partition_read(&mut self, slot: usize, place: usize, error: ErrorCode, high_watermark: i64, now: Instant) {
         if error != ErrorCode::NONE {
             self.connections[slot].receive.partition = Link::NONE;
+            self.positions[place].asked = Link::NONE;
             return self.read_failed(place, error, now);
         }
         let position = &mut self.positions[place];
@@ -240,11 +244,12 @@ impl<P: Platform> State<P> {
         let chunk = &mut self.chunks[index];
         let start = chunk.filled as usize;
         let records = chunk.end.saturating_sub(chunk.filled + SEGMENT_BYTES as u32 + chunk.transactions);
-        if records == 0 {
+        let position = &self.positions[place];
+        // Who has gone elsewhere since, or paused, does not want what was asked for before.
+        if records == 0 || position.asked != Link::to(slot) {
             chunk.end = chunk.filled;
             return;
         }
-        let position = &mut self.positions[place];
         let segment = Segment {
             place: place as u16,
             generation: position.generation,
@@ -259,19 +264,22 @@ impl<P: Platform> State<P> {
         };
         if chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(start..)).is_some_and(|bytes| segment.write(bytes)) {
             chunk.filled = chunk.end;
-            position.held += 1;
         }
     }
 
     /// The answer is over: what it brought is to be verified.
     pub(crate) fn fetch_answered(&mut self, slot: usize) {
         self.end_segment(slot);
-        if let Some(chunk) = self.chunk_of(slot)
-            && self.chunks[chunk].filled > 0
-        {
-            self.chunks[chunk].holder = Holder::Verifier;
-            self.connections[slot].verify = Link::to(chunk);
+        let Some(chunk) = self.chunk_of(slot).filter(|&chunk| self.chunks[chunk].filled > 0) else { return };
+        let mut from = 0;
+        while let Some(segment) = self.segment_at(chunk, from) {
+            from += segment.bytes();
+            if let Some(position) = self.positions.get_mut(segment.place as usize) {
+                position.held = position.held.saturating_add(1);
+            }
         }
+        self.chunks[chunk].holder = Holder::Verifier;
+        self.connections[slot].verify = Link::to(chunk);
     }
 
     fn all_failed(&mut self, slot: usize, error: ErrorCode, now: Instant) {
@@ -286,7 +294,7 @@ impl<P: Platform> State<P> {
 
     fn read_failed(&mut self, place: usize, error: ErrorCode, now: Instant) {
         // Of a replica's word only that it cannot be read there is believed.
-        if self.leave_replica(place) {
+        if self.leave_replica(place, now) {
             return self.reread(place);
         }
         match verdict(error) {

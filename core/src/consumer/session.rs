@@ -10,6 +10,12 @@ use crate::producer::{Platform, State};
 use crate::protocol::{ErrorCode, fetch};
 use crate::time::Instant;
 
+/// Instead of a replica: that leaders are to be read from for a while, since a replica could not be.
+const LEADER_ONLY: u32 = u32::MAX;
+
+/// A replica is read from for so long at least.
+const REPLICA_MILLIS: u32 = 30_000;
+
 /// The session of a connection, and the epoch of the next request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Session {
@@ -20,6 +26,11 @@ pub(crate) struct Session {
 impl Session {
     /// The next request asks for one.
     pub(crate) const NONE: Session = Session { id: fetch::NO_SESSION, epoch: fetch::NEW_SESSION };
+
+    /// Whether the broker remembers anything.
+    fn is_new(self) -> bool {
+        self.id == fetch::NO_SESSION || self.epoch == fetch::NEW_SESSION
+    }
 }
 
 /// What a session knows of a partition.
@@ -44,14 +55,14 @@ impl Told {
 
 /// Whether a request must name the partition: what the session knows of it, if anything, is not how it is.
 pub(super) fn is_named(slot: usize, session: Session, position: &Position, entry: &PartitionEntry) -> bool {
-    session.id == fetch::NO_SESSION || position.told != Told::now(slot, position, entry)
+    session.is_new() || position.told != Told::now(slot, position, entry)
 }
 
 impl<P: Platform> State<P> {
     /// Marks what the session of the connection is to forget, as much as there is room for: what is left is skipped
     /// should it come.
     pub(super) fn mark_forgotten(&mut self, slot: usize, mut room: usize) {
-        let in_session = self.connections[slot].session.id != fetch::NO_SESSION;
+        let in_session = !self.connections[slot].session.is_new();
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
             let stale = in_session && position.told.slot == Link::to(slot) && !position.fresh;
@@ -66,6 +77,11 @@ impl<P: Platform> State<P> {
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
             if position.fresh {
+                if let Some(other) = position.told.slot.get().filter(|&other| other != slot) {
+                    // It has another leader, or another replica is read: the broker before is to forget it.
+                    self.renew_session(other);
+                }
+                let position = &self.positions[place];
                 self.positions[place].told = Told::now(slot, position, &self.partitions[place]);
             } else if position.forgotten {
                 self.positions[place].told = Told::NOTHING;
@@ -85,7 +101,9 @@ impl<P: Platform> State<P> {
                 | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
         );
         match error {
-            ErrorCode::NONE if session.id == fetch::NO_SESSION && id != fetch::NO_SESSION => {
+            // Given up since it was asked for: the next request asks anew.
+            ErrorCode::NONE if session.epoch == fetch::NEW_SESSION => {}
+            ErrorCode::NONE if session.epoch == fetch::next_epoch(fetch::NEW_SESSION) && id != fetch::NO_SESSION => {
                 self.connections[slot].session.id = id;
             }
             ErrorCode::NONE if session.id == id && id != fetch::NO_SESSION => {}
@@ -100,6 +118,13 @@ impl<P: Platform> State<P> {
         Ok(())
     }
 
+    /// The next request of the connection begins a session instead of the one that there is.
+    fn renew_session(&mut self, slot: usize) {
+        let Session { id, .. } = self.connections[slot].session;
+        self.end_session(slot);
+        self.connections[slot].session.id = id;
+    }
+
     /// Nobody knows any more what the connection's session knew.
     pub(crate) fn end_session(&mut self, slot: usize) {
         self.connections[slot].session = Session::NONE;
@@ -112,7 +137,8 @@ impl<P: Platform> State<P> {
     pub(crate) fn reading_node(&mut self, place: usize) -> i32 {
         let leader = self.partitions[place].leader;
         let going = self.positions.get(place).filter(|position| position.reading == Reading::Going);
-        let nearest = going.map_or(-1, |position| position.replica.wrapping_sub(1) as i32);
+        let nearest = going.map_or(0, |position| position.replica);
+        let nearest = if nearest == LEADER_ONLY { -1 } else { nearest.wrapping_sub(1) as i32 };
         if nearest >= 0 && leader >= 0 && self.cluster().node(nearest).is_some() { nearest } else { leader }
     }
 
@@ -127,29 +153,52 @@ impl<P: Platform> State<P> {
         (self.connections[slot].phase == crate::connection::Phase::Active).then_some(slot)
     }
 
-    /// The leader has named a replica that is nearer. It is read from for as long as metadata is good.
+    /// The leader has named a replica that is nearer. It is read from for as long as metadata is good, and for half a minute
+    /// at least: with few connections its turn takes a while to come.
     pub(super) fn prefer(&mut self, place: usize, replica: i32, now: Instant) {
         if replica < 0 {
             return;
         }
-        let until = now.after_millis(self.s.settings.metadata_max_age);
+        // A broker for which there was no place in the table cannot be read from.
+        let known = self.cluster().node(replica).is_some();
         let position = &mut self.positions[place];
-        (position.replica, position.replica_until) = (replica as u32 + 1, until);
-        self.wake_clock_by(until);
+        if position.replica == LEADER_ONLY {
+            return;
+        }
+        position.replica = if known { replica as u32 + 1 } else { LEADER_ONLY };
+        self.keep_replica(place, now);
         self.s.connections_wanted = true;
         self.wake_clock();
     }
 
-    /// The partition is read from its leader again; whether it was not before.
-    pub(super) fn leave_replica(&mut self, place: usize) -> bool {
-        let replica = &mut self.positions[place].replica;
-        core::mem::take(replica) > 0
+    fn keep_replica(&mut self, place: usize, now: Instant) {
+        let until = now.after_millis(self.s.settings.metadata_max_age.max(REPLICA_MILLIS));
+        self.positions[place].replica_until = until;
+        self.wake_clock_by(until);
+    }
+
+    /// The partition is read from its leader alone for a while; whether it was not before.
+    pub(super) fn leave_replica(&mut self, place: usize, now: Instant) -> bool {
+        let away = !matches!(self.positions[place].replica, 0 | LEADER_ONLY);
+        if away {
+            self.positions[place].replica = LEADER_ONLY;
+            self.keep_replica(place, now);
+        }
+        away
     }
 
     /// A connection to the node was lost, or could not be had.
-    pub(crate) fn leave_replicas(&mut self, node: i32) {
-        for position in self.positions.iter_mut().filter(|position| position.replica == node.wrapping_add(1) as u32) {
-            position.replica = 0;
+    pub(crate) fn leave_replicas(&mut self, node: i32, now: Instant) {
+        for place in 0..self.positions.len() {
+            if self.positions[place].replica == node.wrapping_add(1) as u32 {
+                self.leave_replica(place, now);
+            }
         }
+    }
+
+    /// Whether none of the partitions that are asked for now is to be read from its leader alone. Then the broker is told
+    /// where we are.
+    pub(super) fn may_be_sent_elsewhere(&self) -> bool {
+        !self.positions.iter().any(|position| position.fresh && position.replica == LEADER_ONLY)
     }
 }

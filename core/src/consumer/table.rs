@@ -29,8 +29,10 @@ pub struct Position {
     pub(crate) reading: Reading,
     /// Nothing is fetched, and nothing handed out.
     pub(crate) paused: bool,
-    /// Grows with every jump: what was fetched before it is passed over.
+    /// Grows with every jump and every pause: what was fetched before it is passed over.
     pub(crate) generation: u32,
+    /// That of the last jump: what was handed out of older ones does not move the position.
+    pub(crate) jumped: u32,
     /// The offset of the next record to hand out, and the epoch of the one before it, -1 for unknown.
     pub(crate) next: i64,
     pub(crate) next_epoch: i32,
@@ -47,7 +49,7 @@ pub struct Position {
     pub(crate) forgotten: bool,
     /// What a broker remembers of it.
     pub(crate) told: Told,
-    /// The node to read from instead of the leader, plus one, and until when; 0 for the leader.
+    /// The node to read from instead of the leader, plus one, and until when; 0 for the leader, see `session`.
     pub(crate) replica: u32,
     pub(crate) replica_until: Instant,
     /// The leader's epoch, plus one, in which what was read was last known to be in the log.
@@ -76,6 +78,7 @@ impl Position {
         reading: Reading::Unassigned,
         paused: false,
         generation: 0,
+        jumped: 0,
         next: 0,
         next_epoch: 0,
         fetch: 0,
@@ -108,7 +111,7 @@ impl Position {
     pub(super) fn left(&self) -> Position {
         let Position { held, told, committed, commit, committing, .. } = *self;
         let generation = self.generation.wrapping_add(1);
-        Position { generation, held, told, committed, commit, committing, ..Position::EMPTY }
+        Position { generation, jumped: generation, held, told, committed, commit, committing, ..Position::EMPTY }
     }
 }
 

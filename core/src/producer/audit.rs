@@ -116,8 +116,10 @@ impl<P: Platform> State<P> {
             must(listed == ready, "a connection's list of partitions is wrong")?;
             let (mut ring, mut produce) = (self.connections[slot].ring, 0);
             while let Some(request) = ring.pop(self.places(slot)) {
-                produce += u8::from(request.api == ApiKey::Produce);
-                let mut at = request.batches;
+                let produces = request.api == ApiKey::Produce;
+                produce += u8::from(produces);
+                // That of a Fetch request is a chunk.
+                let mut at = if produces { request.batches } else { Link::NONE };
                 while let Some(index) = at.get() {
                     let batch = &self.batches[index];
                     must(batch.phase == Phase::InFlight, "a request carries a batch that is not in flight")?;

@@ -146,7 +146,7 @@ pub struct Config {
     /// read from (KIP-392). Empty, the default: leaders are read from. At most 64 bytes.
     #[cfg(feature = "consumer")]
     pub client_rack: heapless::String<64>,
-    /// `fetch.min.bytes`. Default 1.
+    /// `fetch.min.bytes`, at most half a chunk. Default 1.
     #[cfg(feature = "consumer")]
     pub fetch_min_bytes: u32,
     /// `poll.min.records`: so many records a poll may always hand out, however full what comes after it is. Default 10.

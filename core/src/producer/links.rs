@@ -125,6 +125,11 @@ impl<P: Platform> State<P> {
         }
         connection.phase = Link_::Active;
         (connection.active_since, connection.used_at) = (now, now);
+        #[cfg(feature = "consumer")]
+        {
+            // Whoever comes last fetches last.
+            connection.fetched = self.s.fetches;
+        }
         #[cfg(feature = "scaling")]
         self.share(slot);
         self.reconsider_all();
@@ -165,7 +170,7 @@ impl<P: Platform> State<P> {
         let ready = self.connections[slot].ready;
         self.abandon_ready(ready);
         #[cfg(feature = "consumer")]
-        self.read_connection_lost(slot, !error.is_intended());
+        self.read_connection_lost(slot, !error.is_intended(), now);
         #[cfg(feature = "scaling")]
         self.leave_home(slot);
         let connection = &mut self.connections[slot];

@@ -32,9 +32,10 @@ impl<P: Platform> State<P> {
             #[cfg(feature = "consumer")]
             self.end_read_backoffs(now),
             self.end_waits(now),
-            self.open_connections(now),
+            // Before the leaders: it needs its connection for a moment only.
             #[cfg(feature = "consumer")]
             self.open_coordinator(now),
+            self.open_connections(now),
             self.find_whom_to_ask(now),
             #[cfg(feature = "scaling")]
             self.scale(now),
@@ -185,7 +186,7 @@ impl<P: Platform> State<P> {
     fn watch_connections(&mut self, now: Instant) -> Instant {
         let mut next = Instant::NEVER;
         for slot in 0..self.connections.len() {
-            let ring = self.connections[slot].ring;
+            let (ring, reads) = (self.connections[slot].ring, self.reads_over(slot, now));
             let request = ring.front(self.places(slot)).map_or(Instant::NEVER, |r| r.deadline);
             let idle_time = self.s.settings.connections_max_idle;
             let connection = &mut self.connections[slot];
@@ -193,7 +194,7 @@ impl<P: Platform> State<P> {
                 Link_::Closed | Link_::Closing => continue,
                 Link_::Opening | Link_::Negotiating => (connection.deadline, ConnectionError::ConnectTimeout),
                 Link_::Draining if ring.is_empty() => (Instant::ZERO, ConnectionError::Idle),
-                Link_::Active if ring.is_empty() && connection.ready.is_empty() => {
+                Link_::Active if ring.is_empty() && connection.ready.is_empty() && !reads => {
                     (connection.used_at.after_millis(idle_time), ConnectionError::Idle)
                 }
                 Link_::Active | Link_::Draining if connection.assumed && connection.deadline < request => {
@@ -297,8 +298,7 @@ impl<P: Platform> State<P> {
         if let Some(until) = draining.map(|since| since.after_millis(HOLD_MILLIS)).filter(|&until| until > now) {
             return Err(until);
         }
-        let idle = |c: &Connection| c.phase == Link_::Active && c.ring.is_empty() && c.ready.is_empty();
-        if let Some(slot) = self.connections.iter().position(idle) {
+        if let Some(slot) = (0..self.connections.len()).find(|&slot| self.is_idle(slot)) {
             self.close_connection(slot, ConnectionError::Idle);
             return Err(Instant::NEVER);
         }
@@ -318,8 +318,26 @@ impl<P: Platform> State<P> {
         Err(if oldest.ring.is_empty() { now } else { now.after_millis(HOLD_MILLIS) })
     }
 
+    /// Whether a consumer reads over the connection, even if it waits for its turn.
+    #[allow(unused_variables, clippy::unused_self, reason = "without a consumer")]
+    fn reads_over(&mut self, slot: usize, now: Instant) -> bool {
+        #[cfg(feature = "consumer")]
+        return self.has_open(slot, now);
+        #[cfg(not(feature = "consumer"))]
+        false
+    }
+
+    /// Whether nothing is under way on the slot and nothing is to be.
+    fn is_idle(&mut self, slot: usize) -> bool {
+        let c = &self.connections[slot];
+        let idle = c.phase == Link_::Active && c.ring.is_empty() && c.ready.is_empty();
+        #[cfg(feature = "consumer")]
+        let idle = idle && !self.is_hungry(slot);
+        idle
+    }
+
     /// A slot that is closed and that somebody serves.
-    pub(super) fn closed_slot(&self) -> Option<usize> {
+    pub(crate) fn closed_slot(&self) -> Option<usize> {
         self.connections.iter().position(|c| c.phase == Link_::Closed && c.served > 0)
     }
 

@@ -1,7 +1,11 @@
 //! What happens to a cluster besides requests: nodes, leaders, throttling, authorization, and scripted faults.
 
+use bytes::BytesMut;
+
+use crate::batch::{self, Header};
 use crate::cluster::{Cluster, ConnectionId, Hidden, StaleView};
 use crate::fault::{Faults, Rule, RuleId};
+use crate::log::LogBatch;
 use crate::options::Release;
 use crate::producer_state::{Sequenced, increment_sequence};
 use crate::topic::TopicView;
@@ -214,6 +218,31 @@ impl Cluster {
         }
         self.log_bytes -= freed;
         true
+    }
+
+    /// Appends a batch as it is, but for base offset and leader epoch, whoever leads; the offset of its first record.
+    /// `None` if there is no such partition.
+    ///
+    /// # Panics
+    /// It is no batch.
+    pub fn append_batch(&mut self, topic: &str, partition: i32, batch: &[u8]) -> Option<i64> {
+        let state = self.partition_mut(topic, partition)?;
+        let header = Header::read(batch);
+        let (base_offset, leader_epoch) = (state.log.end_offset(), state.leadership.leader_epoch);
+        let mut bytes = BytesMut::from(batch);
+        batch::stamp(&mut bytes, base_offset, leader_epoch);
+        state.log.append(LogBatch {
+            base_offset,
+            last_offset: base_offset + i64::from(header.last_offset_delta),
+            leader_epoch,
+            max_timestamp: header.max_timestamp,
+            producer_id: header.producer_id,
+            producer_epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
+            bytes: bytes.freeze(),
+        });
+        self.log_bytes += batch.len();
+        Some(base_offset)
     }
 
     /// Throttles one connection: its answers carry this throttle time, and it must then be silent for that long

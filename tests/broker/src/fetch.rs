@@ -316,6 +316,7 @@ impl Cluster {
             let is_news = answer.records.as_ref().is_some_and(|records| !records.is_empty())
                 || answer.error_code != error::NONE
                 || answer.diverging_epoch.epoch >= 0
+                || answer.preferred_read_replica.0 >= 0
                 || one.told != Some(news);
             told.push((one.clone(), news));
             if !incremental || is_news {

@@ -5,6 +5,8 @@
 //! [`executor`] polls only what was woken, so a lost wake-up is a hang, and a hang is found; [`network`] cuts, delays
 //! and splits the streams between client and brokers at any byte.
 //!
+//! [`reading`] does all that for a consumer.
+//!
 //! [`shrink`] makes a plan that fails as small as it can be.
 //!
 //! [`rig`] is the same without chance, for tests that each tell one story.
@@ -16,6 +18,7 @@ pub mod network;
 pub mod plan;
 pub mod platform;
 pub mod probes;
+pub mod reading;
 pub mod rig;
 pub mod shrink;
 pub mod simulate;

@@ -2,11 +2,13 @@
 //!
 //!     demitasse-simulation [--seeds N] [--first SEED] [--stop-after FAILURES]
 //!     demitasse-simulation --seed SEED [--shrink]
+//!
+//! With `--reading` it is a consumer that is simulated, else a producer; many seeds without it are both.
 
 use demitasse_simulation::attempt::{attempt, attempts};
 use demitasse_simulation::plan::Plan;
-use demitasse_simulation::run;
 use demitasse_simulation::shrink::{shrink, size};
+use demitasse_simulation::{reading, run};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -15,14 +17,21 @@ const MANY: u64 = 5000;
 
 fn main() -> ExitCode {
     let (mut seeds, mut first, mut stop_after, mut one, mut smallest) = (10_000, 0, 10, None, false);
+    let mut only_reading = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        if name == "--shrink" {
-            smallest = true;
+        match name.as_str() {
+            "--shrink" => smallest = true,
+            "--reading" => only_reading = true,
+            _ => {}
+        }
+        if matches!(name.as_str(), "--shrink" | "--reading") {
             continue;
         }
         let Some(value) = arguments.next().and_then(|value| value.parse().ok()) else {
-            eprintln!("{name} takes a number; there are --seeds, --first, --stop-after, --seed and --shrink");
+            eprintln!(
+                "{name} takes a number; there are --seeds, --first, --stop-after, --seed, --shrink and --reading"
+            );
             return ExitCode::from(2);
         };
         match name.as_str() {
@@ -39,9 +48,28 @@ fn main() -> ExitCode {
     // What goes wrong is told in one line a seed.
     std::panic::set_hook(Box::new(|_| {}));
     match one {
+        Some(seed) if only_reading => show_reading(seed),
         Some(seed) if smallest => show_smallest(seed),
         Some(seed) => show(seed),
-        None => many(first, seeds, stop_after),
+        None => {
+            let written = only_reading || many(first, seeds, stop_after);
+            if many_reading(first, seeds, stop_after) && written { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn show_reading(seed: u64) -> ExitCode {
+    let plan = reading::plan::Plan::draw(seed);
+    println!("{plan:#?}");
+    match reading::run(&plan) {
+        Ok(report) => {
+            println!("{report:#?}\nseed {seed}: every promise was kept; trace {:016x}", report.trace);
+            ExitCode::SUCCESS
+        }
+        Err(what) => {
+            println!("seed {seed}: {what}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -75,7 +103,32 @@ fn show_smallest(seed: u64) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn many(first: u64, seeds: u64, stop_after: usize) -> ExitCode {
+fn many_reading(first: u64, seeds: u64, stop_after: usize) -> bool {
+    let start = Instant::now();
+    let summary = reading::attempts(first, seeds, stop_after);
+    let seconds = start.elapsed().as_secs_f64();
+    for (name, count) in summary.reached() {
+        println!("{count:>12}  {name}");
+    }
+    for (seed, what) in &summary.failed {
+        println!("seed {seed}, reading: {what}\n  again: cargo xtask simulate --reading --seed {seed}");
+    }
+    let never: Vec<_> = summary.reached().filter(|(_, count)| *count == 0 && summary.seeds >= MANY).collect();
+    for (name, _) in &never {
+        println!("never reached: {name}");
+    }
+    println!(
+        "{} seeds reading, {:.0} a second; {} records handed out; trace {:016x}; {} failed",
+        summary.seeds,
+        summary.seeds as f64 / seconds,
+        summary.records,
+        summary.trace,
+        summary.failed.len()
+    );
+    summary.failed.is_empty() && never.is_empty()
+}
+
+fn many(first: u64, seeds: u64, stop_after: usize) -> bool {
     let start = Instant::now();
     let summary = attempts(first, seeds, stop_after);
     let seconds = start.elapsed().as_secs_f64();
@@ -98,5 +151,5 @@ fn many(first: u64, seeds: u64, stop_after: usize) -> ExitCode {
         summary.trace,
         summary.failed.len()
     );
-    if summary.failed.is_empty() && never.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    summary.failed.is_empty() && never.is_empty()
 }

@@ -93,7 +93,7 @@ pub struct User {
     pub timestamps: u32,
 }
 
-fn chance(rng: &mut Rng, per_cent: u32) -> bool {
+pub(crate) fn chance(rng: &mut Rng, per_cent: u32) -> bool {
     rng.u32(0..100) < per_cent
 }
 
@@ -247,7 +247,7 @@ fn draw_capacities(rng: &mut Rng, config: &Config, nodes: i32) -> Capacities {
     }
 }
 
-fn draw_weather(rng: &mut Rng) -> Weather {
+pub(crate) fn draw_weather(rng: &mut Rng) -> Weather {
     let nasty = chance(rng, 60);
     Weather {
         latency: rng.u64(0..=20_000),
@@ -261,7 +261,7 @@ fn draw_weather(rng: &mut Rng) -> Weather {
     }
 }
 
-fn draw_faults(rng: &mut Rng) -> Probabilities {
+pub(crate) fn draw_faults(rng: &mut Rng) -> Probabilities {
     let mut some = |most: u32| if chance(rng, 50) { 0 } else { rng.u32(0..=most) };
     Probabilities {
         error: some(1500),

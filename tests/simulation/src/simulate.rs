@@ -350,7 +350,7 @@ fn unhurt(plan: &Plan, counters: &Counters, journal: &Journal) -> Result<(), Str
 /// The first byte of records that are not in the journal.
 pub const ALIVE: u8 = 0xff;
 
-fn advance(executor: &mut Executor, until: u64) -> Result<(), String> {
+pub(crate) fn advance(executor: &mut Executor, until: u64) -> Result<(), String> {
     while executor.time.now() < until {
         if !executor.step(until, POLLS_AN_INSTANT)? && executor.time.now() < until {
             // Nothing is left to happen by itself before then.
@@ -360,7 +360,7 @@ fn advance(executor: &mut Executor, until: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn until(executor: &mut Executor, at: u64, done: impl Fn(&Executor) -> bool) -> Result<(), String> {
+pub(crate) fn until(executor: &mut Executor, at: u64, done: impl Fn(&Executor) -> bool) -> Result<(), String> {
     loop {
         let more = executor.step(at, POLLS_AN_INSTANT)?;
         if done(executor) {

@@ -1,0 +1,350 @@
+//! The consumer against the model broker: logs that grow, are cut at both ends and change their leaders, while a reader
+//! polls, pauses, seeks and commits; until all has healed and everything has been read.
+//!
+//! [`plan`] draws a run from its seed, [`reader`] reads, and [`ledger`] knows what was ever in the logs and holds each record
+//! that is handed out against it, at once.
+
+pub mod ledger;
+pub mod plan;
+pub mod reader;
+mod writer;
+
+use crate::executor::Executor;
+use crate::network::{FIRST_PORT, Network, Weather, millis};
+use crate::platform::{CellLock, Simulated, SimulatedClock, tables_with};
+use crate::simulate::{Broken, advance, until};
+use demitasse_broker::{Cluster, Faults};
+use demitasse_core::{CommitError, Consumer, Counters, Scratch, Start, State, Topic};
+use ledger::{Ledger, Told};
+use plan::{Event, Plan};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+/// A state, and how often a run was in it.
+type Probe = (&'static str, fn(&Report) -> usize);
+
+/// States that a run of many seeds must have reached.
+const PROBES: &[Probe] = &[
+    ("a log had lost what was read, and it was told", |run| run.told.truncated),
+    ("a log had no such offset, and it was told", |run| run.told.out_of_range),
+    ("reading went on where the reset policy says", |run| run.told.resets),
+    ("positions were committed", |run| run.told.commits.0),
+    ("a commit was not heard of in time", |run| run.told.commits.1),
+    ("a connection of a reader was lost", |run| run.counters.connections_lost),
+    ("a reader was asked for silence", |run| run.counters.throttles),
+];
+
+/// What many runs came to.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Seeds run.
+    pub seeds: u64,
+    /// Records handed out in all of them.
+    pub records: u64,
+    /// Of all their traces.
+    pub trace: u64,
+    reached: [u64; PROBES.len()],
+    /// Seeds that failed, and why.
+    pub failed: Vec<(u64, Broken)>,
+}
+
+impl Summary {
+    /// States, and how often each was reached.
+    pub fn reached(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        PROBES.iter().zip(self.reached).map(|((name, _), count)| (*name, count))
+    }
+}
+
+/// Runs the seeds from `first` on, `seeds` of them, or until so many have failed.
+pub fn attempts(first: u64, seeds: u64, failures: usize) -> Summary {
+    let mut summary = Summary::default();
+    for seed in first..first + seeds {
+        summary.seeds += 1;
+        match run(&Plan::draw(seed)) {
+            Ok(report) => {
+                summary.records += report.told.records as u64;
+                summary.trace = summary.trace.rotate_left(1) ^ report.trace;
+                for (sum, (_, probe)) in summary.reached.iter_mut().zip(PROBES) {
+                    *sum += probe(&report) as u64;
+                }
+            }
+            Err(what) => summary.failed.push((seed, what)),
+        }
+        if summary.failed.len() >= failures {
+            break;
+        }
+    }
+    summary
+}
+
+/// The group that keeps positions.
+pub const GROUP: &str = "g";
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Of everything that went over the network.
+    pub trace: u64,
+    /// What the client counted.
+    pub counters: Counters,
+    /// What the reader met.
+    pub told: Told,
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// The first promise that was not kept; a panic is one like any other.
+pub fn run(plan: &Plan) -> Result<Report, Broken> {
+    let mut executor = Executor::new();
+    let network = network(plan, &mut executor);
+    let told = catch_unwind(AssertUnwindSafe(|| live(plan, executor, network.clone()))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(format!("panic: {}", text.unwrap_or("without a text")))
+    });
+    told.map_err(|what| Broken { what, trace: network.trace() })
+}
+
+fn network(plan: &Plan, executor: &mut Executor) -> Network {
+    let time = executor.time.clone();
+    let mut cluster = Cluster::new(plan.options.clone());
+    cluster.advance(millis(0));
+    for (topic, &partitions) in plan.topics.iter().enumerate() {
+        cluster.create_topic(&name(topic), partitions);
+    }
+    cluster.set_faults(Some(Faults::seeded(plan.seed, plan.faults.clone())));
+    let network = Network::new(cluster, plan.weather.clone(), plan.seed ^ 0x5eed, time);
+    executor.spawn(network.clone().pump());
+    network
+}
+
+/// The topic's name.
+pub fn name(topic: usize) -> String {
+    format!("t{topic}")
+}
+
+/// What all tasks of a run share.
+#[derive(Clone)]
+pub struct World {
+    /// The one that is tested.
+    pub consumer: Rc<Consumer<Simulated>>,
+    /// The way to the brokers, and they.
+    pub network: Network,
+    /// The topics, by number.
+    pub topics: Vec<Topic>,
+    /// What was written and what was read.
+    pub ledger: Rc<RefCell<Ledger>>,
+    /// The first promise that was broken by what was handed out.
+    pub broken: Rc<RefCell<Option<String>>>,
+}
+
+impl World {
+    /// Every partition: the topic's number, and its own.
+    pub fn partitions(&self) -> Vec<(usize, i32)> {
+        let world = self.network.world.borrow();
+        let of = |topic: usize| (0..world.cluster.partitions(&name(topic))).map(move |partition| (topic, partition));
+        (0..self.topics.len()).flat_map(of).collect()
+    }
+
+    fn verdict(&self) -> Result<(), String> {
+        self.broken.borrow_mut().take().map_or(Ok(()), Err)
+    }
+}
+
+struct Driver {
+    world: World,
+    scratch: (usize, usize),
+    clock: usize,
+    connections: Vec<usize>,
+}
+
+impl Driver {
+    fn spawn_clock(&mut self, executor: &mut Executor) {
+        let (consumer, network) = (self.world.consumer.clone(), self.world.network.clone());
+        self.clock = executor.spawn(async move { consumer.run_clock(&network).await });
+    }
+
+    fn spawn_connection(&self, executor: &mut Executor, slot: usize) -> usize {
+        let (consumer, network) = (self.world.consumer.clone(), self.world.network.clone());
+        let (mut frame, mut receive) = (vec![0; self.scratch.0], vec![0; self.scratch.1]);
+        executor.spawn(async move {
+            let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+            consumer.run_connection(&network, slot, scratch).await;
+        })
+    }
+}
+
+fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report, String> {
+    let time = executor.time.clone();
+    let c = plan.capacities;
+    c.check().map_err(|error| format!("the plan cannot be: {error}"))?;
+    let clock = SimulatedClock { time: time.clone(), wall_offset: Rc::new(Cell::new(0)) };
+    let consumer = Rc::new(Consumer::new(CellLock::new(State::new(tables_with(&c, plan.chunks))), clock));
+    let buffer = |bytes: u32| vec![0xdb; bytes as usize].into_boxed_slice();
+    let batches = (0..c.buffers).map(|_| buffer(c.batch_bytes));
+    consumer.lend(batches.chain((0..plan.chunks).map(|_| buffer(plan.chunk_bytes))));
+    let scratch = (c.frame_bytes as usize, c.receive_bytes as usize);
+    let started = consumer.start(&plan.config, &[("broker", FIRST_PORT)], scratch, plan.seed as u32 | 1);
+    started.map_err(|error| format!("the plan cannot be: {error}"))?;
+    let topics = (0..plan.topics.len()).map(|topic| consumer.topic(&name(topic)).map_err(|error| error.to_string()));
+    let topics = topics.collect::<Result<Vec<_>, _>>()?;
+    let ledger = Rc::new(RefCell::new(Ledger::new(plan)));
+    let world = World { consumer, network, topics, ledger, broken: Rc::default() };
+
+    let mut driver = Driver { world: world.clone(), scratch, clock: 0, connections: Vec::new() };
+    let audited = world.consumer.clone();
+    executor.check_with(move || audited.audit());
+    driver.spawn_clock(&mut executor);
+    driver.connections = (0..c.connections as usize).map(|slot| driver.spawn_connection(&mut executor, slot)).collect();
+
+    let mut writers = Vec::new();
+    for (topic, partition) in world.partitions() {
+        world.assign(topic, partition, Start::Beginning);
+        writers.push(executor.spawn(writer::write(world.clone(), plan.clone(), time.clone(), topic, partition)));
+    }
+    for number in 0..plan.readers {
+        executor.spawn(reader::read(world.clone(), plan.clone(), time.clone(), number));
+    }
+    for &(at, event) in &plan.events {
+        advance(&mut executor, at)?;
+        happen(event, &mut executor, &mut driver);
+        world.verdict()?;
+    }
+    advance(&mut executor, plan.heal_at)?;
+    heal(plan, &world, time.now());
+    // By now nobody draws what to do; they only read on.
+    until(&mut executor, plan.heal_at + 60_000_000, |executor| writers.iter().all(|&task| executor.is_done(task)))?;
+    until(&mut executor, plan.heal_at + 120_000_000, |_| world.broken.borrow().is_some() || world.is_caught_up())
+        .map_err(|error| format!("healed, but not caught up: {error}: {}", world.backlog()))?;
+    world.verdict()?;
+    if plan.has_group() {
+        keep_and_go_on(&mut executor, &world)?;
+    }
+    let told = world.ledger.borrow().told;
+    read_all_again(&mut executor, &world)?;
+
+    let closing = world.consumer.clone();
+    let close = executor.spawn(async move {
+        let _ = closing.close().await;
+    });
+    let tasks = [&driver.connections[..], &[driver.clock, close]].concat();
+    let done = |executor: &Executor| tasks.iter().all(|&task| executor.is_done(task));
+    until(&mut executor, time.now() + 5_000_000, done).map_err(|error| format!("close: {error}"))?;
+    world.verdict()?;
+    let gauges = world.consumer.gauges();
+    if gauges.bytes_held > 0 || gauges.bytes_in_flight > 0 {
+        return Err(format!("at the end {gauges:?}"));
+    }
+    Ok(Report { trace: world.network.trace(), counters: world.consumer.counters(), told })
+}
+
+/// The positions are kept, and where they are somebody goes on who knows nothing else.
+fn keep_and_go_on(executor: &mut Executor, world: &World) -> Result<(), String> {
+    let kept = Rc::new(RefCell::new(None));
+    let (consumer, outcome) = (world.consumer.clone(), kept.clone());
+    let task = executor.spawn(async move {
+        // The first may wait out a backoff of before.
+        loop {
+            let committed = consumer.commit().await;
+            *outcome.borrow_mut() = Some(committed);
+            if committed != Err(CommitError::TimedOut) {
+                return;
+            }
+        }
+    });
+    until(executor, executor.time.now() + 10_000_000, |executor| executor.is_done(task))
+        .map_err(|error| format!("healed, but no commit: {error} {}", world.backlog()))?;
+    if *kept.borrow() != Some(Ok(())) {
+        return Err(format!("healed, but the commit: {:?}", kept.borrow()));
+    }
+    for (topic, partition) in world.partitions() {
+        let position = world.consumer.position(world.topics[topic], partition);
+        let committed = world.network.world.borrow().cluster.committed(GROUP, &name(topic), partition);
+        if position != committed.map(|(offset, _)| offset) {
+            return Err(format!("t{topic}-{partition} is at {position:?}, the group keeps {committed:?}"));
+        }
+        world.assign(topic, partition, Start::Committed);
+    }
+    until(executor, executor.time.now() + 60_000_000, |_| world.broken.borrow().is_some() || world.is_caught_up())
+        .map_err(|error| format!("not recalled: {error}: {}", world.backlog()))?;
+    world.verdict()
+}
+
+/// From its beginning to its end every log is handed out, record by record.
+fn read_all_again(executor: &mut Executor, world: &World) -> Result<(), String> {
+    for (topic, partition) in world.partitions() {
+        world.ledger.borrow_mut().forget_handed_out(topic, partition);
+        world.assign(topic, partition, Start::Beginning);
+    }
+    until(executor, executor.time.now() + 120_000_000, |_| world.broken.borrow().is_some() || world.is_caught_up())
+        .map_err(|error| format!("healed, but not read again: {error}: {}", world.backlog()))?;
+    world.verdict()?;
+    for (topic, partition) in world.partitions() {
+        let network = world.network.world.borrow();
+        let log = network.cluster.partition(&name(topic), partition).ok_or("no partition")?;
+        world.ledger.borrow().all_handed_out(topic, partition, &log)?;
+    }
+    Ok(())
+}
+
+fn happen(event: Event, executor: &mut Executor, driver: &mut Driver) {
+    let now = millis(executor.time.now());
+    {
+        let mut network = driver.world.network.world.borrow_mut();
+        network.note(format!("{event:?}").as_bytes());
+        let cluster = &mut network.cluster;
+        match event {
+            Event::NodeDown(node) => drop(cluster.node_down(node, now)),
+            Event::NodeUp(node) => drop(cluster.node_up(node, now)),
+            Event::MoveLeader { topic, partition, node } => drop(cluster.move_leader(&name(topic), partition, node)),
+            Event::MoveCoordinator(node) => cluster.move_coordinator(GROUP, node),
+            Event::StaleMetadata { node, stale } => cluster.set_stale_metadata(node, stale),
+            Event::HideTopic { topic, node, millis } => cluster.hide_topic(&name(topic), Some(node), now + millis),
+            Event::Throttle(millis) => cluster.set_throttle_all(millis),
+            Event::ForgetSessions => cluster.forget_fetch_sessions(),
+            Event::DeleteRecords { topic, partition, back } => {
+                if let Some(end) = cluster.partition(&name(topic), partition).map(|log| log.end_offset()) {
+                    cluster.delete_records(&name(topic), partition, end - back);
+                    driver.world.ledger.borrow_mut().deleted(topic, partition, end - back);
+                }
+            }
+            Event::LoseRecords { topic, partition, back } => {
+                if let Some(end) = cluster.partition(&name(topic), partition).map(|log| log.end_offset()) {
+                    cluster.lose_records(&name(topic), partition, (end - back).max(0));
+                    let end = cluster.partition(&name(topic), partition).map_or(0, |log| log.end_offset());
+                    driver.world.ledger.borrow_mut().lost(topic, partition, end);
+                }
+            }
+            Event::DropConnectionTask(_) | Event::DropClockTask => {}
+        }
+        network.cut_dead();
+    }
+    match event {
+        Event::DropConnectionTask(slot) => {
+            executor.abort(driver.connections[slot as usize]);
+            driver.connections[slot as usize] = driver.spawn_connection(executor, slot as usize);
+        }
+        Event::DropClockTask => {
+            executor.abort(driver.clock);
+            driver.spawn_clock(executor);
+        }
+        _ => {}
+    }
+}
+
+fn heal(plan: &Plan, world: &World, now: u64) {
+    let mut network = world.network.world.borrow_mut();
+    network.weather = Weather { latency: 500, ..Weather::default() };
+    network.cluster.clear_faults();
+    network.cluster.set_throttle_all(0);
+    for node in 1..=plan.options.nodes as i32 {
+        network.cluster.node_up(node, millis(now));
+        network.cluster.set_stale_metadata(node, false);
+    }
+    drop(network);
+    world.ledger.borrow_mut().healed = true;
+    for (topic, partition) in world.partitions() {
+        world.consumer.resume(world.topics[topic], partition);
+    }
+}

@@ -1,0 +1,56 @@
+//! What grows the logs: batches that nobody sends, appended where they belong.
+
+use super::World;
+use super::plan::Plan;
+use crate::executor::Time;
+use demitasse_core::records::{Fields, HEADER_BYTES, Sealing, append, seal};
+use fastrand::Rng;
+
+/// Appends the plan's batches to a partition, one after the other.
+pub(super) async fn write(world: World, plan: Plan, time: Time, topic: usize, partition: i32) {
+    let mut rng = Rng::with_seed(plan.seed ^ ((topic as u64) << 32) ^ (partition as u64) << 40);
+    let mut number = 0;
+    for _ in 0..plan.batches {
+        time.sleep(rng.u64(0..=plan.pause)).await;
+        let (most, bytes) = plan.records;
+        let count = rng.u32(1..=most);
+        let each = rng.usize(0..=bytes / count as usize);
+        let values: Vec<Vec<u8>> =
+            (number..number + count).map(|number| value(topic, partition, number, each)).collect();
+        number += count;
+        let mut network = world.network.world.borrow_mut();
+        let base = network.cluster.append_batch(&super::name(topic), partition, &batch(&values));
+        if let Some(base) = base {
+            world.ledger.borrow_mut().written(topic, partition, base, values);
+        }
+    }
+}
+
+/// Who, and which.
+fn value(topic: usize, partition: i32, number: u32, bytes: usize) -> Vec<u8> {
+    let mut value = vec![topic as u8, partition as u8];
+    value.extend(number.to_be_bytes());
+    value.resize(bytes.max(value.len()), b'.');
+    value
+}
+
+fn batch(values: &[Vec<u8>]) -> Vec<u8> {
+    let room: usize = values.iter().map(|value| value.len() + 40).sum();
+    let mut bytes = vec![0; HEADER_BYTES + room];
+    let mut at = HEADER_BYTES;
+    for (index, value) in (0..).zip(values) {
+        let fields = Fields { key: None, value: Some(value), headers: &[], timestamp_delta: 0 };
+        at = append(&mut bytes, at, index, &fields).unwrap_or_else(|| unreachable!("there is room"));
+    }
+    bytes.truncate(at);
+    let sealing = Sealing {
+        base_timestamp: 1,
+        max_timestamp: 1,
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+        records: values.len() as u32,
+    };
+    seal(&mut bytes, &sealing, crc32c::crc32c);
+    bytes
+}
