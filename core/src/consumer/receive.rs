@@ -246,7 +246,8 @@ impl<P: Platform> State<P> {
         let records = chunk.end.saturating_sub(chunk.filled + SEGMENT_BYTES as u32 + chunk.transactions);
         let position = &self.positions[place];
         // Who has gone elsewhere since, or paused, does not want what was asked for before.
-        if records == 0 || position.asked != Link::to(slot) {
+        let wanted = position.asked == Link::to(slot) && position.reading == Reading::Going;
+        if records == 0 || !wanted {
             chunk.end = chunk.filled;
             return;
         }

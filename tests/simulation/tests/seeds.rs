@@ -1,6 +1,7 @@
 //! Some seeds in the ordinary tests; `cargo xtask simulate` runs more, or one again.
 
 use demitasse_simulation::attempt::{attempt, attempts};
+use demitasse_simulation::reading;
 
 /// Each takes a fraction of a millisecond when built for speed, as `cargo xtask test` runs 20,000 of them, and some when
 /// built for tests.
@@ -21,6 +22,23 @@ fn every_promise_is_kept_whatever_the_seed() {
 fn a_seed_replays_byte_for_byte() {
     for seed in 0..20 {
         let trace = |seed| attempt(seed).map(|report| (report.trace, report.polls, report.ended_at));
+        assert_eq!(trace(seed), trace(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_promise_is_kept_to_readers() {
+    let summary = reading::attempts(0, SEEDS / 4, 10);
+    for (seed, what) in &summary.failed {
+        println!("seed {seed}: {what}\n  again: cargo xtask simulate --reading --seed {seed}");
+    }
+    assert!(summary.failed.is_empty(), "{} of {} seeds failed", summary.failed.len(), summary.seeds);
+}
+
+#[test]
+fn a_seed_of_a_reader_replays_byte_for_byte() {
+    for seed in 0..10 {
+        let trace = |seed| reading::run(&reading::plan::Plan::draw(seed)).map(|report| report.trace);
         assert_eq!(trace(seed), trace(seed), "seed {seed}");
     }
 }
