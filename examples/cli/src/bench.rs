@@ -2,9 +2,11 @@
 //!
 //! Whatever the measurement needs is allocated before it begins: an allocation that is counted is the library's.
 
+pub(crate) mod consume;
+
 use crate::interrupt::Interrupt;
 use crate::load::{Load, RECORD_OVERHEAD, SLICE, Stopped};
-use crate::process::Moment;
+use crate::process::{Moment, peak_resident_mib};
 use crate::report::{Output, Problem, Tally, rounded};
 use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
@@ -27,7 +29,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// system of the whole process. Allocations are counted in all threads, from when the first record was acknowledged to the
 /// last acknowledgement; a connection that is opened meanwhile, to a second broker or again, is counted with what the runtime
 /// allocates for its socket. Resident memory is taken at the same moments; it still grows by those batch buffers,
-/// buffer.memory at most, that the system hands out only when they are first used.
+/// buffer.memory at most, that the system hands out only when they are first used. Its peak is the process's.
 ///
 /// Latency is from the call of send, waiting for room included, to when the outcome was seen, and counts every record, not
 /// a sample; a slice is seen when the last of its records is acknowledged. With --rate it is from when a record was due,
@@ -74,6 +76,7 @@ struct Summary {
     allocations_after_start: u64,
     resident_mib_at_start: Option<f64>,
     resident_mib_at_end: Option<f64>,
+    resident_mib_at_peak: Option<f64>,
     latency_ms: LatencyMillis,
 }
 
@@ -211,6 +214,7 @@ impl Run {
             allocations_after_start: end.allocations.all - first.allocations.all,
             resident_mib_at_start: first.resident_mib.map(|mib| rounded(mib, 2)),
             resident_mib_at_end: end.resident_mib.map(|mib| rounded(mib, 2)),
+            resident_mib_at_peak: peak_resident_mib().map(|mib| rounded(mib, 2)),
             latency_ms: LatencyMillis {
                 p50: at(0.5),
                 p99: at(0.99),
@@ -236,6 +240,7 @@ impl Summary {
             ("allocations after start", self.allocations_after_start.to_string()),
             ("resident at start", mib(self.resident_mib_at_start)),
             ("resident at end", mib(self.resident_mib_at_end)),
+            ("resident at peak", mib(self.resident_mib_at_peak)),
             ("latency", format!("p50 {p50:.2} ms, p99 {p99:.2} ms, p99.9 {p999:.2} ms, max {max:.2} ms")),
         ];
         for (name, value) in rows {

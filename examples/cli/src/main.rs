@@ -65,6 +65,8 @@ enum Command {
 enum Bench {
     /// Produces records of one size and observes the outcome of every one.
     Produce(bench::Arguments),
+    /// Reads the records of a topic from the beginning.
+    Consume(bench::consume::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Command::Produce(arguments) => produce::run(&arguments),
         Command::Consume(arguments) => consume::run(&arguments),
         Command::Bench(Bench::Produce(arguments)) => bench::run(&arguments),
+        Command::Bench(Bench::Consume(arguments)) => bench::consume::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::Groups(arguments) => groups::run(&arguments),
         Command::Topics(arguments) => topics::run(&arguments),

@@ -27,6 +27,15 @@ pub(crate) fn cpu_time() -> Duration {
 
 /// Resident memory in MiB; `None` where the system has no `/proc`.
 pub(crate) fn resident_mib() -> Option<f64> {
+    status_mib("VmRSS:")
+}
+
+/// The most that was ever resident, in MiB.
+pub(crate) fn peak_resident_mib() -> Option<f64> {
+    status_mib("VmHWM:")
+}
+
+fn status_mib(name: &str) -> Option<f64> {
     let mut text = [0; 4096];
     let mut have = 0;
     let mut file = std::fs::File::open("/proc/self/status").ok()?;
@@ -37,7 +46,7 @@ pub(crate) fn resident_mib() -> Option<f64> {
         }
     }
     let text = std::str::from_utf8(text.get(..have)?).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib / 1024.0)
 }
@@ -48,6 +57,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn a_process_has_memory_and_takes_time() {
         assert!(super::resident_mib().unwrap() > 0.1);
+        assert!(super::peak_resident_mib() >= super::resident_mib());
         assert!(super::cpu_time().as_nanos() > 0);
     }
 }

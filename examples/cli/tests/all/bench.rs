@@ -1,5 +1,6 @@
 use crate::program::{broker, command, interrupt, records, run, until};
 use demitasse_broker::Options;
+use std::time::Duration;
 
 #[test]
 fn the_benchmark_counts_and_does_not_allocate() {
@@ -77,4 +78,49 @@ fn ctrl_c_reports_what_was_done() {
     assert_eq!(ended.code, 130, "{ended:?}");
     let [acknowledged, failed, unknown] = ended.counts();
     assert_eq!((acknowledged as usize, failed, unknown), (records(&server, "t", 0).len(), 0, 0));
+}
+
+fn filled(nodes: usize) -> (demitasse_broker::Server, String) {
+    let (server, bootstrap) = broker(Options { nodes, ..Options::default() });
+    let arguments =
+        ["bench", "produce", "--bootstrap", &bootstrap, "--topic", "t", "--records", "100000", "--size", "100"];
+    let ended = run(&[&arguments[..], &["--partitions", "6", "--json"]].concat(), b"");
+    assert_eq!(ended.counts(), [100_000, 0, 0], "{ended:?}");
+    (server, bootstrap)
+}
+
+#[test]
+fn reading_is_measured_and_does_not_allocate() {
+    for (nodes, threads) in [(1, "0"), (1, "1"), (3, "0"), (3, "1")] {
+        let (_server, bootstrap) = filled(nodes);
+        let arguments = ["bench", "consume", "--bootstrap", &bootstrap, "--topic", "t", "--records", "99999"];
+        let ended = run(&[&arguments[..], &["--threads", threads, "--json"]].concat(), b"");
+        let json = ended.json();
+        assert_eq!((ended.code, ended.lines.len()), (0, 1), "{ended:?}");
+        assert_eq!((&json["records"], &json["bytes"]), (&99_999.into(), &9_999_900.into()));
+        // The sockets to other nodes may be opened after the first records; the runtime allocates for each.
+        assert!(json["allocations_after_start"].as_u64().unwrap() < nodes as u64, "{json}");
+        for name in ["seconds", "records_per_second", "megabytes_per_second", "cpu_microseconds_per_record"] {
+            assert!(json[name].as_f64().unwrap() > 0.0, "{name}");
+        }
+        if cfg!(target_os = "linux") {
+            let resident = ["start", "end", "peak"].map(|at| json[format!("resident_mib_at_{at}")].as_f64().unwrap());
+            assert!(resident[0] > 16.0 && resident[2] >= resident[1].max(resident[0]), "{json}");
+        }
+    }
+}
+
+#[test]
+fn reading_more_than_there_is_waits_for_ctrl_c() {
+    let (_server, bootstrap) = filled(1);
+    let arguments = ["bench", "consume", "--bootstrap", &bootstrap, "--topic", "t", "--records", "100001"];
+    let mut child = command(&arguments).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none());
+    interrupt(&child);
+    let ended = crate::program::Ended::of(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 130, "{ended:?}");
+    // A person gets a table.
+    assert!(ended.lines.iter().any(|line| line.starts_with("records ") && line.ends_with(" 100000")), "{ended:?}");
+    assert!(ended.error().contains("100000 of 100001"), "{ended:?}");
 }
