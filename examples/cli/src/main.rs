@@ -15,6 +15,7 @@ mod settings;
 mod sizes;
 mod soak;
 mod topics;
+mod verifiable;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -57,6 +58,8 @@ enum Command {
     Topics(topics::Arguments),
     /// Shows the memory that a producer with these settings takes, pool by pool, without a broker.
     Sizes(sizes::Arguments),
+    /// Sends numbers and writes the JSON lines of Kafka's own kafka-verifiable-producer, for its system tests.
+    VerifiableProducer(verifiable::Arguments),
     /// Runs a stand-in broker on this machine until Ctrl-C. It is not Kafka and forgets everything when it ends.
     Broker(broker::Arguments),
 }
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Groups(arguments) => groups::run(&arguments),
         Command::Topics(arguments) => topics::run(&arguments),
         Command::Sizes(arguments) => sizes::run(&arguments),
+        Command::VerifiableProducer(arguments) => verifiable::run(&arguments),
         Command::Broker(arguments) => broker::run(&arguments),
     };
     match result {

@@ -93,7 +93,7 @@ impl Trouble {
     }
 
     /// What happened, whose fault it is, and for the network which address was asked.
-    fn describe(&self, bootstrap: &str) -> String {
+    pub(crate) fn describe(&self, bootstrap: &str) -> String {
         let what = match self {
             Trouble::Send(error) => error.to_string(),
             Trouble::Delivery(error) => error.to_string(),

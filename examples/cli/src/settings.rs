@@ -2,7 +2,7 @@
 
 use crate::report::Problem;
 use clap::Args;
-use demitasse_io_std::{BuildError, Builder, ConsumerBuilder};
+use demitasse_io_std::{BuildError, Builder, ConsumerBuilder, Setting};
 use std::path::{Path, PathBuf};
 
 /// What settings go into.
@@ -81,6 +81,23 @@ impl Properties {
             builder.set("bootstrap.servers", &servers).map_err(|e| Problem::usage(format!("--bootstrap: {e}")))?;
         Ok((builder, servers))
     }
+}
+
+/// The settings of a file that was written for another client: what this one does not have is told and left out, as the
+/// Java client does it; a wrong value is an error all the same.
+pub(crate) fn with_file(mut builder: Builder, path: &Path) -> Result<Builder, Problem> {
+    let text = read(path)?;
+    for (number, line) in properties(&text) {
+        let at = format!("{}:{number}", path.display());
+        let (name, value) = pair(line).ok_or_else(|| wrong(&at, line))?;
+        if name != "bootstrap.servers" && !Setting::ALL.iter().any(|setting| setting.name == name) {
+            eprintln!("demitasse: {at}: left out, there is no setting {name}");
+            continue;
+        }
+        let wrong = |error| Problem::usage(format!("{at}: {error} [fault: our settings]"));
+        builder = builder.set(name, value).map_err(wrong)?;
+    }
+    Ok(builder)
 }
 
 fn set<B: Settable>(builder: B, bootstrap: &mut Option<String>, name: &str, value: &str) -> Result<B, String> {

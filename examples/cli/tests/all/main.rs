@@ -6,3 +6,4 @@ mod look;
 mod produce;
 mod program;
 mod soak;
+mod verifiable;
