@@ -9,6 +9,7 @@ mod harness;
 mod keyed_lines;
 mod million_records;
 mod records;
+mod verifiable_producer;
 
 use demitasse_kafka_tests::{KAFKA_3, KAFKA_4, Kafka, Options};
 use std::sync::OnceLock;
