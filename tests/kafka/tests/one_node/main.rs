@@ -8,6 +8,7 @@ mod full_disk;
 mod harness;
 mod keyed_lines;
 mod million_records;
+mod pipeline_kills;
 mod records;
 mod verifiable_producer;
 
