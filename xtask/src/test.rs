@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         let some = ["--some", "3"].map(str::to_owned);
         steps.step("planted defects: three of them, others each day", || defects::run(&some));
         let ready = steps.step("set-up for Kafka", || tools::for_kafka(&[KAFKA_4, KAFKA_3]));
-        let built = steps.step("release build of demitasse", build_demitasse);
+        let built = steps.step("release build of demitasse and its pipeline", build_demitasse);
         steps.step("tests against Kafka", || if ready && built { kafka_tests() } else { Err(not_tried()) });
         bare::steps(&mut steps);
         boards::steps(&mut steps);
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 }
 
 fn build_demitasse() -> Result {
-    crate::run(cargo().args(["build", "--release", "--locked", "--bin", "demitasse"]))
+    crate::run(cargo().args(["build", "--release", "--locked", "--bin", "demitasse", "--bin", "demitasse-pipeline"]))
 }
 
 fn kafka_tests() -> std::result::Result<(), Stop> {
