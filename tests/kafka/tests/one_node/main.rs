@@ -10,6 +10,7 @@ mod keyed_lines;
 mod million_records;
 mod pipeline_kills;
 mod records;
+mod transactions;
 mod verifiable_producer;
 
 use demitasse_kafka_tests::{KAFKA_3, KAFKA_4, Kafka, Options};
