@@ -374,6 +374,7 @@ impl<P: Platform> State<P> {
             && by_itself
         {
             self.leave_replicas(self.brokers[broker].node_id(), now);
+            self.coordinator_lost(broker);
         }
     }
 

@@ -408,6 +408,12 @@ impl<P: Platform> State<P> {
         self.group_request_over();
     }
 
+    /// A broker has hung up, or cannot be reached: if it was the coordinator, it may be another by now.
+    pub(super) fn coordinator_lost(&mut self, broker: usize) {
+        let group = &mut self.s.group;
+        group.known &= group.broker != Link::to(broker);
+    }
+
     /// The partition is read from where `auto.offset.reset` says; the fault is what it is if that is nowhere.
     pub(super) fn reset_reading(&mut self, place: usize, fault: ConsumeFault) {
         match self.s.settings.offset_reset {

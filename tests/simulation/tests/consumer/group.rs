@@ -3,7 +3,7 @@
 use crate::bench::{Bench, SECOND, calm, config_with};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::{CommitError, Config, ConsumeFault, OffsetReset, Start};
-use demitasse_simulation::network::Weather;
+use demitasse_simulation::network::{Weather, millis};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -236,4 +236,28 @@ fn bad_weather_keeps_the_last_position() {
         assert_eq!(outcomes.borrow().len(), 20);
         assert_eq!(committed(&bench, 0), Some((100, 0)));
     }
+}
+
+/// It dies while nothing is asked of it.
+#[test]
+fn a_coordinator_that_dies_is_looked_for_elsewhere() {
+    let mut bench = bench(Release::V3_9, 3, config(|_| ()), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.advance(2 * SECOND);
+    let outcomes = Outcomes::default();
+    bench.network.world.borrow_mut().cluster.move_coordinator(GROUP, 2);
+    commit(&mut bench, Some((0, 5)), &outcomes);
+    bench.advance(5 * SECOND);
+    assert_eq!(*outcomes.borrow(), [Ok(())]);
+
+    let now = millis(bench.executor.time.now());
+    bench.network.world.borrow_mut().cluster.node_down(2, now);
+    bench.network.world.borrow_mut().cut_dead();
+    bench.advance(SECOND);
+    commit(&mut bench, Some((0, 7)), &outcomes);
+    bench.advance(5 * SECOND);
+    assert_eq!(*outcomes.borrow(), [Ok(()), Ok(())]);
+    assert_eq!(committed(&bench, 0).map(|kept| kept.0), Some(7));
 }
