@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs a part of it")]
 mod common;
+mod coordinator;
 mod hold;
 
 use common::{Feed, assert_all_acknowledged, assert_same, bench, produce_while};
