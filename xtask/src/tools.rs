@@ -4,9 +4,9 @@ use crate::debian;
 use crate::steps::Stop;
 use demitasse_kafka_tests::{fetch_jars, found, jars_cached};
 
-/// Program, the Debian package that has it.
+/// Program, the Debian package that has it. The compiler: tests/kafka runs a few lines of Java from their source.
 const PROGRAMS: &[(&str, &str)] =
-    &[("java", "openjdk-17-jre-headless"), ("kcat", "kcat"), ("openssl", "openssl"), ("kill", "procps")];
+    &[("javac", "openjdk-17-jdk-headless"), ("kcat", "kcat"), ("openssl", "openssl"), ("kill", "procps")];
 
 /// What tests/peers is built with: Go for franz-go, a C compiler for librdkafka.
 const COMPILERS: &[(&str, &str)] = &[("go", "golang-go"), ("cc", "gcc"), ("c++", "g++"), ("make", "make")];
