@@ -112,7 +112,8 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// How many records behind the end of what all replicas have, as far as the last answer said.
+    /// How many records behind the end of what all replicas have, and with `read_committed` of what no open transaction is
+    /// in front of, as far as the last answer said.
     pub(crate) fn lag(&self, topic: Topic, partition: i32) -> Option<u64> {
         let position = &self.positions[self.position_place(topic, partition)?];
         let known = position.reading == Reading::Going && position.high_watermark >= 0;

@@ -7,7 +7,7 @@ use super::verify::put_transaction;
 use crate::connection::{ConnectionError, backoff_millis};
 use crate::pool::Link;
 use crate::producer::{Platform, State};
-use crate::protocol::{ErrorCode, TopicItem, fetch, list_offsets, offset_for_leader_epoch};
+use crate::protocol::{ErrorCode, IsolationLevel, TopicItem, fetch, list_offsets, offset_for_leader_epoch};
 use crate::time::Instant;
 
 /// What an error code means for a partition that is read.
@@ -111,13 +111,16 @@ impl<P: Platform> State<P> {
                 self.end_segment(slot);
                 self.begin_topic(slot, name);
             }
-            fetch::Item::Partition { index, error, high_watermark, .. } => {
+            fetch::Item::Partition { index, error, high_watermark, last_stable_offset, .. } => {
                 self.end_segment(slot);
                 let place = self.asked_place(slot, index, Reading::Going);
                 self.connections[slot].receive.partition = place.map_or(Link::NONE, Link::to);
                 if let Some(place) = place {
                     // Until the whole answer is there nobody else is asked for it.
-                    self.partition_read(slot, place, error, high_watermark, now);
+                    // Behind a transaction that is open there is nothing yet for who reads what is committed.
+                    let committed_only = self.s.settings.isolation_level == IsolationLevel::ReadCommitted;
+                    let end = if committed_only { last_stable_offset } else { high_watermark };
+                    self.partition_read(slot, place, error, end, now);
                 }
             }
             fetch::Item::AbortedTransaction { producer_id, first_offset } => {
@@ -174,14 +177,14 @@ impl<P: Platform> State<P> {
         self.positions.get(place).map(|_| place)
     }
 
-    fn partition_read(&mut self, slot: usize, place: usize, error: ErrorCode, high_watermark: i64, now: Instant) {
+    fn partition_read(&mut self, slot: usize, place: usize, error: ErrorCode, end: i64, now: Instant) {
         if error != ErrorCode::NONE {
             self.connections[slot].receive.partition = Link::NONE;
             self.positions[place].asked = Link::NONE;
             return self.read_failed(place, error, now);
         }
         let position = &mut self.positions[place];
-        (position.failures, position.high_watermark) = (0, high_watermark);
+        (position.failures, position.high_watermark) = (0, end);
         if position.epoch < 0 {
             // What is read from now on is in the log of the leader that is known now.
             position.checked = self.partitions[place].leader_epoch.wrapping_add(1) as u32;

@@ -59,7 +59,7 @@ pub struct Position {
     /// Answers in a row that failed; the backoff grows with it.
     pub(crate) failures: u8,
     pub(crate) retry_at: Instant,
-    /// As the last answer said, -1 for unknown.
+    /// As the last answer said; with `read_committed` the last stable offset. -1 for unknown.
     pub(crate) high_watermark: i64,
     /// What the group keeps, as far as known; what it is to keep, with the epoch of the record before; and what a request
     /// that is out has asked it to.
