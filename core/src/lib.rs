@@ -11,6 +11,7 @@
 //! - `log`, `defmt`: where log lines go; at most one of them, none by default.
 //! - `audit`: for tests, a method that says whether all tables agree.
 //! - `consumer`: reading records, beside the producer.
+//! - `lz4`: LZ4 both ways, without an allocator.
 //! - `gather`: up to 8 batches of a request go out in one gathered write, for networks that take many pieces at once.
 //! - `crc-table-1k`: a table of 1 KiB for CRC-32C instead of 128 bytes: half the instructions.
 

@@ -30,6 +30,7 @@ impl Platform for Embassy {
     type Waiters = &'static mut [Waiter];
     type Positions = Empty<Position>;
     type Chunks = Empty<Chunk<Self::Buffer>>;
+    type Decompress = demitasse_core::records::codec::NoCodec;
     type Lock = CellLock<State<Embassy>>;
     type Clock = EmbassyClock;
 }

@@ -2,14 +2,15 @@
 
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
-use crate::consumer::{CommitError, ConsumeError, Cursor, Gauges, Lent, Start, Step, sane};
+use crate::consumer::{CommitError, ConsumeError, ConsumeFault, Cursor, Gauges, Lent, Start, Step, WindowCursor, sane};
 use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError, Wait};
 use crate::protocol::ErrorCode;
-use crate::records::read::Headers;
+use crate::records::read::{Headers, Record};
 use core::cell::Cell;
 use core::future::poll_fn;
 use core::task::Poll;
 use core::time::Duration;
+
 /// A consumer: what all handles and the driver share, as with [`Producer`], whose driver it is.
 ///
 /// Records are read where they landed: [`Consumer::poll`] lends a chunk of them, and takes it back when it is dropped.
@@ -26,6 +27,12 @@ impl<P: Platform> Consumer<P> {
     /// Hands the buffers over: first the producer's one, then those of the chunks. Before the start, once.
     pub fn lend(&self, buffers: impl Iterator<Item = P::Buffer>) {
         self.client.lend(buffers);
+    }
+
+    /// Hands over what compressed batches are read with: the decoders, and the window that they write into, which must hold
+    /// the largest record. Without it a compressed batch is an error of its partition. Before the start, once.
+    pub fn lend_decompression(&self, codec: P::Decompress, window: P::Buffer) {
+        self.client.with(|state| state.lend_inflater(codec, window));
     }
 
     /// As [`Producer::start`].
@@ -195,14 +202,19 @@ impl<P: Platform> Consumer<P> {
     /// Dropped before it is ready, nothing was lent.
     pub async fn poll(&self, max: u32) -> Result<Option<Fetched<'_, P>>, ConsumeError> {
         let mut seat = RoomSeat::new(&self.client);
-        poll_fn(|cx| {
-            let mut replaced = None;
-            let wait = self.client.with(|state| state.poll_records(&mut seat.seat, cx.waker(), &mut replaced));
-            drop(replaced);
-            wait::pending(wait, cx, || Ok(None))
-        })
-        .await
-        .map(|lent| lent.map(|lent| Fetched::new(self, lent, max)))
+        loop {
+            let lent = poll_fn(|cx| {
+                let mut replaced = None;
+                let wait = self.client.with(|state| state.poll_records(&mut seat.seat, cx.waker(), &mut replaced));
+                drop(replaced);
+                wait::pending(wait, cx, || Ok(None))
+            });
+            let Some(lent) = lent.await? else { return Ok(None) };
+            let mut fetched = Fetched::new(self, lent, max);
+            if fetched.prepare() {
+                return Ok(Some(fetched));
+            }
+        }
     }
 
     /// As [`Producer::run_clock`].
@@ -274,11 +286,15 @@ pub struct Consumed<'a> {
 }
 
 /// Records that are lent. What was iterated over counts as read when this is dropped; the rest comes with the next poll.
+///
+/// What is compressed is decompressed by the poll, a window at a time: the records end where the window does.
 pub struct Fetched<'c, P: Platform> {
     consumer: &'c Consumer<P>,
     /// None once it was given back.
-    lent: Option<Lent<P::Buffer>>,
+    lent: Option<Lent<P>>,
     progress: Cell<Progress>,
+    /// Where in the window the handing out is, if the records are those of a compressed batch.
+    window: Option<Cell<WindowCursor>>,
 }
 
 #[derive(Clone, Copy)]
@@ -291,8 +307,24 @@ struct Progress {
     over: bool,
 }
 
+impl Progress {
+    /// Hands a record out, if it is wanted.
+    #[inline]
+    fn take<'a>(&mut self, record: Record<'a>) -> Option<Consumed<'a>> {
+        let (from, topic, partition) = self.wanted.as_mut()?;
+        if record.offset < *from {
+            return None;
+        }
+        *from = record.offset + 1;
+        self.left -= 1;
+        let (topic, partition) = (*topic, *partition);
+        let Record { offset, timestamp, key, value, headers } = record;
+        Some(Consumed { topic, partition, offset, timestamp, key, value, headers })
+    }
+}
+
 impl<'c, P: Platform> Fetched<'c, P> {
-    fn new(consumer: &'c Consumer<P>, lent: Lent<P::Buffer>, max: u32) -> Self {
+    fn new(consumer: &'c Consumer<P>, lent: Lent<P>, max: u32) -> Self {
         let cursor = lent.cursor;
         // Where a poll ended within a segment, the next one goes on, unless somebody has sought meanwhile.
         let (left, wanted) = consumer
@@ -302,7 +334,49 @@ impl<'c, P: Platform> Fetched<'c, P> {
         if wanted.is_none() {
             progress.cursor.pass_over();
         }
-        Fetched { consumer, lent: Some(lent), progress: Cell::new(progress) }
+        Fetched { consumer, lent: Some(lent), progress: Cell::new(progress), window: None }
+    }
+
+    /// Goes up to the first record, and has it decompressed if need be. False: there is none.
+    fn prepare(&mut self) -> bool {
+        let Some(Lent { buffer, filled, number, inflater: Some(inflater), .. }) = &mut self.lent else { return true };
+        let client = &self.consumer.client;
+        let progress = self.progress.get_mut();
+        while progress.left > 0 {
+            let mut cursor = progress.cursor;
+            match cursor.step(buffer, *filled) {
+                Step::Record(record) if progress.wanted.is_none_or(|(from, ..)| record.offset >= from) => return true,
+                Step::Record(_) => progress.cursor = cursor,
+                Step::Compressed(segment, header) => {
+                    progress.cursor = cursor;
+                    let Some((from, ..)) = progress.wanted else { return true };
+                    let (payload, epoch) = (cursor.payload(buffer, &header), cursor.epoch());
+                    match inflater.prepare((*number, cursor.at()), &header, payload, from) {
+                        Ok(true) => {
+                            progress.cursor.begin_batch(&header);
+                            self.window = Some(Cell::new(inflater.cursor()));
+                            return true;
+                        }
+                        Ok(false) => progress.cursor.pass_batch(&header),
+                        Err(stopped) => {
+                            progress.cursor.pass_over();
+                            progress.wanted = None;
+                            client.with(|state| {
+                                state.handed_out(&segment, from, epoch);
+                                state.stop_segment(&segment, stopped);
+                            });
+                        }
+                    }
+                }
+                step => {
+                    progress.cursor = cursor;
+                    if !between(client, progress, step) {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
     }
 
     /// The records. Iterating again goes on where the last one ended.
@@ -310,52 +384,33 @@ impl<'c, P: Platform> Fetched<'c, P> {
         core::iter::from_fn(|| self.next_record())
     }
 
+    #[inline]
     fn next_record(&self) -> Option<Consumed<'_>> {
         let lent = self.lent.as_ref()?;
         let mut progress = self.progress.get();
-        let record = self.advance(&mut progress, &lent.buffer, lent.filled);
+        let record = match &self.window {
+            None => self.advance(&mut progress, &lent.buffer, lent.filled),
+            Some(window) => inflated(&mut progress, window, lent),
+        };
         self.progress.set(progress);
         record
     }
 
     #[inline]
     fn advance<'a>(&self, progress: &mut Progress, chunk: &'a [u8], filled: usize) -> Option<Consumed<'a>> {
-        let client = &self.consumer.client;
         while progress.left > 0 {
             match progress.cursor.step(chunk, filled) {
                 Step::Record(record) => {
-                    let Some((from, topic, partition)) = &mut progress.wanted else { continue };
-                    if record.offset < *from {
-                        continue;
-                    }
-                    *from = record.offset + 1;
-                    progress.left -= 1;
-                    let (topic, partition) = (*topic, *partition);
-                    let crate::records::read::Record { offset, timestamp, key, value, headers } = record;
-                    return Some(Consumed { topic, partition, offset, timestamp, key, value, headers });
-                }
-                Step::Segment(segment) => {
-                    progress.wanted = client.with(|state| state.begin_segment(&segment));
-                    if progress.wanted.is_none() {
-                        progress.cursor.pass_over();
+                    if let Some(record) = progress.take(record) {
+                        return Some(record);
                     }
                 }
-                Step::SegmentEnd(segment) => {
-                    let read = progress.wanted.take().is_some();
-                    client.with(|state| state.end_of_segment(&segment, read));
-                }
-                Step::Corrupt(segment, corrupt) => {
-                    let epoch = progress.cursor.epoch();
-                    if let Some((from, ..)) = progress.wanted.take() {
-                        client.with(|state| {
-                            state.handed_out(&segment, from, epoch);
-                            state.corrupt_segment(&segment, corrupt);
-                        });
+                // It comes with the next poll.
+                Step::Compressed(..) => return None,
+                step => {
+                    if !between(&self.consumer.client, progress, step) {
+                        return None;
                     }
-                }
-                Step::End => {
-                    progress.over = true;
-                    return None;
                 }
             }
         }
@@ -363,10 +418,64 @@ impl<'c, P: Platform> Fetched<'c, P> {
     }
 }
 
+/// What there is between the records of a chunk; false when it is over.
+#[inline(never)]
+fn between<P: Platform>(client: &Producer<P>, progress: &mut Progress, step: Step<'_>) -> bool {
+    match step {
+        Step::Record(_) | Step::Compressed(..) => {}
+        Step::Segment(segment) => {
+            progress.wanted = client.with(|state| state.begin_segment(&segment));
+            if progress.wanted.is_none() {
+                progress.cursor.pass_over();
+            }
+        }
+        Step::SegmentEnd(segment) => {
+            let read = progress.wanted.take().is_some();
+            client.with(|state| state.end_of_segment(&segment, read));
+        }
+        Step::Corrupt(segment, corrupt) => {
+            let epoch = progress.cursor.epoch();
+            if let Some((from, ..)) = progress.wanted.take() {
+                client.with(|state| {
+                    state.handed_out(&segment, from, epoch);
+                    state.stop_segment(&segment, (corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)));
+                });
+            }
+        }
+        Step::End => {
+            progress.over = true;
+            return false;
+        }
+    }
+    true
+}
+
+/// The next record of a compressed batch.
+fn inflated<'a, P: Platform>(
+    progress: &mut Progress,
+    window: &Cell<WindowCursor>,
+    lent: &'a Lent<P>,
+) -> Option<Consumed<'a>> {
+    let inflater = lent.inflater.as_ref().filter(|_| progress.left > 0)?;
+    let mut cursor = window.get();
+    let record = inflater.next(&mut cursor)?;
+    window.set(cursor);
+    progress.take(record)
+}
+
 impl<P: Platform> Drop for Fetched<'_, P> {
     fn drop(&mut self) {
-        let Some(Lent { buffer, chunk, filled, .. }) = self.lent.take() else { return };
-        let progress = self.progress.get();
+        let Some(Lent { buffer, chunk, filled, mut inflater, .. }) = self.lent.take() else { return };
+        let mut progress = self.progress.get();
+        if let (Some(window), Some(inflater)) = (&self.window, &mut inflater) {
+            inflater.handed_out(&window.get());
+            if inflater.is_over() {
+                // It may well be the last of its chunk.
+                if let Step::Compressed(_, header) = progress.cursor.step(&buffer, filled) {
+                    progress.cursor.pass_batch(&header);
+                }
+            }
+        }
         let read_to = progress.cursor.segment().zip(progress.wanted);
         let client = &self.consumer.client;
         // If only ends of segments are left, the chunk is free at once and not after another poll.
@@ -379,7 +488,7 @@ impl<P: Platform> Drop for Fetched<'_, P> {
                 let read = progress.wanted.is_some();
                 progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment, read));
             }
-            state.give_back(chunk, buffer, progress.cursor, over);
+            state.give_back(chunk, buffer, inflater, progress.cursor, over);
         });
     }
 }

@@ -8,6 +8,8 @@ use super::{GatherWrite, Io, Producer, Stream};
 use crate::connection::ConnectionError;
 use crate::producer::{GATHER, Order, Outgoing, Platform};
 use crate::records;
+#[cfg(feature = "consumer")]
+use crate::records::codec::{Decompress, NoCodec};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
@@ -152,9 +154,11 @@ impl<P: Platform> Producer<P> {
     async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Result<bool, ConnectionError> {
         let mut some = false;
         loop {
-            if let Some(mut lent) = self.with(|state| state.take_unverified(slot)) {
-                crate::consumer::verify(&mut lent.buffer, lent.filled, |bytes| io.crc32c(bytes));
-                self.with(|state| state.verified(lent.chunk, lent.buffer));
+            if let Some(mut taken) = self.with(|state| state.take_unverified(slot)) {
+                let supports = if taken.inflates { P::Decompress::supports } else { NoCodec::supports };
+                let judge = crate::consumer::Judge { crc: |bytes: &[u8]| io.crc32c(bytes), supports };
+                let compressed = crate::consumer::verify(&mut taken.buffer, taken.filled, &judge);
+                self.with(|state| state.verified(taken.chunk, taken.buffer, compressed));
             }
             let mut landing = Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
             let Some(place) = landing.place() else { return Ok(some) };

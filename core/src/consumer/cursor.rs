@@ -1,6 +1,7 @@
 //! Where in a chunk the handing out is: a few words without a borrow, so that a poll can end anywhere.
 
 use super::segment::Segment;
+use crate::records::Compression;
 use crate::records::read::{BatchHeader, Record, RecordCursor};
 
 /// See the module.
@@ -22,6 +23,8 @@ pub(crate) enum Step<'a> {
     /// Another segment begins: whether it is still wanted, and from which offset on, is to be said.
     Segment(Segment),
     Record(Record<'a>),
+    /// A batch that is compressed: nothing goes on until it was [passed](Cursor::pass_batch).
+    Compressed(Segment, BatchHeader),
     /// The segment is over.
     SegmentEnd(Segment),
     /// A record of a sound batch cannot be read: whoever wrote it, wrote nonsense.
@@ -46,6 +49,27 @@ impl Cursor {
     /// The rest of the segment is not wanted.
     pub(crate) fn pass_over(&mut self) {
         (self.at, self.records) = (self.sound, None);
+    }
+
+    /// The compressed batch that comes next, without its header.
+    pub(crate) fn payload<'a>(&self, chunk: &'a [u8], header: &BatchHeader) -> &'a [u8] {
+        let batch = chunk.get(self.at as usize..self.at.saturating_add(header.length) as usize).unwrap_or(&[]);
+        batch.get(crate::records::HEADER_BYTES..).unwrap_or(&[])
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn at(&self) -> u32 {
+        self.at
+    }
+
+    /// Records of a compressed batch are handed out.
+    pub(crate) fn begin_batch(&mut self, header: &BatchHeader) {
+        self.epoch = header.leader_epoch;
+    }
+
+    /// Goes on behind a compressed batch.
+    pub(crate) fn pass_batch(&mut self, header: &BatchHeader) {
+        (self.at, self.epoch) = (self.at.saturating_add(header.length), header.leader_epoch);
     }
 
     /// Whether nothing but the end of the last segment is left.
@@ -79,6 +103,7 @@ impl Cursor {
             // What was verified can be read.
             match BatchHeader::read(window) {
                 Ok(header) if header.is_control() => self.at = self.at.saturating_add(header.length),
+                Ok(header) if header.compression != Compression::None => return Step::Compressed(segment, header),
                 Ok(header) => {
                     self.at = self.at.saturating_add(crate::records::HEADER_BYTES as u32);
                     self.records = Some(RecordCursor::new(&header, header.records_length()));

@@ -3,6 +3,7 @@
 use crate::producer::Topic;
 use crate::protocol::ErrorCode;
 use crate::records::Compression;
+use crate::records::codec::CodecError;
 use crate::records::read::Fault;
 use core::fmt;
 
@@ -36,6 +37,23 @@ pub enum ConsumeFault {
     },
     /// A batch is compressed in a way that cannot be read here.
     Compressed(Compression),
+    /// The compressed bytes of a batch cannot be read.
+    Decompression(Compression, CodecError),
+    /// A record of a compressed batch, or a piece of one that is decompressed at once, is larger than the window:
+    /// `fetch.decompression.bytes` must be larger.
+    RecordTooLarge {
+        /// Bytes that are needed, as far as they are known.
+        needed: u32,
+        /// Bytes of the window, less those that the codec refers back to.
+        capacity: u32,
+    },
+    /// A batch becomes larger than any that is meant well: more than 64 MiB and more than 1,024 times what it was.
+    ExpandsTooFar {
+        /// Its compressed bytes.
+        compressed: u32,
+        /// The bytes that they may become.
+        limit: u32,
+    },
     /// The log has no such offset, and `auto.offset.reset` is none.
     OffsetOutOfRange,
     /// What was read is not in the log any more: an unclean election has taken it away. The log goes on with other records
@@ -106,7 +124,19 @@ impl fmt::Display for ConsumeError {
             ConsumeFault::BatchTooLarge { needed, capacity } => {
                 write!(f, "a batch of {needed} bytes, a chunk has room for {capacity}: raise fetch.chunk.bytes")
             }
-            ConsumeFault::Compressed(compression) => write!(f, "a batch compressed by {compression}"),
+            ConsumeFault::Compressed(compression) => {
+                write!(f, "a batch compressed by {compression}, which is not read here")
+            }
+            ConsumeFault::Decompression(compression, error) => {
+                write!(f, "a batch compressed by {compression}: {error}")
+            }
+            ConsumeFault::RecordTooLarge { needed, capacity } => write!(
+                f,
+                "a compressed record needs {needed} bytes, there is room for {capacity}: raise fetch.decompression.bytes"
+            ),
+            ConsumeFault::ExpandsTooFar { compressed, limit } => {
+                write!(f, "a batch of {compressed} compressed bytes becomes more than {limit}")
+            }
             ConsumeFault::OffsetOutOfRange => f.write_str("the log has no such offset; seek, or set auto.offset.reset"),
             ConsumeFault::Truncated { end_offset } => {
                 write!(f, "the log was truncated by an unclean election, to offset {end_offset}; seek to go on")

@@ -2,13 +2,14 @@
 
 use super::assign::Start;
 use super::cursor::Cursor;
+use super::inflate::{Inflater, Stopped};
 use super::segment::{SEGMENT_BYTES, Segment};
 use super::table::{Holder, Reading, chunk_hooks};
 use super::verify;
 use super::{ConsumeError, ConsumeFault};
 use crate::pool::Seat;
 use crate::producer::{Platform, State, Topic, Wait};
-use crate::records::read::{Batch, BatchError, Corrupt, Fault};
+use crate::records::read::{Batch, BatchError, Fault};
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -21,12 +22,23 @@ pub(crate) struct Landing<B> {
     pub(crate) wanted: usize,
 }
 
-/// A chunk in the hands of the caller.
-pub(crate) struct Lent<B> {
+/// A chunk in the hands of who verifies it.
+pub(crate) struct Unverified<B> {
     pub(crate) buffer: B,
     pub(crate) chunk: u16,
     pub(crate) filled: usize,
+    /// Whether what is compressed can be read.
+    pub(crate) inflates: bool,
+}
+
+/// A chunk in the hands of the caller, and what decompresses its batches, if any are compressed.
+pub(crate) struct Lent<P: Platform> {
+    pub(crate) buffer: P::Buffer,
+    pub(crate) chunk: u16,
+    pub(crate) number: u32,
+    pub(crate) filled: usize,
     pub(crate) cursor: Cursor,
+    pub(crate) inflater: Option<Inflater<P::Buffer, P::Decompress>>,
 }
 
 impl<P: Platform> State<P> {
@@ -56,21 +68,24 @@ impl<P: Platform> State<P> {
     }
 
     /// A chunk that is to be verified, and how much of it.
-    pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Lent<P::Buffer>> {
+    pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Unverified<P::Buffer>> {
         let index = core::mem::take(&mut self.connections[slot].verify).get()?;
-        let chunk = &mut self.chunks[index];
-        let (filled, cursor) = (chunk.filled as usize, chunk.cursor);
-        Some(Lent { buffer: chunk.buffer.take()?, chunk: index as u16, filled, cursor })
+        let (chunk, inflates) = (&mut self.chunks[index], self.s.inflater_bytes > 0);
+        Some(Unverified { buffer: chunk.buffer.take()?, chunk: index as u16, filled: chunk.filled as usize, inflates })
     }
 
     /// What was found in it is taken over, and the chunk waits to be handed out.
-    pub(crate) fn verified(&mut self, chunk: u16, buffer: P::Buffer) {
+    pub(crate) fn verified(&mut self, chunk: u16, buffer: P::Buffer, compressed: bool) {
         let index = chunk as usize;
         let filled = self.chunks[index].filled as usize;
         let mut rest = buffer.get(..filled).unwrap_or(&[]);
         while let Some(segment) = Segment::read(rest) {
             self.take_over(&segment, rest);
             rest = rest.get(segment.bytes()..).unwrap_or(&[]);
+        }
+        if compressed {
+            self.s.inflated_chunks = self.s.inflated_chunks.wrapping_add(1).max(1);
+            self.chunks[index].number = self.s.inflated_chunks;
         }
         self.chunks[index].buffer = Some(buffer);
         self.chunks[index].holder = Holder::Queue;
@@ -106,21 +121,12 @@ impl<P: Platform> State<P> {
         seat: &mut Seat,
         waker: &Waker,
         replaced: &mut Option<Waker>,
-    ) -> Wait<Result<Option<Lent<P::Buffer>>, ConsumeError>> {
+    ) -> Wait<Result<Option<Lent<P>>, ConsumeError>> {
         if let Some(error) = self.take_fault() {
             return Wait::Ready(Err(error));
         }
-        let mut queue = self.s.full_chunks;
-        let popped = queue.pop_front(&mut self.chunks, chunk_hooks);
-        self.s.full_chunks = queue;
-        if let Some(index) = popped {
-            let chunk = &mut self.chunks[index];
-            chunk.holder = Holder::Caller;
-            self.s.callers += 1;
-            let (filled, cursor) = (chunk.filled as usize, chunk.cursor);
-            if let Some(buffer) = chunk.buffer.take() {
-                return Wait::Ready(Ok(Some(Lent { buffer, chunk: index as u16, filled, cursor })));
-            }
+        if let Some(lent) = self.take_full() {
+            return Wait::Ready(Ok(Some(lent)));
         }
         if self.s.closing {
             return Wait::Ready(Ok(None));
@@ -128,8 +134,47 @@ impl<P: Platform> State<P> {
         self.wait_for_room(seat, waker, replaced, Instant::NEVER)
     }
 
+    /// The first chunk that can be read now: what is compressed waits for the inflater, if another task has it.
+    fn take_full(&mut self) -> Option<Lent<P>> {
+        let mut queue = self.s.full_chunks;
+        let mut at = queue.first();
+        while let Some(index) = at
+            && self.chunks[index].number != 0
+            && self.inflater.is_none()
+        {
+            at = self.chunks[index].hooks.next().get();
+        }
+        let index = at?;
+        queue.remove(&mut self.chunks, index, chunk_hooks);
+        self.s.full_chunks = queue;
+        let chunk = &mut self.chunks[index];
+        chunk.holder = Holder::Caller;
+        self.s.callers += 1;
+        let (number, filled, cursor) = (chunk.number, chunk.filled as usize, chunk.cursor);
+        let inflater = if number == 0 { None } else { self.inflater.take() };
+        Some(Lent { buffer: chunk.buffer.take()?, chunk: index as u16, number, filled, cursor, inflater })
+    }
+
+    /// The window that compressed batches are read through, and their decoders. Before the start, once.
+    pub(crate) fn lend_inflater(&mut self, codec: P::Decompress, window: P::Buffer) {
+        let inflater = Inflater::new(codec, window);
+        self.s.inflater_bytes = inflater.memory();
+        self.inflater = Some(inflater);
+    }
+
     /// The caller is done with a chunk, or with as much of it as it wanted.
-    pub(crate) fn give_back(&mut self, chunk: u16, buffer: P::Buffer, cursor: Cursor, over: bool) {
+    pub(crate) fn give_back(
+        &mut self,
+        chunk: u16,
+        buffer: P::Buffer,
+        inflater: Option<Inflater<P::Buffer, P::Decompress>>,
+        cursor: Cursor,
+        over: bool,
+    ) {
+        if inflater.is_some() {
+            self.inflater = inflater;
+            self.tell_room();
+        }
         let index = chunk as usize;
         self.s.callers = self.s.callers.saturating_sub(1);
         let chunk = &mut self.chunks[index];
@@ -185,12 +230,12 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// A record of the segment is nonsense, although its batch arrived as it was written.
-    pub(crate) fn corrupt_segment(&mut self, segment: &Segment, corrupt: Corrupt) {
+    /// The rest of the segment cannot be read, although its batches arrived as they were written.
+    pub(crate) fn stop_segment(&mut self, segment: &Segment, stopped: Stopped) {
         if let Some(position) = self.positions.get_mut(segment.place as usize)
             && position.generation == segment.generation
         {
-            position.pending = Some((corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)));
+            position.pending = Some(stopped);
         }
     }
 

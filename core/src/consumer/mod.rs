@@ -9,7 +9,8 @@
 //!   remembers of it.
 //! - `receive`: what an answer says. `verify`: a full chunk, outside the lock. `segment`: what stands in a chunk.
 //! - `pacing`: how many records a poll hands out, and gauges. `group`: positions that a group keeps.
-//! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is.
+//! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is. `inflate`: the records of
+//!   compressed batches.
 
 #[cfg(not(feature = "consumer"))]
 mod absent;
@@ -25,6 +26,8 @@ mod cursor;
 mod error;
 #[cfg(feature = "consumer")]
 mod group;
+#[cfg(feature = "consumer")]
+mod inflate;
 #[cfg(feature = "consumer")]
 mod lend;
 #[cfg(feature = "consumer")]
@@ -51,6 +54,8 @@ pub use error::{CommitError, ConsumeError, ConsumeFault};
 #[cfg(feature = "consumer")]
 pub(crate) use group::Group;
 #[cfg(feature = "consumer")]
+pub(crate) use inflate::{Inflater, WindowCursor};
+#[cfg(feature = "consumer")]
 pub(crate) use lend::{Landing, Lent};
 #[cfg(feature = "consumer")]
 pub use pacing::Gauges;
@@ -61,4 +66,4 @@ pub(crate) use session::Session;
 #[cfg(feature = "consumer")]
 pub use table::{Chunk, Position};
 #[cfg(feature = "consumer")]
-pub(crate) use verify::verify;
+pub(crate) use verify::{Judge, verify};

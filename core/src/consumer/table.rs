@@ -148,6 +148,8 @@ pub struct Chunk<B> {
     pub(crate) wanted: u32,
     /// Bytes of aborted transactions in it.
     pub(crate) transactions: u32,
+    /// Of the chunk among all that have compressed batches; 0 if it has none.
+    pub(crate) number: u32,
     pub(crate) cursor: super::Cursor,
     pub(crate) hooks: Hooks,
 }
@@ -161,6 +163,7 @@ impl<B> Chunk<B> {
         end: 0,
         wanted: 0,
         transactions: 0,
+        number: 0,
         cursor: super::Cursor::START,
         hooks: Hooks::NONE,
     };
@@ -168,7 +171,7 @@ impl<B> Chunk<B> {
     pub(crate) fn reset(&mut self, holder: Holder) {
         self.holder = holder;
         (self.filled, self.end, self.wanted, self.transactions) = (0, 0, 0, 0);
-        self.cursor = super::Cursor::START;
+        (self.number, self.cursor) = (0, super::Cursor::START);
     }
 }
 

@@ -22,50 +22,72 @@ const CONTROL: u8 = 1 << 5;
 /// An aborted transaction whose end has been passed.
 const OVER: i64 = i64::MAX;
 
-/// Goes through the segments in the first `filled` bytes of a chunk, and writes into each what was found.
-pub(crate) fn verify(chunk: &mut [u8], filled: usize, crc: impl Fn(&[u8]) -> u32) {
+/// How the bytes of batches are judged.
+pub(crate) struct Judge<C> {
+    pub(crate) crc: C,
+    /// Whether there is a decoder.
+    pub(crate) supports: fn(Compression) -> bool,
+}
+
+/// Goes through the segments in the first `filled` bytes of a chunk, and writes into each what was found. Whether any
+/// batch that is to be handed out is compressed.
+pub(crate) fn verify(chunk: &mut [u8], filled: usize, judge: &Judge<impl Fn(&[u8]) -> u32>) -> bool {
+    let mut compressed = false;
     let most = chunk.len().saturating_sub(SEGMENT_BYTES);
     let mut rest = chunk.get_mut(..filled).unwrap_or(&mut []);
     while let Some(segment) = Segment::read(rest) {
-        let Some((own, behind)) = rest.split_at_mut_checked(segment.bytes()) else { return };
+        let Some((own, behind)) = rest.split_at_mut_checked(segment.bytes()) else { return compressed };
         let (start, records) = own.split_at_mut(segment.records_at().min(own.len()));
         let aborted = start.get_mut(SEGMENT_BYTES..).unwrap_or(&mut []);
-        let found = walk(segment, aborted, records, most, &crc);
+        let mut walk = Walk { aborted, most, judge, compressed: false };
+        let found = walk.through(segment, records);
+        compressed |= walk.compressed;
         found.write(start);
         rest = behind;
     }
+    compressed
 }
 
-fn walk(segment: Segment, aborted: &mut [u8], records: &mut [u8], most: usize, crc: &impl Fn(&[u8]) -> u32) -> Segment {
-    let mut found = Segment { sound: 0, next: segment.offset, epoch: -1, fault: SOUND, detail: 0, ..segment };
-    while let Some(rest) = records.get_mut(found.sound as usize..).filter(|rest| !rest.is_empty()) {
-        let header = match sound(rest, crc) {
-            Ok(header) => header,
-            Err(Unsound::Cut(needed)) => {
-                // The last one of an answer is often cut: it is asked for again. Alone in a chunk it may still not fit.
-                if found.sound == 0 && needed as usize > most.saturating_sub(aborted.len()) {
-                    (found.fault, found.detail) = (TOO_LARGE, needed);
+/// What one segment is looked at with.
+struct Walk<'a, C> {
+    aborted: &'a mut [u8],
+    most: usize,
+    judge: &'a Judge<C>,
+    compressed: bool,
+}
+
+impl<C: Fn(&[u8]) -> u32> Walk<'_, C> {
+    fn through(&mut self, segment: Segment, records: &mut [u8]) -> Segment {
+        let mut found = Segment { sound: 0, next: segment.offset, epoch: -1, fault: SOUND, detail: 0, ..segment };
+        while let Some(rest) = records.get_mut(found.sound as usize..).filter(|rest| !rest.is_empty()) {
+            let header = match sound(rest, self.judge) {
+                Ok(header) => header,
+                Err(Unsound::Cut(needed)) => {
+                    // The last one of an answer is often cut: it is asked for again. Alone in a chunk it may still not fit.
+                    if found.sound == 0 && needed as usize > self.most.saturating_sub(self.aborted.len()) {
+                        (found.fault, found.detail) = (TOO_LARGE, needed);
+                    }
+                    break;
                 }
-                break;
+                Err(Unsound::Crc(computed)) => {
+                    (found.fault, found.detail) = (WRONG_CRC, computed);
+                    break;
+                }
+                Err(Unsound::Other) => {
+                    found.fault = WRONG;
+                    break;
+                }
+            };
+            if skipped(&header, self.aborted, rest) {
+                rest.get_mut(ATTRIBUTES).into_iter().for_each(|attributes| *attributes |= CONTROL);
+            } else {
+                self.compressed |= header.compression != Compression::None;
             }
-            Err(Unsound::Crc(computed)) => {
-                (found.fault, found.detail) = (WRONG_CRC, computed);
-                break;
-            }
-            Err(Unsound::Other) => {
-                found.fault = WRONG;
-                break;
-            }
-        };
-        if skipped(&header, aborted, rest)
-            && let Some(attributes) = rest.get_mut(ATTRIBUTES)
-        {
-            *attributes |= CONTROL;
+            found.sound = found.sound.saturating_add(header.length);
+            (found.next, found.epoch) = (header.next_offset(), header.leader_epoch);
         }
-        found.sound = found.sound.saturating_add(header.length);
-        (found.next, found.epoch) = (header.next_offset(), header.leader_epoch);
+        found
     }
-    found
 }
 
 enum Unsound {
@@ -75,7 +97,7 @@ enum Unsound {
 }
 
 /// The header of the batch at the front, if all of the batch is there and as it should be.
-fn sound(bytes: &[u8], crc: &impl Fn(&[u8]) -> u32) -> Result<BatchHeader, Unsound> {
+fn sound(bytes: &[u8], judge: &Judge<impl Fn(&[u8]) -> u32>) -> Result<BatchHeader, Unsound> {
     let batch = match Batch::read(bytes) {
         Ok(batch) => batch,
         Err(BatchError::Incomplete { needed }) => return Err(Unsound::Cut(needed.try_into().unwrap_or(u32::MAX))),
@@ -84,12 +106,13 @@ fn sound(bytes: &[u8], crc: &impl Fn(&[u8]) -> u32) -> Result<BatchHeader, Unsou
     let mut computed = 0;
     batch
         .check_crc(|bytes| {
-            computed = crc(bytes);
+            computed = (judge.crc)(bytes);
             computed
         })
         .map_err(|_| Unsound::Crc(computed))?;
     match batch.header.compression {
         Compression::None => Ok(batch.header),
+        compression if (judge.supports)(compression) => Ok(batch.header),
         _ => Err(Unsound::Other),
     }
 }
@@ -191,7 +214,7 @@ mod tests {
 
     fn found(aborted: &[(i64, i64)], records: &[u8], room: usize) -> (Segment, Vec<bool>) {
         let (mut bytes, filled) = chunk(aborted, records, room);
-        verify(&mut bytes, filled, crc32c);
+        verify(&mut bytes, filled, &Judge { crc: crc32c, supports: |_| false });
         let segment = Segment::read(&bytes).unwrap();
         let mut skipped = Vec::new();
         let mut rest = &bytes[segment.records_at()..segment.records_at() + segment.sound as usize];

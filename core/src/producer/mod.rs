@@ -88,6 +88,8 @@ pub trait Platform: Sized {
     type Positions: DerefMut<Target = [Position]>;
     /// The chunks that a consumer's records land in; none for a producer.
     type Chunks: DerefMut<Target = [Chunk<Self::Buffer>]>;
+    /// What a consumer reads compressed batches with; [`NoCodec`](crate::records::codec::NoCodec) if it reads none.
+    type Decompress: crate::records::codec::Decompress;
     /// The one lock.
     type Lock: Lock<State<Self>>;
     /// The clock.
@@ -135,6 +137,9 @@ pub struct State<P: Platform> {
     pub(crate) positions: P::Positions,
     #[cfg_attr(not(feature = "consumer"), expect(dead_code, reason = "it has no entries"))]
     pub(crate) chunks: P::Chunks,
+    /// At home unless a caller reads a chunk with compressed batches.
+    #[cfg(feature = "consumer")]
+    pub(crate) inflater: Option<crate::consumer::Inflater<P::Buffer, P::Decompress>>,
     pub(crate) s: Scalars,
 }
 
@@ -256,6 +261,11 @@ pub(crate) struct Scalars {
     pub(crate) poll_size: u32,
     #[cfg(feature = "consumer")]
     pub(crate) group: crate::consumer::Group,
+    /// Bytes of what decompresses, 0 if there is none; and how many chunks had compressed batches.
+    #[cfg(feature = "consumer")]
+    pub(crate) inflater_bytes: usize,
+    #[cfg(feature = "consumer")]
+    pub(crate) inflated_chunks: u32,
     /// Who waits for room or for a topic; all for the same longest time, so the first one's ends first.
     pub(crate) room: List,
     pub(crate) identity: Identity,
@@ -367,6 +377,10 @@ impl Scalars {
         poll_size: 0,
         #[cfg(feature = "consumer")]
         group: crate::consumer::Group::NONE,
+        #[cfg(feature = "consumer")]
+        inflater_bytes: 0,
+        #[cfg(feature = "consumer")]
+        inflated_chunks: 0,
         room: List::EMPTY,
         identity: Identity::Wanted,
         identity_at: Instant::ZERO,
@@ -431,6 +445,8 @@ impl<P: Platform> State<P> {
             waiters,
             positions,
             chunks,
+            #[cfg(feature = "consumer")]
+            inflater: None,
             s: Scalars::NEW,
         }
     }

@@ -2,10 +2,13 @@
 //!
 //! A batch buffer starts with room for the header ([`HEADER_BYTES`]); records are [appended](append) behind it
 //! in their final form, and [`seal`] fills in the header. Nothing is moved or copied again. What comes from a
-//! broker is read by [`read`].
+//! broker is read by [`read`]; what is compressed goes through a [`codec`] first.
 
 mod batch;
+pub mod codec;
 pub mod crc32c;
+#[cfg(feature = "lz4")]
+pub mod lz4;
 pub mod partitioning;
 pub mod read;
 mod record;

@@ -25,6 +25,7 @@ impl Platform for Bare {
     type Waiters = Vec<Waiter>;
     type Positions = Empty<Position>;
     type Chunks = Empty<Chunk<Self::Buffer>>;
+    type Decompress = demitasse_core::records::codec::NoCodec;
     type Lock = Lock;
     type Clock = Network;
 }

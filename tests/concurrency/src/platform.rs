@@ -24,6 +24,7 @@ impl Platform for Scheduled {
     type Waiters = Vec<Waiter>;
     type Positions = Empty<Position>;
     type Chunks = Empty<Chunk<Self::Buffer>>;
+    type Decompress = demitasse_core::records::codec::NoCodec;
     type Lock = ScheduledLock<State<Scheduled>>;
     type Clock = StandingClock;
 }

@@ -37,6 +37,7 @@ impl Platform for Heap {
     type Waiters = Vec<Waiter>;
     type Positions = Empty<Position>;
     type Chunks = Empty<Chunk<Self::Buffer>>;
+    type Decompress = crate::records::codec::NoCodec;
     type Lock = CellLock;
     type Clock = ManualClock;
 }

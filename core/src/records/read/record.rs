@@ -142,6 +142,18 @@ impl RecordCursor {
         }
     }
 
+    /// Of no batch.
+    #[cfg(feature = "consumer")]
+    pub(crate) const EMPTY: RecordCursor = RecordCursor {
+        base_offset: 0,
+        append_time: None,
+        base_timestamp: 0,
+        last_delta: 0,
+        next_delta: 0,
+        records: 0,
+        bytes: 0,
+    };
+
     /// Bytes of records still to come.
     pub const fn bytes_left(&self) -> u32 {
         self.bytes
@@ -152,13 +164,25 @@ impl RecordCursor {
         self.records
     }
 
+    /// Bytes of records still to come are so many after all: of compressed ones it is not known before the end.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn set_bytes_left(&mut self, bytes: u32) {
+        self.bytes = bytes;
+    }
+
+    /// The offset that the next record has at least.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn due(&self) -> i64 {
+        self.base_offset.saturating_add(i64::from(self.next_delta))
+    }
+
     /// No more records.
     pub(super) fn end(&mut self) {
         (self.records, self.bytes) = (0, 0);
     }
 
     /// That something is wrong where the next record is due.
-    pub(super) fn corrupt(&self, fault: Fault) -> Corrupt {
+    pub(crate) fn corrupt(&self, fault: Fault) -> Corrupt {
         Corrupt { offset: self.base_offset.saturating_add(i64::from(self.next_delta)), fault }
     }
 

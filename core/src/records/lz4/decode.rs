@@ -1,0 +1,299 @@
+//! From a frame to its bytes.
+
+use super::xxh32::Xxh32;
+use super::{BLOCK_CHECKSUMS, CONTENT_CHECKSUM, CONTENT_SIZE, DICTIONARY, MAGIC, MAX_DISTANCE, MIN_MATCH, STORED};
+use super::{VERSION, VERSION_MASK};
+use crate::records::Compression;
+use crate::records::codec::{CodecError, Decompress, Next, Progress};
+
+/// A decoder of LZ4 frames, of a few dozen bytes: what a match refers back to is read from the window.
+///
+/// All checksums of a frame are checked, if it has any. Where none covers the blocks, bytes that were changed may become
+/// other bytes: Kafka's batches have a checksum of their own.
+#[derive(Clone, Debug)]
+pub struct Lz4 {
+    at: At,
+    flags: u8,
+    /// Bytes that the frame says it has, if it does, and those that came of it.
+    expected: Option<u64>,
+    produced: u64,
+    /// Bytes left of the block that is being read.
+    block: usize,
+    content: Xxh32,
+}
+
+/// Where in a frame the reading is.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Frame,
+    Block,
+    /// In a block, in front of a token.
+    Sequence,
+    /// Bytes to be copied from the input; then there is a match of this token, or the block is over.
+    Literals {
+        left: usize,
+        token: Option<u8>,
+    },
+    /// Bytes to be copied from further up.
+    Match {
+        distance: usize,
+        left: usize,
+    },
+    Over,
+}
+
+impl Default for Lz4 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lz4 {
+    /// One that waits for a frame.
+    pub const fn new() -> Self {
+        Lz4 { at: At::Frame, flags: 0, expected: None, produced: 0, block: 0, content: Xxh32::NEW }
+    }
+
+    fn frame(&mut self, input: &mut Input<'_>) -> Result<At, CodecError> {
+        if input.take::<4>()? != MAGIC {
+            return Err(CodecError::Malformed);
+        }
+        let described = input.0;
+        let [flags, _block_size] = input.take()?;
+        if flags & VERSION_MASK != VERSION || flags & DICTIONARY != 0 {
+            return Err(CodecError::Malformed);
+        }
+        let expected = if flags & CONTENT_SIZE != 0 { Some(u64::from_le_bytes(input.take()?)) } else { None };
+        let bytes = described.len().wrapping_sub(input.0.len());
+        let [checksum] = input.take()?;
+        // The second byte of its hash.
+        if (Xxh32::of(described.get(..bytes).unwrap_or(&[])) >> 8) as u8 != checksum {
+            return Err(CodecError::Checksum);
+        }
+        *self = Lz4 { flags, expected, ..Lz4::new() };
+        Ok(At::Block)
+    }
+
+    fn block(&mut self, input: &mut Input<'_>) -> Result<At, CodecError> {
+        let length = u32::from_le_bytes(input.take()?);
+        if length == 0 {
+            if self.flags & CONTENT_CHECKSUM != 0 && u32::from_le_bytes(input.take()?) != self.content.finish() {
+                return Err(CodecError::Checksum);
+            }
+            let whole = self.expected.is_none_or(|expected| expected == self.produced);
+            return if whole { Ok(At::Over) } else { Err(CodecError::Malformed) };
+        }
+        self.block = (length & !STORED) as usize;
+        let (bytes, behind) = input.0.split_at_checked(self.block).ok_or(CodecError::Cut)?;
+        if self.flags & BLOCK_CHECKSUMS != 0 {
+            let checksum = behind.first_chunk().ok_or(CodecError::Cut)?;
+            if Xxh32::of(bytes) != u32::from_le_bytes(*checksum) {
+                return Err(CodecError::Checksum);
+            }
+        }
+        Ok(if length & STORED != 0 { At::Literals { left: self.block, token: None } } else { At::Sequence })
+    }
+
+    /// Reads sequences up to the end of the block or of the window.
+    fn sequences(&mut self, input: &mut Input<'_>, window: &mut [u8], end: &mut usize) -> Result<At, CodecError> {
+        let (bytes, behind) = input.0.split_at_checked(self.block).ok_or(CodecError::Cut)?;
+        let mut block = Input(bytes);
+        let at = loop {
+            let [token] = block.take().map_err(|_| CodecError::Malformed)?;
+            let left = block.length(token >> 4)?;
+            if !literals(&mut block, window, end, left)? {
+                break At::Literals { left, token: Some(token) };
+            }
+            if block.0.is_empty() {
+                break At::Literals { left: 0, token: None };
+            }
+            let (distance, left) = block.reference(token, *end)?;
+            if !repeat(window, end, distance, left) {
+                break At::Match { distance, left };
+            }
+        };
+        self.block = block.0.len();
+        let consumed = bytes.len().wrapping_sub(self.block);
+        input.0 = if self.block == 0 { behind } else { input.0.get(consumed..).unwrap_or(&[]) };
+        Ok(at)
+    }
+
+    /// Copies what there is room for of literals that did not fit.
+    fn rest_of_literals(
+        &mut self,
+        input: &mut Input<'_>,
+        window: &mut [u8],
+        end: &mut usize,
+        (left, token): (usize, Option<u8>),
+    ) -> Result<At, CodecError> {
+        let count = left.min(window.len().saturating_sub(*end));
+        literals(input, window, end, count)?;
+        self.block = self.block.saturating_sub(count);
+        if left > count {
+            return Ok(At::Literals { left: left.saturating_sub(count), token });
+        }
+        match token {
+            Some(token) if self.block > 0 => {
+                let mut block = Input(input.0.get(..self.block).ok_or(CodecError::Cut)?);
+                let (distance, left) = block.reference(token, *end)?;
+                input.0 = input.0.get(self.block.saturating_sub(block.0.len())..).unwrap_or(&[]);
+                self.block = block.0.len();
+                Ok(At::Match { distance, left })
+            }
+            _ => {
+                if self.flags & BLOCK_CHECKSUMS != 0 {
+                    input.take::<4>()?;
+                }
+                Ok(At::Block)
+            }
+        }
+    }
+
+    fn account(&mut self, bytes: &[u8]) {
+        self.produced = self.produced.saturating_add(bytes.len() as u64);
+        if self.flags & CONTENT_CHECKSUM != 0 {
+            self.content.update(bytes);
+        }
+    }
+}
+
+impl Decompress for Lz4 {
+    fn supports(compression: Compression) -> bool {
+        compression == Compression::Lz4
+    }
+
+    fn begin(&mut self, compression: Compression) -> Result<(), CodecError> {
+        *self = Lz4::new();
+        if compression == Compression::Lz4 { Ok(()) } else { Err(CodecError::Unsupported) }
+    }
+
+    fn history(&self) -> usize {
+        MAX_DISTANCE
+    }
+
+    fn decompress(&mut self, input: &[u8], window: &mut [u8], filled: usize) -> Result<Progress, CodecError> {
+        let (mut rest, mut end, mut accounted) = (Input(input), filled, filled);
+        let next = loop {
+            self.at = match self.at {
+                At::Frame => self.frame(&mut rest)?,
+                At::Block => {
+                    self.account(window.get(accounted..end).unwrap_or(&[]));
+                    accounted = end;
+                    self.block(&mut rest)?
+                }
+                At::Sequence => self.sequences(&mut rest, window, &mut end)?,
+                At::Literals { left: 1.., .. } | At::Match { left: 1.., .. } if end >= window.len() => {
+                    break Next::Room(1);
+                }
+                At::Literals { left, token } => self.rest_of_literals(&mut rest, window, &mut end, (left, token))?,
+                At::Match { distance, left } => {
+                    let count = left.min(window.len().saturating_sub(end));
+                    repeat(window, &mut end, distance, count);
+                    match left.saturating_sub(count) {
+                        0 => At::Sequence,
+                        left => At::Match { distance, left },
+                    }
+                }
+                At::Over if rest.0.is_empty() => break Next::Ended,
+                At::Over => return Err(CodecError::NotOver),
+            };
+        };
+        self.account(window.get(accounted..end).unwrap_or(&[]));
+        Ok(Progress { consumed: input.len().wrapping_sub(rest.0.len()), produced: end.wrapping_sub(filled), next })
+    }
+}
+
+/// What is left to read.
+struct Input<'a>(&'a [u8]);
+
+impl Input<'_> {
+    #[inline]
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(CodecError::Cut)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    /// A length whose beginning is in half of a token.
+    #[inline]
+    fn length(&mut self, half: u8) -> Result<usize, CodecError> {
+        let mut length = usize::from(half);
+        if half == 15 {
+            loop {
+                let [more] = self.take().map_err(|_| CodecError::Malformed)?;
+                length = length.saturating_add(usize::from(more));
+                if more != 255 {
+                    break;
+                }
+            }
+        }
+        Ok(length)
+    }
+
+    /// How far back a match is, of `end` bytes that there are, and how long.
+    #[inline]
+    fn reference(&mut self, token: u8, end: usize) -> Result<(usize, usize), CodecError> {
+        let distance = usize::from(u16::from_le_bytes(self.take().map_err(|_| CodecError::Malformed)?));
+        let length = self.length(token & 15)?.saturating_add(MIN_MATCH);
+        if distance == 0 || distance > end { Err(CodecError::Malformed) } else { Ok((distance, length)) }
+    }
+}
+
+/// What most literals and matches are shorter than: so many bytes are copied without asking how many there are.
+const SHORT: usize = 16;
+
+/// Copies literals; false if the window has no room for all of them, and nothing was copied.
+#[inline]
+fn literals(block: &mut Input<'_>, window: &mut [u8], end: &mut usize, count: usize) -> Result<bool, CodecError> {
+    let Some(room) = window.get_mut(*end..) else { return Ok(false) };
+    if count <= SHORT
+        && let Some(from) = block.0.first_chunk::<SHORT>()
+        && let Some(to) = room.first_chunk_mut::<SHORT>()
+    {
+        *to = *from;
+        block.0 = block.0.get(count..).unwrap_or(&[]);
+    } else {
+        let (from, rest) = block.0.split_at_checked(count).ok_or(CodecError::Malformed)?;
+        let Some(to) = room.get_mut(..count) else { return Ok(false) };
+        to.copy_from_slice(from);
+        block.0 = rest;
+    }
+    *end = end.saturating_add(count);
+    Ok(true)
+}
+
+/// Copies `count` bytes from `distance` further up, of which there may be fewer: then they repeat. False if there is no
+/// room, and nothing was copied.
+#[inline]
+fn repeat(window: &mut [u8], end: &mut usize, distance: usize, count: usize) -> bool {
+    let Some((before, room)) = window.split_at_mut_checked(*end) else { return false };
+    let from = before.len().saturating_sub(distance);
+    if count <= SHORT
+        && distance >= SHORT
+        && let Some(from) = before.get(from..).and_then(|bytes| bytes.first_chunk::<SHORT>())
+        && let Some(to) = room.first_chunk_mut::<SHORT>()
+    {
+        *to = *from;
+        *end = end.saturating_add(count);
+        return true;
+    }
+    if count > room.len() {
+        return false;
+    }
+    if let Some(bytes) = before.get(from..from.saturating_add(count)) {
+        if let Some(to) = room.get_mut(..count) {
+            to.copy_from_slice(bytes);
+        }
+    } else {
+        // What has been copied is copied again, twice as much each time.
+        let (mut done, mut step) = (0usize, distance);
+        while done < count {
+            let now = step.min(count.saturating_sub(done));
+            window.copy_within(from..from.saturating_add(now), end.saturating_add(done));
+            done = done.saturating_add(now);
+            step = step.saturating_add(now);
+        }
+    }
+    *end = end.saturating_add(count);
+    true
+}
