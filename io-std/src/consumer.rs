@@ -1,5 +1,6 @@
 //! The handle of those who read, and how it is built.
 
+use crate::codec::Decoders;
 use crate::driver::{self, Driven};
 use crate::guard;
 use crate::heap::{Heap, MutexLock, tables};
@@ -235,6 +236,8 @@ pub struct ConsumerBuilder {
     chunk_bytes: u32,
     /// What can only be told at the start.
     wrong: Option<String>,
+    /// If none is set, as large as a chunk.
+    window_bytes: Option<u32>,
 }
 
 /// What a fetch of the largest batch that a broker takes by itself needs, and then some.
@@ -264,6 +267,7 @@ impl ConsumerBuilder {
             fetch_memory: 16 << 20,
             chunk_bytes: CHUNK_BYTES,
             wrong: None,
+            window_bytes: None,
         }
     }
 
@@ -280,6 +284,9 @@ impl ConsumerBuilder {
             "fetch.memory.bytes" => self.fetch_memory = number()?,
             "queued.max.messages.kbytes" => self.fetch_memory = number()?.saturating_mul(1024),
             "fetch.chunk.bytes" => self.chunk_bytes = trimmed.parse().map_err(|_| wrong("a number of bytes"))?,
+            "fetch.decompression.bytes" => {
+                self.window_bytes = Some(trimmed.parse().map_err(|_| wrong("a number of bytes"))?);
+            }
             "fetch.min.bytes" => {
                 self.config.fetch_min_bytes = trimmed.parse().map_err(|_| wrong("a number of bytes"))?
             }
@@ -324,6 +331,14 @@ impl ConsumerBuilder {
     /// `fetch.memory.bytes`: all that is fetched or asked for, together.
     pub fn fetch_memory(mut self, bytes: u64) -> Self {
         self.fetch_memory = bytes;
+        self
+    }
+
+    /// `fetch.decompression.bytes`: the window that compressed batches are decompressed into. The largest of their records
+    /// must fit, and for lz4 64 KiB more; a batch need not. By default as large as a chunk; 0 for none, and no compressed
+    /// batch can be read.
+    pub fn decompression_bytes(mut self, bytes: u32) -> Self {
+        self.window_bytes = Some(bytes);
         self
     }
 
@@ -376,6 +391,10 @@ impl ConsumerBuilder {
         let buffer = |bytes: u32| vec![1; bytes as usize].into_boxed_slice();
         let batches = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes));
         core.lend(batches.chain((0..chunks).map(|_| buffer(self.chunk_bytes))));
+        let window = self.window_bytes.unwrap_or(self.chunk_bytes);
+        if window > 0 {
+            core.lend_decompression(Decoders::new(), buffer(window));
+        }
         let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
         let random = RandomState::new().hash_one(std::process::id()) as u32;

@@ -1,5 +1,6 @@
 //! Storage from the heap, allocated once at the start; the lock is a mutex.
 
+use crate::codec::Decoders;
 use crate::net::StdClock;
 use demitasse_core::{
     Batch, BrokerEntry, Capacities, Chunk, Connection, Lock, PartitionEntry, PartitionQueue, Platform, Position,
@@ -29,6 +30,7 @@ impl Platform for Heap {
     type Waiters = Box<[Waiter]>;
     type Positions = Box<[Position]>;
     type Chunks = Box<[Chunk<Buffer>]>;
+    type Decompress = Decoders;
     type Lock = MutexLock<State<Heap>>;
     type Clock = StdClock;
 }

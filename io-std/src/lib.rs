@@ -20,10 +20,13 @@
 //!
 //! # Features
 //! - `log` (default): log lines through the `log` crate; for `tracing`, install its bridge `tracing-log`.
+//! - `gzip`, `snappy`, `lz4`, `zstd` (default): what batches may be compressed by. A program that only produces, and as it is,
+//!   is half as large without them.
 //! - `allocation-guard`: an allocator that counts, and on request refuses, allocations of the client after its start.
 
 mod admin;
 mod block_on;
+mod codec;
 mod consumer;
 mod driver;
 #[cfg(feature = "allocation-guard")]
@@ -37,6 +40,7 @@ mod producer;
 mod system;
 
 pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, CommittedInfo, NewTopic, PartitionInfo, TopicInfo};
+pub use codec::Decoders;
 pub use consumer::{Consumer, ConsumerBuilder};
 pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
