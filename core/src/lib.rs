@@ -11,6 +11,7 @@
 //! - `log`, `defmt`: where log lines go; at most one of them, none by default.
 //! - `audit`: for tests, a method that says whether all tables agree.
 //! - `consumer`: reading records, beside the producer.
+//! - `compression`: batches are compressed before they are sent, by what the side has for it.
 //! - `lz4`: LZ4 both ways, without an allocator.
 //! - `gather`: up to 8 batches of a request go out in one gathered write, for networks that take many pieces at once.
 //! - `crc-table-1k`: a table of 1 KiB for CRC-32C instead of 128 bytes: half the instructions.
@@ -44,6 +45,8 @@ pub use consumer::{CommitError, ConsumeError, ConsumeFault, Gauges, Start};
 pub use embedded_io_async;
 pub use heapless;
 pub use pool::{Empty, Link, Waiter};
+#[cfg(feature = "compression")]
+pub use producer::CompressionLevels;
 #[cfg(feature = "consumer")]
 pub use producer::OffsetReset;
 pub use producer::{
@@ -53,5 +56,5 @@ pub use producer::{
     Usage, WaitersFull,
 };
 pub use protocol::ErrorCode;
-pub use records::Header;
+pub use records::{Compression, Header};
 pub use time::{Clock, Instant};

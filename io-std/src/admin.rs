@@ -223,10 +223,10 @@ impl Admin {
         ask: impl AsyncFnOnce(&mut demitasse_core::Admin<'_, TokioIo, StdClock>) -> Result<(), ConnectionError>,
     ) -> Result<(), AdminError> {
         let clock = StdClock::start();
-        let io = TokioIo { clock, latencies: Arc::new(Latencies::new()) };
+        let io = TokioIo { clock, latencies: Arc::new(Latencies::new()), encoder: None };
         let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
         let (mut frame, mut receive) = (vec![0; FRAME_BYTES], vec![0; RECEIVE_BYTES]);
-        let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+        let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
         let mut admin = demitasse_core::Admin::new(&io, &clock, &bootstrap, None, scratch);
         ask(&mut admin).await.map_err(AdminError::Connection)
     }

@@ -1,6 +1,6 @@
 //! The handle of those who read, and how it is built.
 
-use crate::codec::Decoders;
+use crate::codec::{Decoders, Packing};
 use crate::driver::{self, Driven};
 use crate::guard;
 use crate::heap::{Heap, MutexLock, tables};
@@ -400,8 +400,8 @@ impl ConsumerBuilder {
         let random = RandomState::new().hash_one(std::process::id()) as u32;
         core.start(&self.config, &bootstrap, scratch, random).map_err(BuildError::Start)?;
         let shared = Arc::new(Shared { core });
-        let io = TokioIo { clock, latencies: Arc::new(Latencies::new()) };
-        driver::start(&shared, &io, capacities).map_err(|error| BuildError::Thread(error.kind()))?;
+        let io = TokioIo { clock, latencies: Arc::new(Latencies::new()), encoder: None };
+        driver::start(&shared, &io, capacities, Packing::NONE).map_err(|error| BuildError::Thread(error.kind()))?;
         Ok(Consumer(Arc::new(Handle(shared))))
     }
 }

@@ -1,9 +1,10 @@
 //! The core's futures, as tasks.
 
+use crate::codec::Packing;
 use crate::guard;
 use crate::net::TokioIo;
 use demitasse_core::{Capacities, Scratch};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::runtime::{self, Handle};
 use tokio::task::JoinHandle;
 
@@ -14,23 +15,36 @@ pub(crate) trait Driven: Send + Sync + 'static {
 }
 
 /// Runs them on the tokio runtime that this is called in, or else on a thread of their own. They end when it is closed.
-pub(crate) fn start(driven: &Arc<impl Driven>, io: &TokioIo, capacities: Capacities) -> std::io::Result<()> {
+pub(crate) fn start(
+    driven: &Arc<impl Driven>,
+    io: &TokioIo,
+    capacities: Capacities,
+    packing: Packing,
+) -> std::io::Result<()> {
     match Handle::try_current() {
-        Ok(runtime) => drop(spawn(&runtime, driven, io, capacities)),
-        Err(_) => own_thread(driven, io, capacities)?,
+        Ok(runtime) => drop(spawn(&runtime, driven, io, capacities, packing)),
+        Err(_) => own_thread(driven, io, capacities, packing)?,
     }
     Ok(())
 }
 
 /// One for time and one for each connection slot.
-fn spawn(runtime: &Handle, driven: &Arc<impl Driven>, io: &TokioIo, capacities: Capacities) -> Vec<JoinHandle<()>> {
+fn spawn(
+    runtime: &Handle,
+    driven: &Arc<impl Driven>,
+    io: &TokioIo,
+    capacities: Capacities,
+    packing: Packing,
+) -> Vec<JoinHandle<()>> {
     let mut tasks = Vec::with_capacity(capacities.connections as usize + 1);
     for slot in 0..capacities.connections as usize {
-        let (driven, io) = (driven.clone(), io.clone());
+        let encoder = packing.encoder().map(|encoder| Arc::new(Mutex::new(encoder)));
+        let (driven, io) = (driven.clone(), TokioIo { encoder, ..io.clone() });
+        let mut pack = vec![1; packing.scratch_bytes()].into_boxed_slice();
         let mut frame = vec![0; capacities.frame_bytes as usize].into_boxed_slice();
         let mut receive = vec![0; capacities.receive_bytes as usize].into_boxed_slice();
         tasks.push(runtime.spawn(guard::guarded(async move {
-            let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+            let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut pack };
             driven.run_connection(&io, slot, scratch).await;
         })));
     }
@@ -40,9 +54,14 @@ fn spawn(runtime: &Handle, driven: &Arc<impl Driven>, io: &TokioIo, capacities: 
 }
 
 /// For callers without a runtime: one thread that does nothing else.
-fn own_thread(driven: &Arc<impl Driven>, io: &TokioIo, capacities: Capacities) -> std::io::Result<()> {
+fn own_thread(
+    driven: &Arc<impl Driven>,
+    io: &TokioIo,
+    capacities: Capacities,
+    packing: Packing,
+) -> std::io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let tasks = spawn(runtime.handle(), driven, io, capacities);
+    let tasks = spawn(runtime.handle(), driven, io, capacities, packing);
     std::thread::Builder::new().name("demitasse".into()).spawn(move || {
         runtime.block_on(async {
             for task in tasks {

@@ -44,10 +44,10 @@ pub use codec::Decoders;
 pub use consumer::{Consumer, ConsumerBuilder};
 pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
-    Acks, Capacities, CapacityError, CommitError, Config, ConfigError, ConnectionError, ConsumeError, ConsumeFault,
-    Consumed, Counters, Delivery, DeliveryError, DeliveryFailure, Destination, ErrorCode, Failure, Fault, Fetched,
-    Gauges, Header, MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record, SendError, Setting, Sizing,
-    Start, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
+    Acks, Capacities, CapacityError, CommitError, Compression, CompressionLevels, Config, ConfigError, ConnectionError,
+    ConsumeError, ConsumeFault, Consumed, Counters, Delivery, DeliveryError, DeliveryFailure, Destination, ErrorCode,
+    Failure, Fault, Fetched, Gauges, Header, MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record,
+    SendError, Setting, Sizing, Start, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
 };
 pub use heap::{Buffer, Heap, MutexLock};
 pub use metrics::{Latency, Metrics};

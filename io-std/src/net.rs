@@ -1,14 +1,15 @@
 //! Tokio's sockets, names, clocks and sleep, as the core wants them. Nothing of Kafka in here.
 
+use crate::codec::Encoder;
 use crate::guard;
 use crate::metrics::Latencies;
 use crate::system::{self, ReadHalf, TcpStream, WriteHalf, lookup_host};
 use demitasse_core::embedded_io_async::{ErrorType, Read, Write};
-use demitasse_core::{Clock, ConnectionError, GatherWrite, Instant, Io, Stream};
+use demitasse_core::{Clock, Compression, ConnectionError, GatherWrite, Instant, Io, Stream};
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind, IoSlice};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,6 +39,8 @@ impl Clock for StdClock {
 pub(crate) struct TokioIo {
     pub(crate) clock: StdClock,
     pub(crate) latencies: Arc<Latencies>,
+    /// Of one connection, so nobody waits for it.
+    pub(crate) encoder: Option<Arc<Mutex<Encoder>>>,
 }
 
 impl Io for TokioIo {
@@ -65,6 +68,11 @@ impl Io for TokioIo {
 
     fn crc32c(&self, bytes: &[u8]) -> u32 {
         crc32c::crc32c(bytes)
+    }
+
+    fn compress(&self, _: Compression, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        let mut encoder = self.encoder.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        encoder.compress(input, output)
     }
 
     fn delivered(&self, micros: u64, records: u32) {

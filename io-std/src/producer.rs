@@ -1,14 +1,16 @@
 //! The handle, and how it is built.
 
 use crate::block_on::block_on;
+use crate::codec::Packing;
 use crate::driver::{self, Driven};
 use crate::guard;
 use crate::heap::{Heap, MutexLock, tables};
 use crate::metrics::{Latencies, Metrics};
 use crate::net::{StdClock, TokioIo};
 use demitasse_core::{
-    Acks, Capacities, Config, Delivery, DeliveryError, Destination, MemoryPlan, Partitioner, Receipt, Record, Scratch,
-    SendError, Setting, Sizing, StartError, State, Topic, TopicError, UnknownOutcome, WaitersFull,
+    Acks, Capacities, Compression, Config, Delivery, DeliveryError, Destination, MemoryPlan, Partitioner, Pool,
+    Receipt, Record, Scratch, SendError, Setting, Sizing, StartError, State, Topic, TopicError, UnknownOutcome,
+    WaitersFull,
 };
 use std::fmt;
 use std::future::Future;
@@ -36,6 +38,8 @@ struct Handle {
 struct Shared {
     core: demitasse_core::Producer<Heap>,
     latencies: Arc<Latencies>,
+    /// What the connections compress with.
+    compression: Pool,
 }
 
 impl Driven for Shared {
@@ -244,13 +248,16 @@ impl Producer {
 
     /// All memory, pool by pool: bytes, use, and the most that was ever in use.
     pub fn memory(&self) -> MemoryPlan {
-        self.core().memory()
+        let memory = self.core().memory();
+        let Pool { entry_bytes, capacity, .. } = self.0.shared.compression;
+        let (used, high_water) = (memory.connections.used.min(capacity), memory.connections.high_water.min(capacity));
+        MemoryPlan { compression: Pool { entry_bytes, capacity, used, high_water }, ..memory }
     }
 
     /// Counters, pools and latencies.
     pub fn metrics(&self) -> Metrics {
         let (core, latencies) = (self.core(), &self.0.shared.latencies);
-        Metrics { counters: core.counters(), memory: core.memory(), moving: core.moving(), latency: latencies.read() }
+        Metrics { counters: core.counters(), memory: self.memory(), moving: core.moving(), latency: latencies.read() }
     }
 
     fn core(&self) -> &demitasse_core::Producer<Heap> {
@@ -414,6 +421,13 @@ impl Builder {
         self
     }
 
+    /// `compression.type`: what batches are compressed by, as long as that makes them smaller. The crate must have been built
+    /// with it. The caller's thread does nothing for it.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.config.compression = compression;
+        self
+    }
+
     /// `partitioner.class`.
     pub fn partitioner(mut self, partitioner: Partitioner) -> Self {
         self.config.partitioner = partitioner;
@@ -445,7 +459,8 @@ impl Builder {
     /// The capacities as they will be, and the memory that they take, without starting anything.
     pub fn plan(&self) -> (Capacities, MemoryPlan) {
         let capacities = self.adjust.unwrap_or_else(|| Capacities::derive(&self.sizing));
-        (capacities, MemoryPlan::of::<crate::heap::Buffer>(&capacities))
+        let compression = Packing::new(&self.config, &capacities).pool(capacities.connections);
+        (capacities, MemoryPlan { compression, ..MemoryPlan::of::<crate::heap::Buffer>(&capacities) })
     }
 
     /// Allocates all memory and starts: on the tokio runtime that this is called in, or else on a thread of its own. It
@@ -462,6 +477,11 @@ impl Builder {
         let mut config = self.config;
         config.idempotence &= config.acks == Acks::All || self.idempotence_set;
 
+        let packing = Packing::new(&config, &capacities);
+        if !packing.is_possible() {
+            let text = format!("compression.type: this program was built without {}", packing.compression());
+            return Err(BuildError::Property(text));
+        }
         let clock = StdClock::start();
         let core = demitasse_core::Producer::new(MutexLock::new(State::new(tables(&capacities, 0))), clock);
         // Filled, and not with zeros: else the system would hand the memory out only when it is first used, and what the
@@ -473,9 +493,10 @@ impl Builder {
         core.start(&config, &bootstrap, scratch, random).map_err(BuildError::Start)?;
 
         let latencies = Arc::new(Latencies::new());
-        let shared = Arc::new(Shared { core, latencies });
-        let io = TokioIo { clock, latencies: shared.latencies.clone() };
-        driver::start(&shared, &io, capacities).map_err(|error| BuildError::Thread(error.kind()))?;
+        let compression = packing.pool(capacities.connections);
+        let shared = Arc::new(Shared { core, latencies, compression });
+        let io = TokioIo { clock, latencies: shared.latencies.clone(), encoder: None };
+        driver::start(&shared, &io, capacities, packing).map_err(|error| BuildError::Thread(error.kind()))?;
         Ok(Producer(Arc::new(Handle { shared, delivery_timeout: config.delivery_timeout })))
     }
 }

@@ -197,7 +197,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
         S: Stream<Reader<'t> = R, Writer<'t> = W> + 't,
     {
         let (reader, writer) = stream.split();
-        let Scratch { frame, receive } = scratch;
+        let Scratch { frame, receive, .. } = scratch;
         let mut talk =
             Talk { reader, writer, frame, receive, start: 0, end: 0, correlation_id: 0, client_id, offered: [None; _] };
         talk.ask_versions().await?;

@@ -10,6 +10,8 @@ use crate::producer::{GATHER, Order, Outgoing, Platform};
 use crate::records;
 #[cfg(feature = "consumer")]
 use crate::records::codec::{Decompress, NoCodec};
+#[cfg(feature = "compression")]
+use crate::records::{Compression, HEADER_BYTES};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
@@ -21,6 +23,9 @@ pub struct Scratch<'a> {
     pub frame: &'a mut [u8],
     /// Responses stream through here.
     pub receive: &'a mut [u8],
+    /// A batch is compressed into here before it replaces what it was; empty without compression. What does not fit is sent
+    /// as it is; a batch's size is enough.
+    pub pack: &'a mut [u8],
 }
 
 impl<P: Platform> Producer<P> {
@@ -54,7 +59,7 @@ impl<P: Platform> Producer<P> {
     /// # Cancellation
     /// Dropped, its connection ends; what was outstanding on it is sent again.
     pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
-        let Scratch { frame, receive } = scratch;
+        let Scratch { frame, receive, pack } = scratch;
         self.with(|state| state.serve(slot, true));
         let _served = Served { producer: self, slot };
         loop {
@@ -73,7 +78,7 @@ impl<P: Platform> Producer<P> {
                     let (reader, writer) = stream.split();
                     let mut error = ConnectionError::Closed;
                     {
-                        let write = async { self.write(io, slot, writer, frame).await };
+                        let write = async { self.write(io, slot, writer, (frame, pack)).await };
                         let read = async { self.read(io, slot, reader, receive).await };
                         let closing = self.closing(slot);
                         let (mut write, mut read, mut closing) = (pin!(write), pin!(read), pin!(closing));
@@ -127,12 +132,13 @@ impl<P: Platform> Producer<P> {
         io: &impl Io,
         slot: usize,
         mut writer: impl GatherWrite,
-        frame: &mut [u8],
+        (frame, pack): (&mut [u8], &mut [u8]),
     ) -> ConnectionError {
         let mut job = Job { producer: self, outgoing: Outgoing::EMPTY };
         loop {
             // Woken for whatever reason it looks again; `closing` has left the waker in the state.
             poll_fn(|_| {
+                self.pack(io, slot, pack);
                 let some = self.with(|state| state.next(slot, self.now(), frame, &mut job.outgoing));
                 if some { Poll::Ready(()) } else { Poll::Pending }
             })
@@ -147,6 +153,27 @@ impl<P: Platform> Producer<P> {
             self.with(|state| state.written(slot, self.now()));
         }
     }
+
+    /// Compresses what goes out next, while it belongs to nobody else.
+    #[cfg(feature = "compression")]
+    fn pack(&self, io: &impl Io, slot: usize, scratch: &mut [u8]) {
+        while let Some(mut unpacked) = self.with(|state| state.take_unpacked(slot, self.now())) {
+            let records = unpacked.buffer.get_mut(HEADER_BYTES..unpacked.length as usize).unwrap_or(&mut []);
+            let length = io.compress(unpacked.compression, records, scratch);
+            let packed = length.and_then(|length| scratch.get(..length)).filter(|packed| packed.len() < records.len());
+            match packed.zip(packed.and_then(|packed| records.get_mut(..packed.len()))) {
+                Some((packed, place)) => {
+                    place.copy_from_slice(packed);
+                    unpacked.length = HEADER_BYTES.saturating_add(packed.len()) as u32;
+                }
+                None => unpacked.compression = Compression::None,
+            }
+            self.with(|state| state.packed(unpacked));
+        }
+    }
+
+    #[cfg(not(feature = "compression"))]
+    fn pack(&self, _: &impl Io, _: usize, _: &mut [u8]) {}
 
     /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk. Ends when
     /// something else comes next: whether it has read anything, which may have been the end of the response.

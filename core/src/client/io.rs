@@ -3,6 +3,8 @@
 //! No `Send` bound anywhere: whether a driver may move between threads follows from the concrete types of a side.
 
 use crate::connection::ConnectionError;
+#[cfg(feature = "compression")]
+use crate::records::Compression;
 use crate::time::Instant;
 use embedded_io_async::{Read, Write};
 
@@ -22,6 +24,26 @@ pub trait Io {
     /// CRC-32C (Castagnoli) of a batch. The default is the core's own table; a side with a better one uses it.
     fn crc32c(&self, bytes: &[u8]) -> u32 {
         crate::records::crc32c::crc32c(bytes)
+    }
+
+    /// Compresses the records of a batch into `output`, as large as [`Scratch::pack`](crate::Scratch); how many bytes they
+    /// become, or None if it cannot be done or there is no room: then the batch is sent as it is, as it is when it does
+    /// not become smaller. Called by the connection's task, with nothing locked.
+    ///
+    /// The default is the core's LZ4, if it has it.
+    #[cfg(feature = "compression")]
+    fn compress(&self, compression: Compression, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        match compression {
+            #[cfg(feature = "lz4")]
+            Compression::Lz4 => {
+                use crate::records::lz4::{TABLE, compress};
+                compress(input, output, &mut [0; TABLE])
+            }
+            _ => {
+                let _ = (input, output);
+                None
+            }
+        }
     }
 
     /// A batch of `records` was acknowledged `micros` microseconds after it was opened. For whoever keeps statistics;

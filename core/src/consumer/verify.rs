@@ -171,6 +171,7 @@ mod tests {
         let end = append(&mut bytes, HEADER_BYTES, 0, &fields).unwrap();
         bytes.truncate(end);
         let sealing = Sealing {
+            compression: Compression::None,
             base_timestamp: 1,
             max_timestamp: 1,
             producer_id,

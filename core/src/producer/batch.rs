@@ -7,7 +7,7 @@ use super::error::Failure;
 use super::queue::PartitionQueue;
 use super::record::Record;
 use crate::pool::{Hooks, Link, List};
-use crate::records::{self, Fields, HEADER_BYTES, Sealing};
+use crate::records::{self, Compression, Fields, HEADER_BYTES, Sealing};
 use crate::time::{Clock, Instant};
 use core::ops::DerefMut;
 
@@ -73,6 +73,9 @@ pub struct Batch<B> {
     pub(crate) sequence: i32,
     /// The buffer's header is filled in.
     pub(crate) sealed: bool,
+    /// It has the bytes that it is sent with, and is not compressed any more.
+    pub(crate) packed: bool,
+    pub(crate) compression: Compression,
     /// An attempt ended without an answer that rules out that it was written.
     pub(crate) maybe_written: bool,
     pub(crate) attempts: u8,
@@ -113,6 +116,8 @@ impl<B> Batch<B> {
         sequenced: false,
         sequence: 0,
         sealed: false,
+        packed: false,
+        compression: Compression::None,
         maybe_written: false,
         attempts: 0,
         last_failure: Failure::NONE,
@@ -146,6 +151,7 @@ impl<B> Batch<B> {
         let (producer_id, producer_epoch, base_sequence) =
             if self.sequenced { (queue.producer_id, queue.epoch, self.sequence) } else { (-1, -1, -1) };
         Sealing {
+            compression: self.compression,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
             producer_id,

@@ -249,6 +249,10 @@ pub struct MemoryPlan {
     pub connections: Pool,
     /// Seats for waiting tasks.
     pub waiters: Pool,
+    /// The window that compressed batches are read through, and its decoders.
+    pub decompression: Pool,
+    /// What each connection compresses batches with, if it does.
+    pub compression: Pool,
 }
 
 impl MemoryPlan {
@@ -267,11 +271,13 @@ impl MemoryPlan {
             brokers: Pool::of(size_of::<BrokerEntry>() + c.host_bytes as usize, c.brokers),
             connections: Pool::of(connection, c.connections),
             waiters: Pool::of(size_of::<Waiter>(), c.waiters),
+            decompression: Pool::of(0, 0),
+            compression: Pool::of(0, 0),
         }
     }
 
     /// Each pool with its name.
-    pub const fn pools(&self) -> [(&'static str, Pool); 7] {
+    pub const fn pools(&self) -> [(&'static str, Pool); 9] {
         [
             ("buffers", self.buffers),
             ("batches", self.batches),
@@ -280,6 +286,8 @@ impl MemoryPlan {
             ("brokers", self.brokers),
             ("connections", self.connections),
             ("waiters", self.waiters),
+            ("decompression", self.decompression),
+            ("compression", self.compression),
         ]
     }
 
@@ -296,6 +304,11 @@ impl<P: Platform> State<P> {
         let (buffers, batches, seats) = (s.buffers_level, s.batches_level, s.seats.level);
         let open = self.connections.iter().filter(|c| c.phase != crate::connection::Phase::Closed).count();
         let opened = s.connections_high as usize;
+        #[cfg(feature = "consumer")]
+        let decompression = Pool::of(s.inflater_bytes, u16::from(s.inflater_bytes > 0))
+            .in_use(usize::from(s.inflated_chunks > 0), usize::from(s.inflated_chunks > 0));
+        #[cfg(not(feature = "consumer"))]
+        let decompression = plan.decompression;
         let cluster = self.cluster();
         let (partitions, topics, brokers) = (cluster.used_partitions(), cluster.used_topics(), cluster.used_brokers());
         MemoryPlan {
@@ -306,6 +319,10 @@ impl<P: Platform> State<P> {
             brokers: plan.brokers.in_use(brokers, brokers),
             connections: plan.connections.in_use(open, opened),
             waiters: plan.waiters.in_use(seats.used.into(), seats.high_water.into()),
+            #[cfg(feature = "consumer")]
+            decompression,
+            // It is the side's.
+            compression: plan.compression,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "consumer")]
 use crate::protocol::IsolationLevel;
+#[cfg(feature = "compression")]
+use crate::records::Compression;
 use core::time::Duration;
 
 /// When a record counts as written.
@@ -77,6 +79,30 @@ pub enum OffsetReset {
     Latest,
 }
 
+/// How hard each codec tries (KIP-390): more costs time and makes batches smaller. Snappy has no levels; LZ4 has, but its
+/// fast one alone is here.
+#[cfg(feature = "compression")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CompressionLevels {
+    /// `compression.gzip.level`: 1 to 9; 6 if there is none.
+    pub gzip: Option<i32>,
+    /// `compression.zstd.level`: -131072 to 22; 3 if there is none.
+    pub zstd: Option<i32>,
+}
+
+#[cfg(feature = "compression")]
+impl CompressionLevels {
+    /// That of one codec, if it has levels and one is set.
+    pub const fn of(&self, compression: Compression) -> Option<i32> {
+        match compression {
+            Compression::Gzip => self.gzip,
+            Compression::Zstd => self.zstd,
+            _ => None,
+        }
+    }
+}
+
 /// The settings of a producer. Every duration is at most [`Config::DURATION_MAX`].
 ///
 /// `Config::new()` has the defaults of Kafka's Java client 4.x; each that differs says why.
@@ -105,6 +131,12 @@ pub struct Config {
     pub max_in_flight: u8,
     /// `max.request.size`: bytes of batches in one request, but one batch always goes. Default 1 MiB.
     pub max_request_size: u32,
+    /// `compression.type`: what batches are compressed by, as long as that makes them smaller. Default none.
+    #[cfg(feature = "compression")]
+    pub compression: Compression,
+    /// `compression.gzip.level` and so on: how hard. Default: each codec's own.
+    #[cfg(feature = "compression")]
+    pub compression_levels: CompressionLevels,
     /// `retry.backoff.ms`: wait before the first retry of a partition; doubled each time. Default 100 ms.
     pub retry_backoff: Duration,
     /// `retry.backoff.max.ms`: the most that it grows to. Default 1 s.
@@ -180,6 +212,10 @@ impl Config {
             max_block: Duration::from_millis(60_000),
             max_in_flight: 5,
             max_request_size: 1024 * 1024,
+            #[cfg(feature = "compression")]
+            compression: Compression::None,
+            #[cfg(feature = "compression")]
+            compression_levels: CompressionLevels { gzip: None, zstd: None },
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_millis(1000),
             reconnect_backoff: Duration::from_millis(50),
@@ -239,6 +275,14 @@ impl Config {
         #[cfg(feature = "scaling")]
         if self.connections_scale_interval.is_zero() || self.connections_scale_interval > Self::DURATION_MAX {
             return wrong("connections.scale.interval.ms", "must be 1 to 2147483647 ms");
+        }
+        #[cfg(feature = "compression")]
+        if self.compression_levels.gzip.is_some_and(|level| !(1..=9).contains(&level)) {
+            return wrong("compression.gzip.level", "must be 1 to 9");
+        }
+        #[cfg(feature = "compression")]
+        if self.compression_levels.zstd.is_some_and(|level| !(-131_072..=22).contains(&level)) {
+            return wrong("compression.zstd.level", "must be -131072 to 22");
         }
         if self.max_request_size == 0 {
             return wrong("max.request.size", "must be at least 1");
@@ -324,6 +368,8 @@ pub(crate) struct Settings {
     pub(crate) unknown_outcome: UnknownOutcome,
     pub(crate) waiters_full: WaitersFull,
     pub(crate) max_request_size: u32,
+    #[cfg(feature = "compression")]
+    pub(crate) compression: Compression,
     pub(crate) linger: u32,
     pub(crate) delivery_timeout: u32,
     pub(crate) request_timeout: u32,
@@ -373,6 +419,8 @@ impl Settings {
         unknown_outcome: UnknownOutcome::GiveUp,
         waiters_full: WaitersFull::Spin,
         max_request_size: 0,
+        #[cfg(feature = "compression")]
+        compression: Compression::None,
         linger: 0,
         delivery_timeout: 0,
         request_timeout: 0,
@@ -431,6 +479,8 @@ impl Settings {
             unknown_outcome: config.unknown_outcome,
             waiters_full: config.waiters_full,
             max_request_size: config.max_request_size,
+            #[cfg(feature = "compression")]
+            compression: config.compression,
             linger,
             delivery_timeout,
             request_timeout,

@@ -33,6 +33,8 @@ mod tick;
 pub(crate) use append::{Refused, record_bytes};
 pub use batch::{Batch, Outcome};
 pub use capacity::{Capacities, CapacityError, MemoryPlan, Pool, Sizing};
+#[cfg(feature = "compression")]
+pub use config::CompressionLevels;
 #[cfg(feature = "consumer")]
 pub use config::OffsetReset;
 pub use config::{Acks, Config, ConfigError, Partitioner, UnknownOutcome, WaitersFull};

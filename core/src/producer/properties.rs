@@ -1,6 +1,8 @@
 //! The same settings by Kafka's property names and values: `linger.ms=5`.
 
 use super::{Acks, Config, Partitioner, Sizing, UnknownOutcome, WaitersFull};
+#[cfg(feature = "compression")]
+use crate::records::Compression;
 use core::fmt;
 use core::time::Duration;
 
@@ -59,13 +61,23 @@ fn count(value: &str) -> Option<u16> {
     value.parse().ok().filter(|count| (1..=65_534).contains(count))
 }
 
+/// A level; -1 is the codec's own if it is none of its levels.
+#[cfg(feature = "compression")]
+fn level(value: &str, levels: core::ops::RangeInclusive<i32>) -> Option<Option<i32>> {
+    match value.parse().ok()? {
+        level if levels.contains(&level) => Some(Some(level)),
+        -1 => Some(None),
+        _ => None,
+    }
+}
+
 macro_rules! setting {
-    ($name:literal, $expected:expr, $config:ident . $field:ident = $parse:expr) => {
+    ($name:literal, $expected:expr, $config:ident . $field:ident $(. $part:ident)? = $parse:expr) => {
         Setting {
             name: $name,
             expected: $expected,
             apply: |$config, _, value| {
-                $config.$field = $parse(value)?;
+                $config.$field$(.$part)? = $parse(value)?;
                 Some(())
             },
         }
@@ -101,7 +113,49 @@ impl Setting {
         setting!("client.id", "up to 64 bytes", config.client_id = |v| heapless::String::try_from(v).ok()),
         #[cfg(feature = "consumer")]
         setting!("client.rack", "up to 64 bytes", config.client_rack = |v| heapless::String::try_from(v).ok()),
+        #[cfg(feature = "compression")]
+        setting!("compression.gzip.level", "-1 or 1 to 9", config.compression_levels.gzip = |v| level(v, 1..=9)),
+        // Of any codec, as librdkafka has it.
+        #[cfg(feature = "compression")]
+        Setting {
+            name: "compression.level",
+            expected: "-1 for the codec's own, or -131072 to 22; gzip takes what is nearest of 1 to 9",
+            apply: |config, _, value| {
+                let level = value.parse().ok().filter(|level: &i32| (-131_072..=22).contains(level))?;
+                let own = level == -1;
+                config.compression_levels.gzip = (!own).then_some(level.clamp(1, 9));
+                config.compression_levels.zstd = (!own).then_some(level);
+                Some(())
+            },
+        },
+        // Taken so that settings can be taken over; there is one level.
+        #[cfg(feature = "compression")]
+        Setting {
+            name: "compression.lz4.level",
+            expected: "1 to 17, all of which are the fast one",
+            apply: |_, _, value| value.parse().ok().filter(|level| (1..=17).contains(level)).map(|_: u8| ()),
+        },
+        #[cfg(feature = "compression")]
+        setting!(
+            "compression.type",
+            "none, gzip, snappy, lz4 or zstd",
+            config.compression = |value| match value {
+                "none" => Some(Compression::None),
+                "gzip" => Some(Compression::Gzip),
+                "snappy" => Some(Compression::Snappy),
+                "lz4" => Some(Compression::Lz4),
+                "zstd" => Some(Compression::Zstd),
+                _ => None,
+            }
+        ),
+        #[cfg(not(feature = "compression"))]
         Setting { name: "compression.type", expected: "none", apply: |_, _, value| (value == "none").then_some(()) },
+        #[cfg(feature = "compression")]
+        setting!(
+            "compression.zstd.level",
+            "-131072 to 22",
+            config.compression_levels.zstd = |v| level(v, -131_072..=22)
+        ),
         setting!("connections.max.idle.ms", MILLIS, config.connections_max_idle = millis),
         #[cfg(feature = "consumer")]
         setting!("default.api.timeout.ms", MILLIS, config.max_block = millis),
@@ -235,7 +289,7 @@ mod tests {
     #[test]
     fn wrong_names_and_values_are_refused_by_name() {
         assert_eq!(set("linger", "5").unwrap_err(), PropertyError::Unknown { name: "linger" });
-        for (name, value) in [("linger.ms", "-1"), ("linger.ms", "5s"), ("acks", "2"), ("compression.type", "zstd")] {
+        for (name, value) in [("linger.ms", "-1"), ("linger.ms", "5s"), ("acks", "2"), ("compression.type", "brotli")] {
             assert!(matches!(set(name, value), Err(PropertyError::Value { name: n, .. }) if n == name));
         }
     }

@@ -11,6 +11,8 @@ use crate::connection::{ConnectionError, Phase as Link_, Request};
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
 use crate::records;
+#[cfg(feature = "compression")]
+use crate::records::Compression;
 use crate::time::Instant;
 use crate::wire::Writer;
 use core::task::Waker;
@@ -41,6 +43,16 @@ pub(crate) struct Taken<B> {
     pub(crate) lacks_crc: bool,
     /// Bytes of the frame that go before it, from the frame's beginning.
     pub(crate) frame_before: u16,
+}
+
+/// A batch in the hands of who compresses it: the buffer itself, moved.
+#[cfg(feature = "compression")]
+pub(crate) struct Unpacked<B> {
+    pub(crate) buffer: B,
+    slot: u16,
+    generation: u32,
+    pub(crate) length: u32,
+    pub(crate) compression: Compression,
 }
 
 /// A request, or a part of one: bytes of the frame buffer with batches between them. It is filled where it lies, because on
@@ -163,6 +175,45 @@ impl<P: Platform> State<P> {
         let sent =
             sent.or_else(|| self.ask_for_group(slot, now, frame)).or_else(|| self.ask_for_records(slot, now, frame));
         sent
+    }
+
+    /// A batch that goes with the next request and is to be compressed first. What is not compressed by then goes as it is.
+    #[cfg(feature = "compression")]
+    pub(crate) fn take_unpacked(&mut self, slot: usize, now: Instant) -> Option<Unpacked<P::Buffer>> {
+        let compression = self.s.settings.compression;
+        let connection = &self.connections[slot];
+        let idle = connection.writing || connection.phase != Link_::Active || connection.throttled_until > now;
+        if compression == Compression::None || idle || connection.produce_in_flight >= self.s.settings.max_in_flight {
+            return None;
+        }
+        let (mut at, mut bytes) = (connection.ready.first(), 0u32);
+        while let Some(partition) = at
+            && bytes < self.s.settings.max_request_size
+        {
+            at = self.queues[partition].ready.next().get();
+            let Some(index) = self.sendable(partition, slot, now) else { continue };
+            let batch = &mut self.batches[index];
+            if !core::mem::replace(&mut batch.packed, true) {
+                let (generation, length) = (batch.generation, batch.length);
+                let buffer = batch.buffer.take()?;
+                return Some(Unpacked { buffer, slot: index as u16, generation, length, compression });
+            }
+            bytes = bytes.saturating_add(batch.length);
+        }
+        None
+    }
+
+    /// It comes back, and if that made it smaller, compressed.
+    #[cfg(feature = "compression")]
+    pub(crate) fn packed(&mut self, unpacked: Unpacked<P::Buffer>) {
+        let Unpacked { buffer, slot, generation, length, compression } = unpacked;
+        if let Some(batch) = self.batches.get_mut(slot as usize)
+            && batch.generation == generation
+            && batch.phase == Phase::Queued
+        {
+            (batch.length, batch.compression) = (length, compression);
+        }
+        self.put_back(slot, generation, buffer);
     }
 
     fn ask_versions(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
@@ -403,7 +454,8 @@ impl<P: Platform> State<P> {
     fn depart(&mut self, index: usize) {
         let batch = &mut self.batches[index];
         debug_assert!(batch.phase == Phase::Queued);
-        batch.phase = Phase::InFlight;
+        // A retry sends the same bytes.
+        (batch.phase, batch.packed) = (Phase::InFlight, true);
         if batch.attempts > 0 {
             self.s.counters.retries += 1;
         }

@@ -1,5 +1,7 @@
 //! The header of a batch.
 
+use super::Compression;
+
 /// Bytes of a batch in front of its first record.
 pub const HEADER_BYTES: usize = 61;
 
@@ -9,6 +11,8 @@ pub(super) const CRC_FROM: usize = 21;
 /// What goes into the header of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sealing {
+    /// What the records are compressed by.
+    pub compression: Compression,
     /// What the records' timestamp deltas count from, in milliseconds since 1970.
     pub base_timestamp: i64,
     /// The largest timestamp of a record, in milliseconds since 1970.
@@ -47,8 +51,8 @@ pub fn write_header(batch: &mut [u8], sealing: &Sealing) {
     put(&mut rest, (-1i32).to_be_bytes());
     put(&mut rest, [2]);
     put(&mut rest, [0; 4]);
-    // Attributes: not compressed, CreateTime, no transaction, no control batch.
-    put(&mut rest, 0i16.to_be_bytes());
+    // Attributes: CreateTime, no transaction, no control batch.
+    put(&mut rest, (sealing.compression as i16).to_be_bytes());
     put(&mut rest, records.wrapping_sub(1).to_be_bytes());
     put(&mut rest, sealing.base_timestamp.to_be_bytes());
     put(&mut rest, sealing.max_timestamp.to_be_bytes());
@@ -84,6 +88,7 @@ mod tests {
     use crate::records::{Fields, append, crc32c::crc32c};
 
     const SEALING: Sealing = Sealing {
+        compression: Compression::None,
         base_timestamp: 0x0102,
         max_timestamp: 0x0304,
         producer_id: 5,

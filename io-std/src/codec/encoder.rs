@@ -1,6 +1,53 @@
 //! The other direction: what one connection compresses its batches with.
 
-use demitasse_core::records::Compression;
+use super::Decoders;
+use demitasse_core::records::codec::Decompress;
+use demitasse_core::{Capacities, Compression, Config, Pool};
+
+/// What batches are compressed by, if at all, and how large they are before.
+#[derive(Clone, Copy)]
+pub(crate) struct Packing {
+    compression: Compression,
+    level: Option<i32>,
+    batch_bytes: usize,
+}
+
+impl Packing {
+    /// For who writes nothing.
+    pub(crate) const NONE: Packing = Packing { compression: Compression::None, level: None, batch_bytes: 0 };
+
+    pub(crate) fn new(config: &Config, capacities: &Capacities) -> Packing {
+        let (compression, batch_bytes) = (config.compression, capacities.batch_bytes as usize);
+        Packing { compression, level: config.compression_levels.of(compression), batch_bytes }
+    }
+
+    /// Whether the crate was built with what it takes.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.compression == Compression::None || Decoders::supports(self.compression)
+    }
+
+    pub(crate) fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// An encoder for one connection, with all its memory.
+    pub(crate) fn encoder(&self) -> Option<Encoder> {
+        Encoder::new(self.compression, self.level, self.batch_bytes)
+    }
+
+    /// Bytes that one connection needs for a compressed batch while it is written: so many that no codec runs out of them
+    /// before it is clear that the batch does not become smaller.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        if self.compression == Compression::None { 0 } else { self.batch_bytes + self.batch_bytes / 6 + 1024 }
+    }
+
+    /// What it takes for so many connections.
+    pub(crate) fn pool(&self, connections: u16) -> Pool {
+        let bytes = self.encoder().map_or(0, |encoder| encoder.memory()) + self.scratch_bytes();
+        let capacity = if bytes == 0 { 0 } else { connections.into() };
+        Pool { entry_bytes: bytes as u32, capacity, used: 0, high_water: 0 }
+    }
+}
 
 /// An encoder of one codec at one level.
 pub(crate) enum Encoder {

@@ -7,12 +7,12 @@ mod encoder;
 mod gzip;
 #[cfg(feature = "snappy")]
 mod snappy;
-#[cfg(test)]
+#[cfg(all(test, feature = "gzip", feature = "snappy", feature = "lz4", feature = "zstd"))]
 mod tests;
 #[cfg(feature = "zstd")]
 mod zstd;
 
-pub(crate) use encoder::Encoder;
+pub(crate) use encoder::{Encoder, Packing};
 
 use demitasse_core::records::Compression;
 use demitasse_core::records::codec::{CodecError, Decompress, Progress};
@@ -82,16 +82,24 @@ impl Decompress for Decoders {
         self.current = compression;
         match compression {
             #[cfg(feature = "gzip")]
-            Compression::Gzip => self.gzip.begin(),
+            Compression::Gzip => {
+                self.gzip.begin();
+                Ok(())
+            }
             #[cfg(feature = "snappy")]
-            Compression::Snappy => self.snappy.begin(),
+            Compression::Snappy => {
+                self.snappy.begin();
+                Ok(())
+            }
             #[cfg(feature = "lz4")]
-            Compression::Lz4 => self.lz4.begin(compression)?,
+            Compression::Lz4 => self.lz4.begin(compression),
             #[cfg(feature = "zstd")]
-            Compression::Zstd => self.zstd.begin(),
-            _ => return Err(CodecError::Unsupported),
+            Compression::Zstd => {
+                self.zstd.begin();
+                Ok(())
+            }
+            _ => Err(CodecError::Unsupported),
         }
-        Ok(())
     }
 
     fn history(&self) -> usize {

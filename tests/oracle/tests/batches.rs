@@ -42,6 +42,7 @@ fn batches() {
             assert_eq!(at, HEADER_BYTES + needed);
             batch.truncate(at);
             let sealing = Sealing {
+                compression: demitasse_core::records::Compression::None,
                 base_timestamp,
                 max_timestamp,
                 producer_id,

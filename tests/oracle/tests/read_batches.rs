@@ -217,6 +217,7 @@ fn our_own_batches() {
                 at = given.with(|of| append(&mut bytes, at, index, of)).expect("room");
             }
             let sealing = Sealing {
+                compression: Compression::None,
                 base_timestamp: frame.base_timestamp,
                 max_timestamp: frame.base_timestamp,
                 producer_id: frame.producer.0,

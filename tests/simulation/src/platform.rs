@@ -29,6 +29,7 @@ impl Platform for Simulated {
     type Waiters = Vec<Waiter>;
     type Positions = Vec<Position>;
     type Chunks = Vec<Chunk<Box<[u8]>>>;
+    type Decompress = demitasse_core::records::lz4::Lz4;
     type Lock = CellLock<State<Simulated>>;
     type Clock = SimulatedClock;
 }

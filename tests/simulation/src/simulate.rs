@@ -53,7 +53,7 @@ impl Client {
         let (producer, network) = (self.producer.clone(), self.network.clone());
         let (mut frame, mut receive) = (vec![0; self.frame_bytes], vec![0; self.receive_bytes]);
         executor.spawn(async move {
-            let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+            let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
             producer.run_connection(&network, slot, scratch).await;
         })
     }

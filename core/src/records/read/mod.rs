@@ -11,13 +11,14 @@
 //! ```
 //! use demitasse_core::records::crc32c::crc32c;
 //! use demitasse_core::records::read::{BatchError, Batches};
-//! use demitasse_core::records::{Fields, HEADER_BYTES, Sealing, append, seal};
+//! use demitasse_core::records::{Compression, Fields, HEADER_BYTES, Sealing, append, seal};
 //!
 //! // A batch of one record.
 //! let mut bytes = [0u8; 80];
 //! let fields = Fields { key: None, value: Some(b"hello"), headers: &[], timestamp_delta: 0 };
 //! let end = append(&mut bytes, HEADER_BYTES, 0, &fields).unwrap();
 //! let sealing = Sealing {
+//!     compression: Compression::None,
 //!     base_timestamp: 1_700_000_000_000,
 //!     max_timestamp: 1_700_000_000_000,
 //!     producer_id: -1,

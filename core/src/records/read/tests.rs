@@ -25,6 +25,7 @@ fn batch() -> Vec<u8> {
     let at = append(&mut bytes, at, 1, &second).unwrap();
     bytes.truncate(at);
     let sealing = Sealing {
+        compression: Compression::None,
         base_timestamp: 1000,
         max_timestamp: 1005,
         producer_id: 5,
@@ -367,6 +368,7 @@ fn markers() {
         let fields = Fields { key, value: None, headers: &[], timestamp_delta: 0 };
         let end = append(&mut bytes, HEADER_BYTES, 0, &fields).unwrap();
         let sealing = Sealing {
+            compression: Compression::None,
             base_timestamp: 0,
             max_timestamp: 0,
             producer_id: 1,

@@ -3,6 +3,9 @@
 
 #[path = "../../../../io-std/src/block_on.rs"]
 mod block_on;
+#[allow(dead_code, unreachable_pub, reason = "none of them is compiled here")]
+#[path = "../../../../io-std/src/codec/mod.rs"]
+mod codec;
 #[path = "../../../../io-std/src/driver.rs"]
 mod driver;
 #[path = "../../../../io-std/src/guard.rs"]

@@ -89,13 +89,13 @@ impl Bench {
             let (producer, network) = (self.producer.clone(), self.network.clone());
             self.executor.spawn(async move {
                 let (mut frame, mut receive) = scratch();
-                let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+                let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
                 producer.run_connection(&network, slot, scratch).await;
             });
             let (consumer, network) = (self.consumer.clone(), self.network.clone());
             self.executor.spawn(async move {
                 let (mut frame, mut receive) = scratch();
-                let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+                let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
                 consumer.run_connection(&network, slot, scratch).await;
             });
         }
