@@ -218,3 +218,6 @@ fn room(next: Next) -> usize {
 fn stopped(corrupt: crate::records::read::Corrupt) -> Stopped {
     (corrupt.offset, ConsumeFault::Corrupt(corrupt.fault))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ pub(crate) struct LogBatch {
     pub(crate) producer_epoch: i16,
     pub(crate) base_sequence: i32,
     pub(crate) bytes: Bytes,
+    /// The same without compression, if that is LZ4.
+    pub(crate) plain: Option<Vec<u8>>,
 }
 
 /// One record batch of a log, borrowed from it.
@@ -64,9 +66,9 @@ impl<'a> Batch<'a> {
         &self.0.bytes
     }
 
-    /// The records, decoded one by one; nothing if the batch is compressed.
+    /// The records, decoded one by one; nothing if the batch is compressed otherwise than by LZ4.
     pub fn records(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
-        batch::records(&self.0.bytes, self.0.base_offset)
+        batch::records(self.0.plain.as_deref().unwrap_or(&self.0.bytes), self.0.base_offset)
     }
 }
 

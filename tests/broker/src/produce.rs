@@ -214,6 +214,7 @@ impl Cluster {
             producer_id: header.producer_id,
             producer_epoch: header.producer_epoch,
             base_sequence: header.base_sequence,
+            plain: batch::decompressed(&bytes).ok().flatten(),
             bytes: Bytes::from(bytes),
         });
         self.log_bytes += size;

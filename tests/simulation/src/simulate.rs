@@ -7,7 +7,7 @@ use crate::plan::{Event, Plan, User};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables};
 use crate::workload::{Journal, user};
 use demitasse_broker::{Cluster, Faults, Release};
-use demitasse_core::{Counters, Producer, Scratch, State, UnknownOutcome};
+use demitasse_core::{Compression, Counters, Producer, Scratch, State, UnknownOutcome};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +39,7 @@ struct Client {
     network: Network,
     frame_bytes: usize,
     receive_bytes: usize,
+    pack_bytes: usize,
     clock_task: usize,
     connection_tasks: Vec<usize>,
 }
@@ -52,8 +53,9 @@ impl Client {
     fn spawn_connection(&self, executor: &mut Executor, slot: usize) -> usize {
         let (producer, network) = (self.producer.clone(), self.network.clone());
         let (mut frame, mut receive) = (vec![0; self.frame_bytes], vec![0; self.receive_bytes]);
+        let mut pack = vec![0; self.pack_bytes];
         executor.spawn(async move {
-            let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+            let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut pack };
             producer.run_connection(&network, slot, scratch).await;
         })
     }
@@ -115,11 +117,19 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let bootstrap = [("broker", FIRST_PORT), ("broker", FIRST_PORT + 1)];
     let bootstrap = &bootstrap[..plan.options.nodes.min(2)];
     let (frame_bytes, receive_bytes) = (c.frame_bytes as usize, c.receive_bytes as usize);
+    let pack_bytes = if plan.config.compression == Compression::None { 0 } else { c.batch_bytes as usize };
     let started = producer.start(&plan.config, bootstrap, (frame_bytes, receive_bytes), plan.seed as u32 | 1);
     started.map_err(|error| format!("the plan cannot be: {error}"))?;
 
-    let mut client =
-        Client { producer, network, frame_bytes, receive_bytes, clock_task: 0, connection_tasks: Vec::new() };
+    let mut client = Client {
+        producer,
+        network,
+        frame_bytes,
+        receive_bytes,
+        pack_bytes,
+        clock_task: 0,
+        connection_tasks: Vec::new(),
+    };
     let audited = client.producer.clone();
     executor.check_with(move || audited.audit());
     client.clock_task = client.spawn_clock(&mut executor);

@@ -1,7 +1,9 @@
 //! Some seeds in the ordinary tests; `cargo xtask simulate` runs more, or one again.
 
+use demitasse_core::Compression;
 use demitasse_simulation::attempt::{attempt, attempts};
-use demitasse_simulation::reading;
+use demitasse_simulation::plan::Plan;
+use demitasse_simulation::{reading, run};
 
 /// Each takes a fraction of a millisecond when built for speed, as `cargo xtask test` runs 20,000 of them, and some when
 /// built for tests.
@@ -16,6 +18,18 @@ fn every_promise_is_kept_whatever_the_seed() {
     assert!(summary.failed.is_empty(), "{} of {} seeds failed", summary.failed.len(), summary.seeds);
     let never: Vec<_> = summary.reached.list().filter(|(_, count)| *count == 0).collect();
     assert!(never.is_empty(), "states that no seed reached: {never:?}");
+}
+
+/// The brokers look into every batch, by other code than what wrote it.
+#[test]
+fn every_promise_is_kept_of_batches_that_are_compressed() {
+    for seed in 0..SEEDS / 2 {
+        let mut plan = Plan::draw(seed);
+        plan.config.compression = Compression::Lz4;
+        if let Err(broken) = run(&plan) {
+            panic!("seed {seed} with compression: {broken}");
+        }
+    }
 }
 
 #[test]

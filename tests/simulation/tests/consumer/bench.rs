@@ -1,6 +1,7 @@
 //! A producer and a consumer, each with its tasks, against the model broker.
 
 use demitasse_broker::{Cluster, Options, Release};
+use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{Capacities, Config, ConsumeFault, Consumer, Producer, Record, Scratch, Sizing, State, Topic};
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
@@ -51,12 +52,24 @@ impl Bench {
         weather: Weather,
         change: impl FnOnce(&mut Options),
     ) -> Bench {
+        let change = |options: &mut Options| {
+            (options.release, options.nodes) = (release, nodes as usize);
+            change(options);
+        };
+        Bench::build(chunks, CHUNK_BYTES, config, weather, change)
+    }
+
+    /// One broker, two chunks, and a window of so many bytes for what is compressed; 0 for none.
+    pub(crate) fn with_window(window: u32, config: Config) -> Bench {
+        Bench::build(2, window, config, calm(), |options| options.nodes = 1)
+    }
+
+    fn build(chunks: u16, window: u32, config: Config, weather: Weather, change: impl FnOnce(&mut Options)) -> Bench {
         let mut executor = Executor::new();
         let time = executor.time.clone();
-        let ports = (FIRST_PORT..FIRST_PORT + nodes).collect();
-        let mut options =
-            Options { nodes: nodes as usize, host: "broker".into(), ports, release, ..Options::default() };
+        let mut options = Options { host: "broker".into(), ..Options::default() };
         change(&mut options);
+        options.ports = (FIRST_PORT..FIRST_PORT + options.nodes as u16).collect();
         let mut cluster = Cluster::new(options);
         cluster.advance(millis(0));
         cluster.create_topic("t", PARTITIONS);
@@ -71,11 +84,16 @@ impl Bench {
         producer.lend((0..capacities.buffers).map(|_| buffer(capacities.batch_bytes)));
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
         let bootstrap = [("broker", FIRST_PORT)];
-        producer.start(&config_with(|config| config.linger = Duration::ZERO), &bootstrap, scratch, 1).unwrap();
+        let writes = config_with(|own| (own.linger, own.compression) = (Duration::ZERO, config.compression));
+        producer.start(&writes, &bootstrap, scratch, 1).unwrap();
 
         let consumer = Rc::new(Consumer::new(lock(chunks), clock()));
         let batches = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes));
         consumer.lend(batches.chain((0..chunks).map(|_| buffer(CHUNK_BYTES))));
+        // The model's batches are read by the core's decoder.
+        if window > 0 {
+            consumer.lend_decompression(Lz4::new(), buffer(window));
+        }
         consumer.start(&config, &bootstrap, scratch, 2).unwrap();
 
         let mut bench = Bench { executor, network, producer, consumer, read: Rc::default(), faults: Rc::default() };
@@ -88,8 +106,8 @@ impl Bench {
         for slot in 0..capacities.connections as usize {
             let (producer, network) = (self.producer.clone(), self.network.clone());
             self.executor.spawn(async move {
-                let (mut frame, mut receive) = scratch();
-                let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+                let ((mut frame, mut receive), mut pack) = (scratch(), vec![0; capacities.batch_bytes as usize]);
+                let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut pack };
                 producer.run_connection(&network, slot, scratch).await;
             });
             let (consumer, network) = (self.consumer.clone(), self.network.clone());

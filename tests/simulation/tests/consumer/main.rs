@@ -1,6 +1,7 @@
 //! The consumer against the model broker, in virtual time.
 
 mod bench;
+mod compressed;
 mod group;
 mod reading;
 mod session;
