@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 #[allow(dead_code, reason = "each test binary needs a part of it")]
 mod common;
+mod compression;
 mod consumer_messages;
 mod full_disk;
 mod harness;
