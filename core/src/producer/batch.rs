@@ -74,7 +74,9 @@ pub struct Batch<B> {
     /// The buffer's header is filled in.
     pub(crate) sealed: bool,
     /// It has the bytes that it is sent with, and is not compressed any more.
+    #[cfg(feature = "compression")]
     pub(crate) packed: bool,
+    #[cfg(feature = "compression")]
     pub(crate) compression: Compression,
     /// An attempt ended without an answer that rules out that it was written.
     pub(crate) maybe_written: bool,
@@ -116,7 +118,9 @@ impl<B> Batch<B> {
         sequenced: false,
         sequence: 0,
         sealed: false,
+        #[cfg(feature = "compression")]
         packed: false,
+        #[cfg(feature = "compression")]
         compression: Compression::None,
         maybe_written: false,
         attempts: 0,
@@ -151,7 +155,10 @@ impl<B> Batch<B> {
         let (producer_id, producer_epoch, base_sequence) =
             if self.sequenced { (queue.producer_id, queue.epoch, self.sequence) } else { (-1, -1, -1) };
         Sealing {
+            #[cfg(feature = "compression")]
             compression: self.compression,
+            #[cfg(not(feature = "compression"))]
+            compression: Compression::None,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
             producer_id,

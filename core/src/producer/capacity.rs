@@ -319,7 +319,6 @@ impl<P: Platform> State<P> {
             brokers: plan.brokers.in_use(brokers, brokers),
             connections: plan.connections.in_use(open, opened),
             waiters: plan.waiters.in_use(seats.used.into(), seats.high_water.into()),
-            #[cfg(feature = "consumer")]
             decompression,
             // It is the side's.
             compression: plan.compression,

@@ -454,8 +454,12 @@ impl<P: Platform> State<P> {
     fn depart(&mut self, index: usize) {
         let batch = &mut self.batches[index];
         debug_assert!(batch.phase == Phase::Queued);
+        batch.phase = Phase::InFlight;
         // A retry sends the same bytes.
-        (batch.phase, batch.packed) = (Phase::InFlight, true);
+        #[cfg(feature = "compression")]
+        {
+            batch.packed = true;
+        }
         if batch.attempts > 0 {
             self.s.counters.retries += 1;
         }

@@ -32,7 +32,7 @@ storage! {
     }
 }
 // Whatever it keeps of an answer, and on its way there, is in here.
-const _: () = assert!(KAFKA.memory_bytes() < 6 * 1024);
+const _: () = assert!(KAFKA.memory_bytes() < 6 * 1024 + 512);
 
 #[test]
 fn a_device_needs_only_what_it_asked_for_of_a_large_cluster() {
