@@ -239,6 +239,7 @@ impl Cluster {
             producer_id: header.producer_id,
             producer_epoch: header.producer_epoch,
             base_sequence: header.base_sequence,
+            plain: batch::decompressed(&bytes).ok().flatten(),
             bytes: bytes.freeze(),
         });
         self.log_bytes += batch.len();

@@ -20,6 +20,11 @@ impl<'a> Input<'a> {
         usize::from(self.byte()) % end
     }
 
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     /// As many bytes as the next one says.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let count = usize::from(self.byte()).min(self.0.len());

@@ -1,11 +1,14 @@
 //! What a fuzzer does with its bytes: every function takes any bytes and panics if a promise is broken.
 //!
 //! The fuzzers proper are in `fuzz/`, which needs libFuzzer; `tests/replay.rs` runs what they found with nothing but
-//! `cargo test`. `readers` are the decoders alone; `connection` and `admin` are the whole client with brokers that
+//! `cargo test`. `readers` are the decoders alone; `decompress` are the codecs; `consumer` reads a log of
+//! anything; `connection` and `admin` are the whole client with brokers that
 //! may do anything, played by `world`.
 
 mod admin;
 mod connection;
+mod consumer;
+mod decompress;
 mod input;
 mod readers;
 mod world;
@@ -20,6 +23,7 @@ pub const TARGETS: &[Target] = &[
     ("api_versions", api_versions),
     ("batches", batches),
     ("create_topics", create_topics),
+    ("decompress", decompress),
     ("fetch", fetch),
     ("find_coordinator", find_coordinator),
     ("init_producer_id", init_producer_id),
@@ -32,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("skip", skip),
     ("admin", admin),
     ("connection", connection),
+    ("consumer", consumer),
 ];
 
 /// Reads an ApiVersions response.
@@ -47,6 +52,11 @@ pub fn batches(data: &[u8]) {
 /// Reads a CreateTopics response.
 pub fn create_topics(data: &[u8]) {
     readers::read_response(ApiKey::CreateTopics, data);
+}
+
+/// Decompresses anything, by every codec.
+pub fn decompress(data: &[u8]) {
+    decompress::run(data);
 }
 
 /// Reads a Fetch response, with its records and without.
@@ -108,4 +118,9 @@ pub fn admin(data: &[u8]) {
 /// Runs a producer, connections and all, against brokers that may do anything.
 pub fn connection(data: &[u8]) {
     connection::run(data);
+}
+
+/// Runs a consumer on a log whose batches may have anything in them.
+pub fn consumer(data: &[u8]) {
+    consumer::run(data);
 }
