@@ -95,23 +95,30 @@ impl Lz4 {
     }
 
     /// Reads sequences up to the end of the block or of the window.
-    fn sequences(&mut self, input: &mut Input<'_>, window: &mut [u8], end: &mut usize) -> Result<At, CodecError> {
+    fn sequences(&mut self, input: &mut Input<'_>, window: &mut [u8], filled: &mut usize) -> Result<At, CodecError> {
         let (bytes, behind) = input.0.split_at_checked(self.block).ok_or(CodecError::Cut)?;
         let mut block = Input(bytes);
+        let mut end = *filled;
         let at = loop {
+            if let Some((read, written)) = short(block.0, window, end) {
+                block.0 = block.0.get(read..).unwrap_or(&[]);
+                end = end.wrapping_add(written);
+                continue;
+            }
             let [token] = block.take().map_err(|_| CodecError::Malformed)?;
             let left = block.length(token >> 4)?;
-            if !literals(&mut block, window, end, left)? {
+            if !literals(&mut block, window, &mut end, left)? {
                 break At::Literals { left, token: Some(token) };
             }
             if block.0.is_empty() {
                 break At::Literals { left: 0, token: None };
             }
-            let (distance, left) = block.reference(token, *end)?;
-            if !repeat(window, end, distance, left) {
+            let (distance, left) = block.reference(token, end)?;
+            if !repeat(window, &mut end, distance, left) {
                 break At::Match { distance, left };
             }
         };
+        *filled = end;
         self.block = block.0.len();
         let consumed = bytes.len().wrapping_sub(self.block);
         input.0 = if self.block == 0 { behind } else { input.0.get(consumed..).unwrap_or(&[]) };
@@ -239,25 +246,49 @@ impl Input<'_> {
     }
 }
 
-/// What most literals and matches are shorter than: so many bytes are copied without asking how many there are.
-const SHORT: usize = 16;
+/// What most literals and matches are not longer than. So many bytes are copied without asking how many there are: that is
+/// a load and a store, and most of the speed.
+const SHORT_LITERALS: usize = 16;
+const SHORT_MATCH: usize = 18;
+
+/// Matches up to here are copied in steps, which is quicker than asking the system to.
+const MEDIUM: usize = 64;
+const STEP: usize = 16;
+
+/// Bytes that a sequence has at most, if its token is all there is to its lengths.
+const SHORT_SEQUENCE: usize = 1 + SHORT_LITERALS + 2;
+
+/// A whole sequence of the ordinary kind, away from all edges: the bytes that it took and that it made. None for any other.
+#[inline(always)]
+fn short(block: &[u8], window: &mut [u8], end: usize) -> Option<(usize, usize)> {
+    let (&token, rest) = block.first_chunk::<SHORT_SEQUENCE>()?.split_first()?;
+    let (literals, length) = (usize::from(token >> 4), usize::from(token & 15).wrapping_add(MIN_MATCH));
+    if token >= 0xf0 || length == 15usize.wrapping_add(MIN_MATCH) {
+        return None;
+    }
+    let distance = usize::from(u16::from_le_bytes(*rest.get(literals..)?.first_chunk()?));
+    let middle = end.wrapping_add(literals);
+    let from = middle.checked_sub(distance)?;
+    if distance < SHORT_MATCH {
+        return None;
+    }
+    // Room for what is copied too much, so that what is written later is not read here either.
+    let room = window.get_mut(end..)?;
+    room.get(..SHORT_LITERALS.wrapping_add(SHORT_MATCH))?;
+    *room.first_chunk_mut::<SHORT_LITERALS>()? = *rest.first_chunk()?;
+    let bytes: [u8; SHORT_MATCH] = *window.get(from..)?.first_chunk()?;
+    *window.get_mut(middle..)?.first_chunk_mut()? = bytes;
+    Some((literals.wrapping_add(3), literals.wrapping_add(length)))
+}
 
 /// Copies literals; false if the window has no room for all of them, and nothing was copied.
 #[inline]
 fn literals(block: &mut Input<'_>, window: &mut [u8], end: &mut usize, count: usize) -> Result<bool, CodecError> {
     let Some(room) = window.get_mut(*end..) else { return Ok(false) };
-    if count <= SHORT
-        && let Some(from) = block.0.first_chunk::<SHORT>()
-        && let Some(to) = room.first_chunk_mut::<SHORT>()
-    {
-        *to = *from;
-        block.0 = block.0.get(count..).unwrap_or(&[]);
-    } else {
-        let (from, rest) = block.0.split_at_checked(count).ok_or(CodecError::Malformed)?;
-        let Some(to) = room.get_mut(..count) else { return Ok(false) };
-        to.copy_from_slice(from);
-        block.0 = rest;
-    }
+    let (from, rest) = block.0.split_at_checked(count).ok_or(CodecError::Malformed)?;
+    let Some(to) = room.get_mut(..count) else { return Ok(false) };
+    to.copy_from_slice(from);
+    block.0 = rest;
     *end = end.saturating_add(count);
     Ok(true)
 }
@@ -268,19 +299,21 @@ fn literals(block: &mut Input<'_>, window: &mut [u8], end: &mut usize, count: us
 fn repeat(window: &mut [u8], end: &mut usize, distance: usize, count: usize) -> bool {
     let Some((before, room)) = window.split_at_mut_checked(*end) else { return false };
     let from = before.len().saturating_sub(distance);
-    if count <= SHORT
-        && distance >= SHORT
-        && let Some(from) = before.get(from..).and_then(|bytes| bytes.first_chunk::<SHORT>())
-        && let Some(to) = room.first_chunk_mut::<SHORT>()
-    {
-        *to = *from;
-        *end = end.saturating_add(count);
-        return true;
-    }
     if count > room.len() {
         return false;
     }
-    if let Some(bytes) = before.get(from..from.saturating_add(count)) {
+    if count <= MEDIUM && distance >= STEP && room.len() >= MEDIUM.wrapping_add(STEP) {
+        let mut done = 0usize;
+        while done < count {
+            let (from, to) = (from.wrapping_add(done), end.wrapping_add(done));
+            let bytes: [u8; STEP] =
+                window.get(from..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or_default();
+            if let Some(place) = window.get_mut(to..).and_then(|bytes| bytes.first_chunk_mut()) {
+                *place = bytes;
+            }
+            done = done.wrapping_add(STEP);
+        }
+    } else if let Some(bytes) = before.get(from..from.saturating_add(count)) {
         if let Some(to) = room.get_mut(..count) {
             to.copy_from_slice(bytes);
         }
