@@ -1,6 +1,7 @@
 //! The codecs of compressed batches, all of whose memory is taken when they are made.
 //!
-//! Each is somebody else's crate, in the form that takes bytes from one slice to another; only LZ4 is the core's.
+//! Each is somebody else's crate, in the form that takes bytes from one slice to another. The frames of LZ4 are
+//! the core's, and so is what compresses to it: the crate allocates for each block; it decompresses those that fit whole.
 
 mod encoder;
 #[cfg(feature = "gzip")]
@@ -113,7 +114,9 @@ impl Decompress for Decoders {
     fn decompress(&mut self, input: &[u8], window: &mut [u8], filled: usize) -> Result<Progress, CodecError> {
         match self.current {
             #[cfg(feature = "lz4")]
-            Compression::Lz4 => self.lz4.decompress(input, window, filled),
+            Compression::Lz4 => self.lz4.decompress_with(input, window, filled, |block, history, room| {
+                lz4_flex::block::decompress_into_with_dict(block, room, history).ok()
+            }),
             #[cfg(any(feature = "gzip", feature = "snappy", feature = "zstd"))]
             current => {
                 let output = window.get_mut(filled..).unwrap_or(&mut []);

@@ -1,7 +1,9 @@
 //! From a frame to its bytes.
 
 use super::xxh32::Xxh32;
-use super::{BLOCK_CHECKSUMS, CONTENT_CHECKSUM, CONTENT_SIZE, DICTIONARY, MAGIC, MAX_DISTANCE, MIN_MATCH, STORED};
+use super::{
+    BLOCK_CHECKSUMS, CONTENT_CHECKSUM, CONTENT_SIZE, DICTIONARY, INDEPENDENT, MAGIC, MAX_DISTANCE, MIN_MATCH, STORED,
+};
 use super::{VERSION, VERSION_MASK};
 use crate::records::Compression;
 use crate::records::codec::{CodecError, Decompress, Next, Progress};
@@ -156,6 +158,68 @@ impl Lz4 {
         }
     }
 
+    fn block_at_once(
+        &mut self,
+        input: &mut Input<'_>,
+        window: &mut [u8],
+        end: &mut usize,
+        whole: &mut impl FnMut(&[u8], &[u8], &mut [u8]) -> Option<usize>,
+    ) -> Result<At, CodecError> {
+        let (block, behind) = input.0.split_at_checked(self.block).ok_or(CodecError::Cut)?;
+        let (before, room) = window.split_at_mut_checked(*end).ok_or(CodecError::Malformed)?;
+        let history = if self.flags & INDEPENDENT != 0 { 0 } else { MAX_DISTANCE };
+        let history = before.get(before.len().saturating_sub(history)..).unwrap_or(&[]);
+        match whole(block, history, room).filter(|&count| count <= room.len()) {
+            Some(count) => {
+                (input.0, self.block) = (behind, 0);
+                *end = end.saturating_add(count);
+                Ok(At::Literals { left: 0, token: None })
+            }
+            None => Ok(At::Sequence),
+        }
+    }
+
+    /// As [`Decompress::decompress`], with the help of another decoder of blocks: it is given a block, what was in front of
+    /// it, and room, and tells how much it has written. If that fails, for whatever reason, it is done here.
+    pub fn decompress_with(
+        &mut self,
+        input: &[u8],
+        window: &mut [u8],
+        filled: usize,
+        mut whole: impl FnMut(&[u8], &[u8], &mut [u8]) -> Option<usize>,
+    ) -> Result<Progress, CodecError> {
+        let (mut rest, mut end, mut accounted) = (Input(input), filled, filled);
+        let next = loop {
+            self.at = match self.at {
+                At::Frame => self.frame(&mut rest)?,
+                At::Block => {
+                    self.account(window.get(accounted..end).unwrap_or(&[]));
+                    accounted = end;
+                    match self.block(&mut rest)? {
+                        At::Sequence => self.block_at_once(&mut rest, window, &mut end, &mut whole)?,
+                        at => at,
+                    }
+                }
+                At::Sequence => self.sequences(&mut rest, window, &mut end)?,
+                At::Literals { left: 1.., .. } | At::Match { left: 1.., .. } if end >= window.len() => {
+                    break Next::Room(1);
+                }
+                At::Literals { left, token } => self.rest_of_literals(&mut rest, window, &mut end, (left, token))?,
+                At::Match { distance, left } => {
+                    let count = left.min(window.len().saturating_sub(end));
+                    repeat(window, &mut end, distance, count);
+                    match left.saturating_sub(count) {
+                        0 => At::Sequence,
+                        left => At::Match { distance, left },
+                    }
+                }
+                At::Over if rest.0.is_empty() => break Next::Ended,
+                At::Over => return Err(CodecError::NotOver),
+            };
+        };
+        self.account(window.get(accounted..end).unwrap_or(&[]));
+        Ok(Progress { consumed: input.len().wrapping_sub(rest.0.len()), produced: end.wrapping_sub(filled), next })
+    }
     fn account(&mut self, bytes: &[u8]) {
         self.produced = self.produced.saturating_add(bytes.len() as u64);
         if self.flags & CONTENT_CHECKSUM != 0 {
@@ -179,34 +243,7 @@ impl Decompress for Lz4 {
     }
 
     fn decompress(&mut self, input: &[u8], window: &mut [u8], filled: usize) -> Result<Progress, CodecError> {
-        let (mut rest, mut end, mut accounted) = (Input(input), filled, filled);
-        let next = loop {
-            self.at = match self.at {
-                At::Frame => self.frame(&mut rest)?,
-                At::Block => {
-                    self.account(window.get(accounted..end).unwrap_or(&[]));
-                    accounted = end;
-                    self.block(&mut rest)?
-                }
-                At::Sequence => self.sequences(&mut rest, window, &mut end)?,
-                At::Literals { left: 1.., .. } | At::Match { left: 1.., .. } if end >= window.len() => {
-                    break Next::Room(1);
-                }
-                At::Literals { left, token } => self.rest_of_literals(&mut rest, window, &mut end, (left, token))?,
-                At::Match { distance, left } => {
-                    let count = left.min(window.len().saturating_sub(end));
-                    repeat(window, &mut end, distance, count);
-                    match left.saturating_sub(count) {
-                        0 => At::Sequence,
-                        left => At::Match { distance, left },
-                    }
-                }
-                At::Over if rest.0.is_empty() => break Next::Ended,
-                At::Over => return Err(CodecError::NotOver),
-            };
-        };
-        self.account(window.get(accounted..end).unwrap_or(&[]));
-        Ok(Progress { consumed: input.len().wrapping_sub(rest.0.len()), produced: end.wrapping_sub(filled), next })
+        self.decompress_with(input, window, filled, |_, _, _| None)
     }
 }
 
