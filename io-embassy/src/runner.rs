@@ -45,7 +45,7 @@ impl<const CONNECTIONS: usize> Runner<CONNECTIONS> {
         join(
             core.run_clock(&net),
             join_array(self.slots.each_mut().map(|slot| {
-                let scratch = Scratch { frame: slot.frame, receive: slot.receive, pack: &mut [] };
+                let scratch = Scratch::new(slot.frame, slot.receive);
                 core.run_connection(&slot.net, number.next().unwrap_or(0), scratch)
             })),
         )

@@ -226,7 +226,7 @@ impl Admin {
         let io = TokioIo { clock, latencies: Arc::new(Latencies::new()), encoder: None };
         let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
         let (mut frame, mut receive) = (vec![0; FRAME_BYTES], vec![0; RECEIVE_BYTES]);
-        let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+        let scratch = Scratch::new(&mut frame, &mut receive);
         let mut admin = demitasse_core::Admin::new(&io, &clock, &bootstrap, None, scratch);
         ask(&mut admin).await.map_err(AdminError::Connection)
     }

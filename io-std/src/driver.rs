@@ -44,7 +44,7 @@ fn spawn(
         let mut frame = vec![0; capacities.frame_bytes as usize].into_boxed_slice();
         let mut receive = vec![0; capacities.receive_bytes as usize].into_boxed_slice();
         tasks.push(runtime.spawn(guard::guarded(async move {
-            let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut pack };
+            let scratch = Scratch::new(&mut frame, &mut receive).packing(&mut pack);
             driven.run_connection(&io, slot, scratch).await;
         })));
     }

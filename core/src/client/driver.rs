@@ -19,13 +19,35 @@ use embedded_io_async::{Error, ErrorKind, Read};
 
 /// What one connection needs for its bytes; as large as [`crate::Capacities`] says.
 pub struct Scratch<'a> {
-    /// Requests are put together here, but for the batches.
-    pub frame: &'a mut [u8],
-    /// Responses stream through here.
-    pub receive: &'a mut [u8],
-    /// A batch is compressed into here before it replaces what it was; empty without compression. What does not fit is sent
-    /// as it is; a batch's size is enough.
-    pub pack: &'a mut [u8],
+    pub(super) frame: &'a mut [u8],
+    pub(super) receive: &'a mut [u8],
+    #[cfg(feature = "compression")]
+    pack: &'a mut [u8],
+}
+
+/// Nothing, and no byte of a future, where nothing is compressed.
+#[cfg(feature = "compression")]
+type Pack<'a> = &'a mut [u8];
+#[cfg(not(feature = "compression"))]
+type Pack<'a> = core::marker::PhantomData<&'a ()>;
+
+impl<'a> Scratch<'a> {
+    /// Requests are put together in `frame`, but for the batches; responses stream through `receive`.
+    pub const fn new(frame: &'a mut [u8], receive: &'a mut [u8]) -> Self {
+        Scratch {
+            frame,
+            receive,
+            #[cfg(feature = "compression")]
+            pack: &mut [],
+        }
+    }
+
+    /// A batch is compressed into `pack` before it replaces what it was. What does not fit is sent as it is; a batch's size is
+    /// enough.
+    #[cfg(feature = "compression")]
+    pub fn packing(self, pack: &'a mut [u8]) -> Self {
+        Scratch { pack, ..self }
+    }
 }
 
 impl<P: Platform> Producer<P> {
@@ -59,7 +81,10 @@ impl<P: Platform> Producer<P> {
     /// # Cancellation
     /// Dropped, its connection ends; what was outstanding on it is sent again.
     pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
-        let Scratch { frame, receive, pack } = scratch;
+        #[cfg(feature = "compression")]
+        let Scratch { frame, receive, mut pack } = scratch;
+        #[cfg(not(feature = "compression"))]
+        let (Scratch { frame, receive }, mut pack) = (scratch, Pack::default());
         self.with(|state| state.serve(slot, true));
         let _served = Served { producer: self, slot };
         loop {
@@ -78,7 +103,7 @@ impl<P: Platform> Producer<P> {
                     let (reader, writer) = stream.split();
                     let mut error = ConnectionError::Closed;
                     {
-                        let write = async { self.write(io, slot, writer, (frame, pack)).await };
+                        let write = async { self.write(io, slot, writer, frame, &mut pack).await };
                         let read = async { self.read(io, slot, reader, receive).await };
                         let closing = self.closing(slot);
                         let (mut write, mut read, mut closing) = (pin!(write), pin!(read), pin!(closing));
@@ -132,7 +157,8 @@ impl<P: Platform> Producer<P> {
         io: &impl Io,
         slot: usize,
         mut writer: impl GatherWrite,
-        (frame, pack): (&mut [u8], &mut [u8]),
+        frame: &mut [u8],
+        pack: &mut Pack<'_>,
     ) -> ConnectionError {
         let mut job = Job { producer: self, outgoing: Outgoing::EMPTY };
         loop {
@@ -156,7 +182,7 @@ impl<P: Platform> Producer<P> {
 
     /// Compresses what goes out next, while it belongs to nobody else.
     #[cfg(feature = "compression")]
-    fn pack(&self, io: &impl Io, slot: usize, scratch: &mut [u8]) {
+    fn pack(&self, io: &impl Io, slot: usize, scratch: &mut Pack<'_>) {
         while let Some(mut unpacked) = self.with(|state| state.take_unpacked(slot, self.now())) {
             let records = unpacked.buffer.get_mut(HEADER_BYTES..unpacked.length as usize).unwrap_or(&mut []);
             let length = io.compress(unpacked.compression, records, scratch);
@@ -173,7 +199,7 @@ impl<P: Platform> Producer<P> {
     }
 
     #[cfg(not(feature = "compression"))]
-    fn pack(&self, _: &impl Io, _: usize, _: &mut [u8]) {}
+    fn pack(&self, _: &impl Io, _: usize, _: &mut Pack<'_>) {}
 
     /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk. Ends when
     /// something else comes next: whether it has read anything, which may have been the end of the response.

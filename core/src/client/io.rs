@@ -26,7 +26,7 @@ pub trait Io {
         crate::records::crc32c::crc32c(bytes)
     }
 
-    /// Compresses the records of a batch into `output`, as large as [`Scratch::pack`](crate::Scratch); how many bytes they
+    /// Compresses the records of a batch into `output`, as large as [`Scratch::packing`](crate::Scratch::packing) has it; how many bytes they
     /// become, or None if it cannot be done or there is no room: then the batch is sent as it is, as it is when it does
     /// not become smaller. Called by the connection's task, with nothing locked.
     ///

@@ -49,8 +49,7 @@ pub fn run(
 
     let (mut frame, mut receive) = (vec![0; scratch.0], vec![0; scratch.1]);
     let mut clock = pin!(producer.run_clock(&network));
-    let mut connection =
-        pin!(producer.run_connection(&network, 0, Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] }));
+    let mut connection = pin!(producer.run_connection(&network, 0, Scratch::new(&mut frame, &mut receive)));
     let mut application = pin!(async {
         let result = application(&producer).await;
         producer.close(Duration::from_secs(5)).await;

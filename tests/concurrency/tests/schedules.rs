@@ -121,9 +121,7 @@ async fn run(producer: &Producer<Scheduled>, network: &Network, parts: &[Option<
     let part = |part: Option<usize>| async move {
         let Some(slot) = part else { return producer.run_clock(network).await };
         let (mut frame, mut receive) = (vec![0; sizes.frame_bytes as usize], vec![0; sizes.receive_bytes as usize]);
-        producer
-            .run_connection(network, slot, Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] })
-            .await;
+        producer.run_connection(network, slot, Scratch::new(&mut frame, &mut receive)).await;
     };
     let mut parts: Vec<_> = parts.iter().map(|&which| Box::pin(part(which))).collect();
     poll_fn(|cx| {

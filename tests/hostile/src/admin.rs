@@ -41,7 +41,7 @@ pub(crate) fn run(data: &[u8]) {
 async fn ask(world: World, create: bool, room: usize) {
     let clock = SimulatedClock { time: world.time.clone(), wall_offset: Rc::new(Cell::new(0)) };
     let (mut frame, mut receive) = (vec![0; 512], vec![0; room]);
-    let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+    let scratch = Scratch::new(&mut frame, &mut receive);
     let bootstrap = [("broker", FIRST_PORT), ("broker", FIRST_PORT + 1)];
     let mut admin = Admin::new(&world, &clock, &bootstrap, None, scratch);
     if create {

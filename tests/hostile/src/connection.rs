@@ -84,9 +84,7 @@ impl Client {
         self.executor.spawn(async move {
             let Some(slot) = part.checked_sub(1) else { return producer.run_clock(&world).await };
             let (mut frame, mut receive) = (vec![0; frame_bytes as usize], vec![0; receive_bytes as usize]);
-            producer
-                .run_connection(&world, slot, Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] })
-                .await;
+            producer.run_connection(&world, slot, Scratch::new(&mut frame, &mut receive)).await;
         })
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn run(data: &[u8]) {
     let (driven, world) = (consumer.clone(), network.clone());
     tasks.push(executor.spawn(async move {
         let (mut frame, mut receive) = (buffer(scratch.0), buffer(scratch.1));
-        let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+        let scratch = Scratch::new(&mut frame, &mut receive);
         driven.run_connection(&world, 0, scratch).await;
     }));
     let (driven, world) = (consumer.clone(), network.clone());

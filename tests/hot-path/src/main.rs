@@ -115,7 +115,7 @@ fn run(workload: &Workload, records: usize) {
     let topic = producer.topic("t").expect("a place for a topic");
     let (mut frame, mut receive) =
         (vec![0; capacities.frame_bytes as usize], vec![0; capacities.receive_bytes as usize]);
-    let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+    let scratch = Scratch::new(&mut frame, &mut receive);
     let mut clock = pin!(producer.run_clock(&io));
     let mut connection = pin!(producer.run_connection(&io, 0, scratch));
     let mut drive = || {

@@ -158,5 +158,5 @@ impl Rig {
 async fn connection(producer: Rc<Producer<Simulated>>, io: impl Io, slot: usize, capacities: Capacities) {
     let (mut frame, mut receive) =
         (vec![0; capacities.frame_bytes as usize], vec![0; capacities.receive_bytes as usize]);
-    producer.run_connection(&io, slot, Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] }).await;
+    producer.run_connection(&io, slot, Scratch::new(&mut frame, &mut receive)).await;
 }

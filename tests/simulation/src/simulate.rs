@@ -55,7 +55,7 @@ impl Client {
         let (mut frame, mut receive) = (vec![0; self.frame_bytes], vec![0; self.receive_bytes]);
         let mut pack = vec![0; self.pack_bytes];
         executor.spawn(async move {
-            let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut pack };
+            let scratch = Scratch::new(&mut frame, &mut receive).packing(&mut pack);
             producer.run_connection(&network, slot, scratch).await;
         })
     }

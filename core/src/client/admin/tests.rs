@@ -161,7 +161,7 @@ const BOOTSTRAP: [(&str, u16); 2] = [("x", 1), ("y", 2)];
 
 fn topics(network: &Network) -> (Result<(), ConnectionError>, Vec<String>) {
     let (mut frame, mut receive, mut items) = ([0; 64], [0; 32], Vec::new());
-    let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+    let scratch = Scratch::new(&mut frame, &mut receive);
     let mut admin = Admin::new(&network, network, &BOOTSTRAP, None, scratch);
     let result = run(admin.topics(PATIENCE, |item| items.push(format!("{item:?}"))));
     (result, items)
@@ -169,7 +169,7 @@ fn topics(network: &Network) -> (Result<(), ConnectionError>, Vec<String>) {
 
 fn create(network: &Network) -> (Result<(), ConnectionError>, Vec<String>) {
     let (mut frame, mut receive, mut items) = ([0; 64], [0; 32], Vec::new());
-    let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+    let scratch = Scratch::new(&mut frame, &mut receive);
     let mut admin = Admin::new(&network, network, &BOOTSTRAP, None, scratch);
     let topic = NewTopic { name: "t", num_partitions: 3, replication_factor: 1, configs: &[] };
     let each = |item: create_topics::Item<'_>| {
@@ -224,7 +224,7 @@ fn what_goes_wrong_has_its_name() {
 fn a_request_that_does_not_fit_says_how_much_it_needs() {
     let network = network(vec![vec![]]);
     let (mut frame, mut receive) = ([0; 20], [0; 32]);
-    let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+    let scratch = Scratch::new(&mut frame, &mut receive);
     let result = run(Admin::new(&&network, &network, &BOOTSTRAP, None, scratch).topics(PATIENCE, |_| ()));
     assert!(matches!(result, Err(ConnectionError::FrameTooSmall { needed: 27..40, capacity: 20 })), "{result:?}");
 }

@@ -37,7 +37,7 @@ fn at_every_poll(story: impl Fn(Cut) -> bool) -> u32 {
 async fn connection(producer: Rc<Producer<Simulated>>, io: impl Io, slot: usize, capacities: Capacities) {
     let mut frame = vec![0; capacities.frame_bytes as usize];
     let mut receive = vec![0; capacities.receive_bytes as usize];
-    producer.run_connection(&io, slot, Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] }).await;
+    producer.run_connection(&io, slot, Scratch::new(&mut frame, &mut receive)).await;
 }
 
 /// Lets time go on until all these tasks have ended.

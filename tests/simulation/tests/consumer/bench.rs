@@ -107,13 +107,13 @@ impl Bench {
             let (producer, network) = (self.producer.clone(), self.network.clone());
             self.executor.spawn(async move {
                 let ((mut frame, mut receive), mut pack) = (scratch(), vec![0; capacities.batch_bytes as usize]);
-                let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut pack };
+                let scratch = Scratch::new(&mut frame, &mut receive).packing(&mut pack);
                 producer.run_connection(&network, slot, scratch).await;
             });
             let (consumer, network) = (self.consumer.clone(), self.network.clone());
             self.executor.spawn(async move {
                 let (mut frame, mut receive) = scratch();
-                let scratch = Scratch { frame: &mut frame, receive: &mut receive, pack: &mut [] };
+                let scratch = Scratch::new(&mut frame, &mut receive);
                 consumer.run_connection(&network, slot, scratch).await;
             });
         }
