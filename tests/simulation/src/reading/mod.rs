@@ -14,6 +14,7 @@ use crate::network::{FIRST_PORT, Network, Weather, millis};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables_with};
 use crate::simulate::{Broken, advance, until};
 use demitasse_broker::{Cluster, Faults};
+use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{CommitError, Consumer, Counters, Scratch, Start, State, Topic};
 use ledger::{Ledger, Told};
 use plan::{Event, Plan};
@@ -169,7 +170,7 @@ impl Driver {
         let (consumer, network) = (self.world.consumer.clone(), self.world.network.clone());
         let (mut frame, mut receive) = (vec![0; self.scratch.0], vec![0; self.scratch.1]);
         executor.spawn(async move {
-            let scratch = Scratch { frame: &mut frame, receive: &mut receive };
+            let scratch = Scratch::new(&mut frame, &mut receive);
             consumer.run_connection(&network, slot, scratch).await;
         })
     }
@@ -184,6 +185,7 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let buffer = |bytes: u32| vec![0xdb; bytes as usize].into_boxed_slice();
     let batches = (0..c.buffers).map(|_| buffer(c.batch_bytes));
     consumer.lend(batches.chain((0..plan.chunks).map(|_| buffer(plan.chunk_bytes))));
+    consumer.lend_decompression(Lz4::new(), buffer(plan.chunk_bytes));
     let scratch = (c.frame_bytes as usize, c.receive_bytes as usize);
     let started = consumer.start(&plan.config, &[("broker", FIRST_PORT)], scratch, plan.seed as u32 | 1);
     started.map_err(|error| format!("the plan cannot be: {error}"))?;

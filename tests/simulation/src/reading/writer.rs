@@ -3,7 +3,7 @@
 use super::World;
 use super::plan::Plan;
 use crate::executor::Time;
-use demitasse_core::records::{Fields, HEADER_BYTES, Sealing, append, seal};
+use demitasse_core::records::{Compression, Fields, HEADER_BYTES, Sealing, append, lz4, seal};
 use fastrand::Rng;
 
 /// Appends the plan's batches to a partition, one after the other.
@@ -19,7 +19,9 @@ pub(super) async fn write(world: World, plan: Plan, time: Time, topic: usize, pa
             (number..number + count).map(|number| value(topic, partition, number, each)).collect();
         number += count;
         let mut network = world.network.world.borrow_mut();
-        let base = network.cluster.append_batch(&super::name(topic), partition, &batch(&values));
+        // In every other run two of three batches are compressed; nothing is drawn for it, so the rest is as it was.
+        let compressed = plan.seed % 2 == 1 && !number.is_multiple_of(3);
+        let base = network.cluster.append_batch(&super::name(topic), partition, &batch(&values, compressed));
         if let Some(base) = base {
             world.ledger.borrow_mut().written(topic, partition, base, values);
         }
@@ -34,7 +36,7 @@ fn value(topic: usize, partition: i32, number: u32, bytes: usize) -> Vec<u8> {
     value
 }
 
-fn batch(values: &[Vec<u8>]) -> Vec<u8> {
+fn batch(values: &[Vec<u8>], compressed: bool) -> Vec<u8> {
     let room: usize = values.iter().map(|value| value.len() + 40).sum();
     let mut bytes = vec![0; HEADER_BYTES + room];
     let mut at = HEADER_BYTES;
@@ -43,7 +45,14 @@ fn batch(values: &[Vec<u8>]) -> Vec<u8> {
         at = append(&mut bytes, at, index, &fields).unwrap_or_else(|| unreachable!("there is room"));
     }
     bytes.truncate(at);
+    if compressed {
+        let mut packed = vec![0; bytes.len() + 64];
+        let length = lz4::compress(&bytes[HEADER_BYTES..], &mut packed, &mut [0; lz4::TABLE]).unwrap_or(0);
+        bytes.truncate(HEADER_BYTES);
+        bytes.extend(&packed[..length]);
+    }
     let sealing = Sealing {
+        compression: if compressed { Compression::Lz4 } else { Compression::None },
         base_timestamp: 1,
         max_timestamp: 1,
         producer_id: -1,
