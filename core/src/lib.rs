@@ -36,7 +36,7 @@ pub mod wire;
 
 pub use client::{Admin, GatherWrite, Io, Producer, Scratch, Stream};
 #[cfg(feature = "consumer")]
-pub use client::{Consumed, Consumer, Fetched};
+pub use client::{Batches, Consumed, Consumer, Fetched, Records};
 pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
 pub use consumer::{Chunk, Position};

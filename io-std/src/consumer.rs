@@ -9,13 +9,16 @@ use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{
-    Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, MemoryPlan, OffsetReset, Scratch, Setting, Sizing,
-    Start, StartError, State, Topic, TopicError,
+    Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, MemoryPlan, OffsetReset, Records, Scratch, Setting,
+    Sizing, Start, StartError, State, Topic, TopicError,
 };
+use futures_core::Stream;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A consumer's handle: cheap to clone, and usable from many tasks at once.
@@ -201,6 +204,25 @@ impl Consumer {
         guard::guarded(self.core().commit_offset(topic, partition, offset))
     }
 
+    /// Records one by one, over polls of `max` of them.
+    ///
+    /// ```no_run
+    /// # async fn example(consumer: demitasse_io_std::Consumer) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut records = consumer.records(500);
+    /// while let Some(bytes) = records.next(|record| record.value.map_or(0, <[u8]>::len)).await? {
+    ///     println!("{bytes} bytes");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn records(&self, max: u32) -> Records<'_, Heap> {
+        self.core().records(max)
+    }
+
+    /// A stream of loans, each of at most `max` records, as [`Consumer::poll`] lends them.
+    pub fn batches(&self, max: u32) -> Batches<'_> {
+        Batches(self.core().batches(max))
+    }
+
     /// Commits if there is a group, reads no more and lets go of all connections.
     ///
     /// # Errors
@@ -222,6 +244,21 @@ impl Consumer {
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer").finish_non_exhaustive()
+    }
+}
+
+/// A stream of loans, which ends when the consumer is closed. Each should be dropped before the next is asked for: with
+/// fewer chunks than loans nobody has anything to fetch into.
+///
+/// An error is of one partition, and the stream goes on after it.
+#[derive(Debug)]
+pub struct Batches<'c>(demitasse_core::Batches<'c, Heap>);
+
+impl<'c> Stream for Batches<'c> {
+    type Item = Result<Fetched<'c, Heap>, ConsumeError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(cx)
     }
 }
 

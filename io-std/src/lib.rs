@@ -41,7 +41,7 @@ mod system;
 
 pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, CommittedInfo, NewTopic, PartitionInfo, TopicInfo};
 pub use codec::Decoders;
-pub use consumer::{Consumer, ConsumerBuilder};
+pub use consumer::{Batches, Consumer, ConsumerBuilder};
 pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, CommitError, Compression, CompressionLevels, Config, ConfigError, ConnectionError,

@@ -3,12 +3,12 @@
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
 use crate::consumer::{CommitError, ConsumeError, ConsumeFault, Cursor, Gauges, Lent, Start, Step, WindowCursor, sane};
-use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError, Wait};
+use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError};
 use crate::protocol::ErrorCode;
 use crate::records::read::{Headers, Record};
 use core::cell::Cell;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 /// A consumer: what all handles and the driver share, as with [`Producer`], whose driver it is.
@@ -124,15 +124,7 @@ impl<P: Platform> Consumer<P> {
                 .client
                 .with(|state| state.poll_position(topic, partition, &mut seat.seat, cx.waker(), &mut replaced));
             drop(replaced);
-            match wait {
-                Wait::Ready(position) => Poll::Ready(position),
-                Wait::Seated => Poll::Pending,
-                // Without a seat there is nothing to say: it asks again.
-                Wait::Spin | Wait::Refused => {
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-            }
+            wait::or_spin(wait, cx)
         })
         .await
     }
@@ -202,19 +194,29 @@ impl<P: Platform> Consumer<P> {
     /// Dropped before it is ready, nothing was lent.
     pub async fn poll(&self, max: u32) -> Result<Option<Fetched<'_, P>>, ConsumeError> {
         let mut seat = RoomSeat::new(&self.client);
+        poll_fn(|cx| self.poll_fetched(&mut seat, cx, max)).await
+    }
+
+    pub(super) fn poll_fetched<'c>(
+        &'c self,
+        seat: &mut RoomSeat<'c, P>,
+        cx: &mut Context<'_>,
+        max: u32,
+    ) -> Poll<Result<Option<Fetched<'c, P>>, ConsumeError>> {
         loop {
-            let lent = poll_fn(|cx| {
-                let mut replaced = None;
-                let wait = self.client.with(|state| state.poll_records(&mut seat.seat, cx.waker(), &mut replaced));
-                drop(replaced);
-                wait::pending(wait, cx, || Ok(None))
-            });
-            let Some(lent) = lent.await? else { return Ok(None) };
+            let mut replaced = None;
+            let wait = self.client.with(|state| state.poll_records(&mut seat.seat, cx.waker(), &mut replaced));
+            drop(replaced);
+            let Some(lent) = ready!(wait::or_spin(wait, cx))? else { return Poll::Ready(Ok(None)) };
             let mut fetched = Fetched::new(self, lent, max);
             if fetched.prepare() {
-                return Ok(Some(fetched));
+                return Poll::Ready(Ok(Some(fetched)));
             }
         }
+    }
+
+    pub(super) fn client(&self) -> &Producer<P> {
+        &self.client
     }
 
     /// As [`Producer::run_clock`].
@@ -385,7 +387,7 @@ impl<'c, P: Platform> Fetched<'c, P> {
     }
 
     #[inline]
-    fn next_record(&self) -> Option<Consumed<'_>> {
+    pub(super) fn next_record(&self) -> Option<Consumed<'_>> {
         let lent = self.lent.as_ref()?;
         let mut progress = self.progress.get();
         let record = match &self.window {

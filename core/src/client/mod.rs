@@ -5,6 +5,8 @@ mod admin;
 mod consumer;
 mod driver;
 mod io;
+#[cfg(feature = "consumer")]
+mod records;
 mod wait;
 
 pub use admin::Admin;
@@ -12,6 +14,8 @@ pub use admin::Admin;
 pub use consumer::{Consumed, Consumer, Fetched};
 pub use driver::Scratch;
 pub use io::{GatherWrite, Io, Stream};
+#[cfg(feature = "consumer")]
+pub use records::{Batches, Records};
 
 use crate::producer::{
     Config, Counters, Delivery, DeliveryError, Destination, Lock, MemoryPlan, Platform, Receipt, Record, Refused,

@@ -48,6 +48,18 @@ impl<P: Platform> Drop for DeliverySeat<'_, P> {
     }
 }
 
+/// As [`pending`], where a refusal has no words: who finds no seat asks again and again.
+pub(super) fn or_spin<T>(wait: Wait<T>, cx: &mut Context<'_>) -> Poll<T> {
+    match wait {
+        Wait::Ready(value) => Poll::Ready(value),
+        Wait::Seated => Poll::Pending,
+        Wait::Spin | Wait::Refused => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+}
+
 /// What a poll returns; called when the state is not locked, since a waker may be called here.
 pub(super) fn pending<T>(wait: Wait<T>, cx: &mut Context<'_>, refused: impl FnOnce() -> T) -> Poll<T> {
     match wait {

@@ -9,3 +9,11 @@ fn a_buffer_has_one_owner() {
     cases.compile_fail("cases/returned_twice.rs");
     cases.compile_fail("cases/used_after_return.rs");
 }
+
+#[test]
+fn a_record_does_not_outlive_its_loan() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("cases/record_copied.rs");
+    cases.compile_fail("cases/record_kept.rs");
+    cases.compile_fail("cases/record_carried_out.rs");
+}
