@@ -5,7 +5,7 @@ use demitasse_hostile::{consumer, decompress};
 use std::io::Write;
 
 /// So many of each; fuzzers try more.
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 150;
 
 struct Random(u64);
 
