@@ -63,7 +63,9 @@ fn compare(read: &Records, expected: &Records, what: &str) {
     assert!(read == expected, "{what}: values differ");
 }
 
-fn are_read_as_they_ended(kafka: &Kafka, codec: &str) {
+/// `DEMITASSE_TRANSACTIONS_CODEC` names what the producers compress with.
+fn are_read_as_they_ended(kafka: &Kafka) {
+    let codec = &std::env::var("DEMITASSE_TRANSACTIONS_CODEC").unwrap_or_else(|_| "none".into());
     let topic = format!("transactions-{codec}");
     kafka.create_topic(&topic, PARTITIONS, 1, &[]).unwrap();
     let written = written(kafka, &topic, codec);
@@ -94,13 +96,13 @@ fn are_read_as_they_ended(kafka: &Kafka, codec: &str) {
 #[test]
 fn transactions_are_read_as_they_ended_at_4() {
     if enabled() {
-        are_read_as_they_ended(kafka_4(), "none");
+        are_read_as_they_ended(kafka_4());
     }
 }
 
 #[test]
 fn transactions_are_read_as_they_ended_at_3() {
     if enabled() {
-        are_read_as_they_ended(kafka_3(), "none");
+        are_read_as_they_ended(kafka_3());
     }
 }
