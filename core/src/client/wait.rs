@@ -49,6 +49,7 @@ impl<P: Platform> Drop for DeliverySeat<'_, P> {
 }
 
 /// As [`pending`], where a refusal has no words: who finds no seat asks again and again.
+#[cfg(feature = "consumer")]
 pub(super) fn or_spin<T>(wait: Wait<T>, cx: &mut Context<'_>) -> Poll<T> {
     match wait {
         Wait::Ready(value) => Poll::Ready(value),

@@ -113,6 +113,7 @@ impl<P: Platform> State<P> {
         }
         self.mark_forgotten(slot, frame.len().saturating_sub(bytes));
         self.chunks[chunk].reset(Holder::Request);
+        self.s.chunks_high = self.s.chunks_high.max((self.chunks.len() - free + 1) as u16);
         let patience = self.patience(slot, free, others, now);
         self.fetch(slot, version, chunk, patience, now, frame)
     }

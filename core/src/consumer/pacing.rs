@@ -2,8 +2,8 @@
 //!
 //! Pacing only smooths: the bound on memory is the chunks alone.
 
-use super::table::Holder;
-use crate::producer::{Platform, State};
+use super::table::{Chunk, Holder};
+use crate::producer::{Platform, Pool, State};
 
 /// A consumer at a moment, in bytes and records.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -55,6 +55,13 @@ impl<P: Platform> State<P> {
     fn fullness(&self, callers: u16) -> f64 {
         let chunks = self.chunks.len().max(1) as u32;
         self.s.fullness.unwrap_or(f64::from(callers) / f64::from(chunks))
+    }
+
+    /// The chunks as a pool of the memory plan.
+    pub(crate) fn chunk_pool(&self) -> Pool {
+        let used = self.chunks.iter().filter(|chunk| chunk.holder != Holder::Nobody).count();
+        let bytes = self.s.chunk_bytes as usize + size_of::<Chunk<P::Buffer>>();
+        Pool::of(bytes, self.chunks.len() as u16).in_use(used, self.s.chunks_high.into())
     }
 
     pub(crate) fn gauges(&self) -> Gauges {

@@ -217,11 +217,11 @@ pub struct Pool {
 }
 
 impl Pool {
-    const fn of(entry_bytes: usize, capacity: u16) -> Pool {
+    pub(crate) const fn of(entry_bytes: usize, capacity: u16) -> Pool {
         Pool { entry_bytes: entry_bytes as u32, capacity: capacity as u32, used: 0, high_water: 0 }
     }
 
-    fn in_use(self, used: usize, high_water: usize) -> Pool {
+    pub(crate) fn in_use(self, used: usize, high_water: usize) -> Pool {
         Pool { used: used as u32, high_water: high_water as u32, ..self }
     }
 
@@ -249,6 +249,8 @@ pub struct MemoryPlan {
     pub connections: Pool,
     /// Seats for waiting tasks.
     pub waiters: Pool,
+    /// What a consumer fetches into, in use while it is asked for, held or lent.
+    pub chunks: Pool,
     /// The window that compressed batches are read through, and its decoders.
     pub decompression: Pool,
     /// What each connection compresses batches with, if it does.
@@ -271,13 +273,14 @@ impl MemoryPlan {
             brokers: Pool::of(size_of::<BrokerEntry>() + c.host_bytes as usize, c.brokers),
             connections: Pool::of(connection, c.connections),
             waiters: Pool::of(size_of::<Waiter>(), c.waiters),
+            chunks: Pool::of(0, 0),
             decompression: Pool::of(0, 0),
             compression: Pool::of(0, 0),
         }
     }
 
     /// Each pool with its name.
-    pub const fn pools(&self) -> [(&'static str, Pool); 9] {
+    pub const fn pools(&self) -> [(&'static str, Pool); 10] {
         [
             ("buffers", self.buffers),
             ("batches", self.batches),
@@ -286,6 +289,7 @@ impl MemoryPlan {
             ("brokers", self.brokers),
             ("connections", self.connections),
             ("waiters", self.waiters),
+            ("chunks", self.chunks),
             ("decompression", self.decompression),
             ("compression", self.compression),
         ]
@@ -309,6 +313,10 @@ impl<P: Platform> State<P> {
             .in_use(usize::from(s.inflated_chunks > 0), usize::from(s.inflated_chunks > 0));
         #[cfg(not(feature = "consumer"))]
         let decompression = plan.decompression;
+        #[cfg(feature = "consumer")]
+        let chunks = self.chunk_pool();
+        #[cfg(not(feature = "consumer"))]
+        let chunks = plan.chunks;
         let cluster = self.cluster();
         let (partitions, topics, brokers) = (cluster.used_partitions(), cluster.used_topics(), cluster.used_brokers());
         MemoryPlan {
@@ -319,6 +327,7 @@ impl<P: Platform> State<P> {
             brokers: plan.brokers.in_use(brokers, brokers),
             connections: plan.connections.in_use(open, opened),
             waiters: plan.waiters.in_use(seats.used.into(), seats.high_water.into()),
+            chunks,
             decompression,
             // It is the side's.
             compression: plan.compression,

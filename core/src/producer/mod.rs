@@ -254,6 +254,9 @@ pub(crate) struct Scalars {
     pub(crate) chunk_bytes: u32,
     #[cfg(feature = "consumer")]
     pub(crate) full_chunks: List,
+    /// The most chunks that were ever in use.
+    #[cfg(feature = "consumer")]
+    pub(crate) chunks_high: u16,
     /// Chunks that callers have; how full they say that what comes after them is; how much the last poll could give.
     #[cfg(feature = "consumer")]
     pub(crate) callers: u16,
@@ -371,6 +374,8 @@ impl Scalars {
         chunk_bytes: 0,
         #[cfg(feature = "consumer")]
         full_chunks: List::EMPTY,
+        #[cfg(feature = "consumer")]
+        chunks_high: 0,
         #[cfg(feature = "consumer")]
         callers: 0,
         #[cfg(feature = "consumer")]
