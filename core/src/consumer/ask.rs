@@ -186,87 +186,6 @@ impl<P: Platform> State<P> {
         sent
     }
 
-    /// Other connections that could fetch now if there were a chunk for each: those whose turn is before this one's, and
-    /// all of them.
-    fn rivals(&mut self, slot: usize, now: Instant) -> (usize, usize) {
-        let (own, mut before, mut others) = (self.s.fetches.wrapping_sub(self.connections[slot].fetched), 0, 0);
-        for other in 0..self.connections.len() {
-            let connection = &self.connections[other];
-            let ready = connection.phase == Phase::Active && !connection.fetching && connection.throttled_until <= now;
-            let ring = connection.ring;
-            let able = ready && connection.versions.get(ApiKey::Fetch).is_some() && !ring.is_full(self.places(other));
-            if other == slot || !able || !self.has_open(other, now) {
-                continue;
-            }
-            others += 1;
-            let age = self.s.fetches.wrapping_sub(self.connections[other].fetched);
-            before += usize::from((age, slot) > (own, other));
-        }
-        (before, others)
-    }
-
-    /// Whether another broker waits for a connection slot and has something to read, as far as is known, while this one has
-    /// been asked and had nothing: then it is asked no more, and the slot is free.
-    fn gives_way(&mut self, slot: usize, now: Instant) -> bool {
-        let no_slot = self.s.connections_wanted && self.closed_slot().is_none();
-        let idle = no_slot && self.connections[slot].has_fetched && !self.is_hungry(slot);
-        let gives_way = idle && self.others_hunger(slot, now);
-        if gives_way {
-            self.wake_clock();
-        }
-        gives_way
-    }
-
-    /// How long the broker may wait for records with a chunk in its hands. Those who share chunks wait a part of the time
-    /// each, and not at all while somebody else is known to have something to read.
-    fn patience(&mut self, slot: usize, free: usize, others: usize, now: Instant) -> u32 {
-        let longest = self.s.settings.fetch_max_wait;
-        if others < free {
-            return longest;
-        }
-        let shares = others.saturating_add(1).checked_div(free).unwrap_or(1).max(1) as u32;
-        if self.others_hunger(slot, now) { 0 } else { longest / shares }
-    }
-
-    fn others_hunger(&mut self, slot: usize, now: Instant) -> bool {
-        (0..self.positions.len()).any(|place| {
-            let elsewhere = self.positions[place].retry_at <= now && self.reading_connection(place) != Some(slot);
-            elsewhere && self.is_behind(place) && self.is_reachable(place, now)
-        })
-    }
-
-    /// Whether the connection has something to read, as far as is known: who was never asked may have.
-    pub(crate) fn is_hungry(&mut self, slot: usize) -> bool {
-        let unasked = !self.connections[slot].has_fetched;
-        (0..self.positions.len()).any(|place| {
-            let hungry = self.is_behind(place) || unasked && is_open(&self.positions[place]);
-            hungry && self.reading_connection(place) == Some(slot)
-        })
-    }
-
-    /// Whether there is more to read of the partition, as far as is known, and nothing in the way.
-    fn is_behind(&self, place: usize) -> bool {
-        let position = &self.positions[place];
-        let more = position.high_watermark < 0 || position.high_watermark > position.fetch;
-        more && position.reading == Reading::Going && is_open(position)
-    }
-
-    /// Whether the partition's broker is connected to, or may be.
-    fn is_reachable(&mut self, place: usize, now: Instant) -> bool {
-        let node = self.reading_node(place);
-        let broker = self.cluster().node(node);
-        broker.is_some_and(|broker| !self.brokers[broker].connection.is_none() || self.brokers[broker].retry_at <= now)
-    }
-
-    /// Whether it leads a partition that is to be read.
-    pub(crate) fn has_open(&mut self, slot: usize, now: Instant) -> bool {
-        (0..self.positions.len()).any(|place| {
-            let position = &self.positions[place];
-            let open = position.reading == Reading::Going && is_open(position) && position.retry_at <= now;
-            open && self.reading_connection(place) == Some(slot)
-        })
-    }
-
     fn list_offsets(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
         let isolation = self.s.settings.isolation_level;
         let sent = self.ask(slot, now, frame, ApiKey::ListOffsets, version, |state, writer| {
@@ -425,7 +344,7 @@ fn is_asking(reading: Reading) -> bool {
 }
 
 /// Whether something is to be asked for the partition: nothing is under way, and nothing of it waits to be handed out.
-fn is_open(position: &Position) -> bool {
+pub(super) fn is_open(position: &Position) -> bool {
     let reads = match position.reading {
         Reading::Looking | Reading::Checking => true,
         Reading::Going => !position.paused,

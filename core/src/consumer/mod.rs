@@ -6,7 +6,7 @@
 //! nobody.
 //!
 //! - `assign`: which partitions are read, and from where. `ask`: what a connection is to write; `session`: what the broker
-//!   remembers of it.
+//!   remembers of it; `turns`: whose turn it is.
 //! - `receive`: what an answer says. `verify`: a full chunk, outside the lock. `segment`: what stands in a chunk.
 //! - `pacing`: how many records a poll hands out, and gauges. `group`: positions that a group keeps.
 //! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is. `inflate`: the records of
@@ -40,6 +40,8 @@ mod segment;
 mod session;
 #[cfg(feature = "consumer")]
 mod table;
+#[cfg(feature = "consumer")]
+mod turns;
 #[cfg(feature = "consumer")]
 mod verify;
 
