@@ -130,7 +130,7 @@ struct Line {
     connecting_allocations: u64,
     connections: u32,
     partitions_moving: usize,
-    pools: [Use; 9],
+    pools: [Use; 10],
 }
 
 /// Of one pool.
@@ -154,11 +154,11 @@ struct Summary {
     resident_mib_after_warm_up: Option<f64>,
     resident_mib_at_end: Option<f64>,
     resident_mib_per_hour: Option<Slope>,
-    pools: [Use; 9],
+    pools: [Use; 10],
     broken: Vec<&'static str>,
 }
 
-fn uses(memory: &MemoryPlan) -> [Use; 9] {
+fn uses(memory: &MemoryPlan) -> [Use; 10] {
     memory.pools().map(|(name, pool)| Use {
         name,
         used: pool.used,
