@@ -194,14 +194,16 @@ impl Consumer {
         guard::guarded(self.core().commit())
     }
 
-    /// As [`Consumer::commit`], for one partition and this offset: that of the next record to read after a start.
-    pub fn commit_offset(
+    /// As [`Consumer::commit`], for these partitions and offsets alone: those of the next records to read after a start. Who
+    /// calls it says himself what is done with: a close commits nothing more.
+    ///
+    /// # Errors
+    /// As there, and a partition that is not assigned: then none is committed.
+    pub fn commit_offsets(
         &self,
-        topic: Topic,
-        partition: i32,
-        offset: i64,
+        offsets: &[(Topic, i32, i64)],
     ) -> impl Future<Output = Result<(), CommitError>> + Send {
-        guard::guarded(self.core().commit_offset(topic, partition, offset))
+        guard::guarded(self.core().commit_offsets(offsets))
     }
 
     /// Records one by one, over polls of `max` of them.
@@ -223,7 +225,8 @@ impl Consumer {
         Batches(self.core().batches(max))
     }
 
-    /// Commits if there is a group, reads no more and lets go of all connections.
+    /// Commits if there is a group and nobody has used [`Consumer::commit_offsets`], reads no more and lets go of all
+    /// connections.
     ///
     /// # Errors
     /// Those of the commit. It is closed all the same.

@@ -148,13 +148,17 @@ impl<P: Platform> Consumer<P> {
     /// # Cancellation
     /// Dropped, what is to be committed is still sent.
     pub async fn commit(&self) -> Result<(), CommitError> {
-        let before = self.client.with(|state| state.commit(None))?;
+        let before = self.client.with(|state| state.commit())?;
         self.committed_all(before).await
     }
 
-    /// As [`Consumer::commit`], for one partition and this offset: that of the next record to read after a start.
-    pub async fn commit_offset(&self, topic: Topic, partition: i32, offset: i64) -> Result<(), CommitError> {
-        let before = self.client.with(|state| state.commit(Some((topic, partition, offset))))?;
+    /// As [`Consumer::commit`], for these partitions and offsets alone: those of the next records to read after a start. Who
+    /// calls it says himself what is done with: a close commits nothing more.
+    ///
+    /// # Errors
+    /// As there, and a partition that is not assigned: then none is committed.
+    pub async fn commit_offsets(&self, offsets: &[(Topic, i32, i64)]) -> Result<(), CommitError> {
+        let before = self.client.with(|state| state.commit_offsets(offsets))?;
         self.committed_all(before).await
     }
 
@@ -229,14 +233,15 @@ impl<P: Platform> Consumer<P> {
         self.client.run_connection(io, slot, scratch).await;
     }
 
-    /// Commits as [`Consumer::commit`] does if there is a group, reads no more, and lets the driver's futures end.
+    /// Commits as [`Consumer::commit`] does if there is a group and nobody has used [`Consumer::commit_offsets`], reads no more, and lets the driver's futures end.
     ///
     /// # Errors
     /// Those of the commit. It is closed all the same.
     pub async fn close(&self) -> Result<(), CommitError> {
-        let committed = match self.commit().await {
+        let committed = match self.client.with(|state| state.last_commit()) {
+            Ok(before) => self.committed_all(before).await,
             Err(CommitError::NoGroup) => Ok(()),
-            result => result,
+            Err(error) => Err(error),
         };
         self.client.close(Duration::ZERO).await;
         committed

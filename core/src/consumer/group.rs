@@ -33,6 +33,8 @@ pub(crate) struct Group {
     asked: Link,
     failures: u8,
     retry_at: Instant,
+    /// Somebody has said which offsets to commit.
+    by_hand: bool,
     /// Positions that a broker did not want to keep, wrapping, and what it said of the last one.
     refused: u32,
     refusal: ErrorCode,
@@ -46,6 +48,7 @@ impl Group {
         asked: Link::NONE,
         failures: 0,
         retry_at: Instant::ZERO,
+        by_hand: false,
         refused: 0,
         refusal: ErrorCode::NONE,
     };
@@ -75,26 +78,45 @@ fn verdict(code: ErrorCode) -> Verdict {
 }
 
 impl<P: Platform> State<P> {
-    /// Takes down what is to be committed: this one, or else all that was handed out. A number for
-    /// [`State::poll_commit`].
-    pub(crate) fn commit(&mut self, of: Option<(Topic, i32, i64)>) -> Result<u32, CommitError> {
-        if self.s.group.broker.is_none() {
-            return Err(CommitError::NoGroup);
-        }
-        if let Some((topic, partition, offset)) = of {
-            let unassigned = CommitError::Unassigned { topic, partition };
-            let place = self.position_place(topic, partition).ok_or(unassigned)?;
-            let position = &mut self.positions[place];
-            // Only of the last record that was handed out is the epoch known.
-            let epoch = if offset == position.next { position.next_epoch } else { -1 };
-            position.commit = Some((offset, epoch));
-        } else {
-            for position in self.positions.iter_mut() {
-                // Also what was committed before: a request of an old connection may have come after it.
-                if position.is_known() {
-                    position.commit = Some((position.next, position.next_epoch));
-                }
+    /// Takes down that all that was handed out is to be committed. A number for [`State::poll_commit`].
+    pub(crate) fn commit(&mut self) -> Result<u32, CommitError> {
+        for position in self.positions.iter_mut() {
+            // Also what was committed before: a request of an old connection may have come after it.
+            if position.is_known() {
+                position.commit = Some((position.next, position.next_epoch));
             }
+        }
+        self.want_commits()
+    }
+
+    /// Takes these down instead: all of them or none.
+    pub(crate) fn commit_offsets(&mut self, offsets: &[(Topic, i32, i64)]) -> Result<u32, CommitError> {
+        for &(topic, partition, _) in offsets {
+            if self.position_place(topic, partition).is_none() {
+                return Err(CommitError::Unassigned { topic, partition });
+            }
+        }
+        for &(topic, partition, offset) in offsets {
+            if let Some(place) = self.position_place(topic, partition) {
+                let position = &mut self.positions[place];
+                // Only of the last record that was handed out is the epoch known.
+                let epoch = if offset == position.next { position.next_epoch } else { -1 };
+                position.commit = Some((offset, epoch));
+            }
+        }
+        self.s.group.by_hand = true;
+        self.want_commits()
+    }
+
+    /// At the close: all that was handed out, unless somebody says himself what is to be committed.
+    pub(crate) fn last_commit(&mut self) -> Result<u32, CommitError> {
+        if self.s.group.by_hand { self.want_commits() } else { self.commit() }
+    }
+
+    fn want_commits(&mut self) -> Result<u32, CommitError> {
+        if self.s.group.broker.is_none() {
+            self.positions.iter_mut().for_each(|position| position.commit = None);
+            return Err(CommitError::NoGroup);
         }
         self.want_group();
         Ok(self.s.group.refused)

@@ -197,20 +197,19 @@ async fn commit(consumer: &Consumer, topic: Topic, mut on_disk: latest::Receiver
     loop {
         let last = on_disk.changed().await.is_err();
         let next = on_disk.borrow_and_update().clone();
-        for partition in 0..next.len() {
-            let offset = next[partition];
-            while committed[partition] != offset {
-                match consumer.commit_offset(topic, partition as i32, offset).await {
-                    Ok(()) => {
-                        committed[partition] = offset;
-                        counter!("pipeline_commits_total").increment(1);
-                    }
-                    // The files are safe, and there is time, unless the writer has ended and all wait for us.
-                    Err(CommitError::TimedOut) if on_disk.has_changed().is_ok() => {
-                        eprintln!("demitasse-pipeline: commit: no answer yet");
-                    }
-                    Err(error) => return Err(format!("commit of partition {partition}, offset {offset}: {error}")),
+        let news = (0..).zip(next.iter().zip(&committed)).filter(|(_, (next, committed))| next != committed);
+        let offsets: Vec<_> = news.map(|(partition, (&next, _))| (topic, partition, next)).collect();
+        while committed != next {
+            match consumer.commit_offsets(&offsets).await {
+                Ok(()) => {
+                    counter!("pipeline_commits_total").increment(offsets.len() as u64);
+                    committed.clone_from(&next);
                 }
+                // The files are safe, and there is time, unless the writer has ended and all wait for us.
+                Err(CommitError::TimedOut) if on_disk.has_changed().is_ok() => {
+                    eprintln!("demitasse-pipeline: commit: no answer yet");
+                }
+                Err(error) => return Err(format!("commit of {} partitions: {error}", offsets.len())),
             }
         }
         if last {

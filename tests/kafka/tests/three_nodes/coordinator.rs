@@ -37,9 +37,8 @@ fn consumer(kafka: &Kafka) -> (Consumer, Topic) {
 }
 
 async fn commit(consumer: &Consumer, topic: Topic, offset: i64) {
-    for partition in 0..PARTITIONS {
-        consumer.commit_offset(topic, partition, offset + i64::from(partition)).await.unwrap();
-    }
+    let offsets: Vec<_> = (0..PARTITIONS).map(|partition| (topic, partition, offset + i64::from(partition))).collect();
+    consumer.commit_offsets(&offsets).await.unwrap();
 }
 
 /// Where a consumer that has just started begins.

@@ -28,7 +28,7 @@ fn commit(bench: &mut Bench, offset: Option<(i32, i64)>, outcomes: &Outcomes) {
     let (consumer, topic, outcomes) = (bench.consumer.clone(), bench.topic(), outcomes.clone());
     bench.executor.spawn(async move {
         let outcome = match offset {
-            Some((partition, offset)) => consumer.commit_offset(topic, partition, offset).await,
+            Some((partition, offset)) => consumer.commit_offsets(&[(topic, partition, offset)]).await,
             None => consumer.commit().await,
         };
         outcomes.borrow_mut().push(outcome);
@@ -188,7 +188,7 @@ fn what_is_refused_or_never_answered_is_an_error() {
 }
 
 #[test]
-fn a_close_commits_and_a_dropped_commit_is_still_sent() {
+fn a_dropped_commit_is_still_sent_and_a_close_adds_nothing_to_it() {
     let mut bench = bench(Release::V2_8, 1, config(|_| ()), calm());
     bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
     bench.send(0, (0..10).map(|i| vec![i; 50]));
@@ -197,7 +197,8 @@ fn a_close_commits_and_a_dropped_commit_is_still_sent() {
     let consumer = bench.consumer.clone();
     let topic = bench.topic();
     bench.executor.spawn(async move {
-        let mut commit = Box::pin(consumer.commit_offset(topic, 0, 4));
+        let offsets = [(topic, 0, 4)];
+        let mut commit = Box::pin(consumer.commit_offsets(&offsets));
         std::future::poll_fn(|cx| {
             assert!(commit.as_mut().poll(cx).is_pending());
             std::task::Poll::Ready(())
@@ -207,6 +208,20 @@ fn a_close_commits_and_a_dropped_commit_is_still_sent() {
     });
     bench.advance(2 * SECOND);
     assert_eq!(committed(&bench, 0), Some((4, -1)));
+    // Whoever says what is to be committed is not overruled by the close.
+    let consumer = bench.consumer.clone();
+    bench.executor.spawn(async move { consumer.close().await.unwrap() });
+    bench.advance(2 * SECOND);
+    assert_eq!(committed(&bench, 0), Some((4, -1)));
+}
+
+#[test]
+fn a_close_commits_what_was_handed_out() {
+    let mut bench = bench(Release::V2_8, 1, config(|_| ()), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.poll(100, 0);
+    bench.advance(3 * SECOND);
     let consumer = bench.consumer.clone();
     bench.executor.spawn(async move { consumer.close().await.unwrap() });
     bench.advance(2 * SECOND);
