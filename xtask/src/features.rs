@@ -18,8 +18,8 @@ struct Exclusive {
 const EXCLUSIVE: &[Exclusive] = &[
     Exclusive {
         package: "demitasse-core",
-        host: &["", "log,crc-table-1k,consumer,gather,lz4,scaling,audit"],
-        device: &["", "log", "defmt,crc-table-1k", "defmt,lz4"],
+        host: &["", "log,crc-table-1k,consumer,gather,lz4,scaling,audit", "one-version,audit"],
+        device: &["", "log", "defmt,crc-table-1k", "defmt,lz4", "one-version,crc-table-1k"],
     },
     Exclusive { package: "demitasse-io-embassy", host: &["", "log,dns"], device: &["", "defmt,dns"] },
 ];

@@ -72,7 +72,7 @@ impl<P: Platform> Producer<P> {
 
     /// How many partitions the topic has; `None` while that is not known.
     pub fn partitions(&self, topic: Topic) -> Option<u32> {
-        self.with(|state| state.partition_count(topic))
+        self.look(|state| state.partition_count(topic))
     }
 
     /// Runs `f` on the topic's name. It is called with the state locked and must not call the producer.
@@ -181,6 +181,10 @@ impl<P: Platform> Producer<P> {
         bytes: impl Fn() -> usize,
         mut append: impl FnMut(&mut State<P>, &P::Clock) -> Result<Delivery, Refused>,
     ) -> Result<Delivery, SendError> {
+        // Nearly always there is room, and nothing to prepare for waiting.
+        if let Ok(delivery) = self.with(|state| append(state, &self.clock)) {
+            return Ok(delivery);
+        }
         let mut seat = RoomSeat::new(self);
         let mut deadline = None;
         poll_fn(|cx| {
@@ -208,12 +212,12 @@ impl<P: Platform> Producer<P> {
     }
 
     fn too_many_waiters<T>(&self) -> Result<T, SendError> {
-        Err(SendError::TooManyWaiters { capacity: self.with(|state| state.seats_in_all()) })
+        Err(SendError::TooManyWaiters { capacity: self.look(|state| state.seats_in_all()) })
     }
 
     /// The outcome of a delivery, if it is known.
     pub fn outcome(&self, delivery: &Delivery) -> Option<Result<Receipt, DeliveryError>> {
-        self.with(|state| state.outcome(delivery))
+        self.look(|state| state.outcome(delivery))
     }
 
     /// Waits for the outcome of a delivery: `delivery.timeout.ms` at most, counted from when its batch was opened.
@@ -297,12 +301,12 @@ impl<P: Platform> Producer<P> {
 
     /// All memory, pool by pool.
     pub fn memory(&self) -> MemoryPlan {
-        self.with(|state| state.memory())
+        self.look(|state| state.memory())
     }
 
     /// Counters since the start.
     pub fn counters(&self) -> Counters {
-        self.with(|state| state.counters())
+        self.look(|state| state.counters())
     }
 
     /// Partitions that wait for their last answer before they go on over another connection.
@@ -339,6 +343,12 @@ impl<P: Platform> Producer<P> {
             self.wake();
         }
         result
+    }
+
+    /// As [`Producer::with`], for what can have woken nobody.
+    #[inline]
+    fn look<R>(&self, f: impl FnOnce(&mut State<P>) -> R) -> R {
+        self.lock.with(f)
     }
 
     #[cold]

@@ -4,6 +4,7 @@ use super::Cluster;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey};
 use crate::time::Instant;
+use crate::wire::FLEXIBLE;
 
 /// The versions that were agreed on with one broker; -1 is "not offered".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +32,7 @@ impl Versions {
     /// answer to ApiVersions. Nothing is assumed of Produce.
     pub(crate) const GUESS: Versions = {
         let mut guess = Self::NONE;
-        (guess.0[1], guess.0[2]) = (9, 2);
+        (guess.0[1], guess.0[2]) = if FLEXIBLE { (9, 2) } else { (7, 0) };
         guess
     };
 

@@ -80,6 +80,10 @@ impl Cluster<'_> {
         self.topics.get(topic).map_or("", |t| self.names.get(topic, t.name_length))
     }
 
+    pub(crate) fn name_bytes(&self, topic: usize) -> &[u8] {
+        self.topics.get(topic).map_or(&[], |t| self.names.bytes(topic, t.name_length))
+    }
+
     pub(crate) fn find_topic(&self, name: &str) -> Option<usize> {
         let hash = hash(name);
         let is = |(i, t): &(usize, &TopicEntry)| {

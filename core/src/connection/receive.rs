@@ -9,7 +9,7 @@ use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
 #[cfg(feature = "consumer")]
 use crate::protocol::{fetch, find_coordinator, list_offsets, offset_commit, offset_fetch, offset_for_leader_epoch};
-use crate::wire::{ReadError, Skip};
+use crate::wire::{FLEXIBLE, ReadError, Skip};
 
 /// No response is larger: it is Kafka's own limit for requests, and far above any that we ask for. What claims to be
 /// larger is another protocol.
@@ -121,7 +121,7 @@ impl Receive {
                     self.begin(request);
                 }
                 Stage::HeaderTags(skip) => {
-                    if within(&mut self.left, window, |part| skip.feed(part))?.is_none() {
+                    if FLEXIBLE && within(&mut self.left, window, |part| skip.feed(part))?.is_none() {
                         return Ok(None);
                     }
                     self.stage = Stage::Body;

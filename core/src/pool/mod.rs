@@ -4,14 +4,16 @@
 
 mod buffers;
 mod empty;
+mod table;
 mod text;
 mod waiters;
 
 pub(crate) use buffers::Buffers;
 pub use empty::Empty;
+pub(crate) use table::Table;
 pub(crate) use text::{Text, cell_bytes, hash};
 pub use waiters::Waiter;
-pub(crate) use waiters::{Seat, Seats, SeatsState, Wakes};
+pub(crate) use waiters::{Seat, Seats, SeatsState, Wakes, keep};
 
 /// The index of an entry, or none. All bits zero is none, so that a `static` full of links stays in `.bss`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -16,6 +16,15 @@ enum Phase {
     Told,
 }
 
+/// Keeps the waker of a task that waits; one of another task goes to `replaced`.
+#[inline(never)]
+pub(crate) fn keep(place: &mut Option<Waker>, waker: &Waker, replaced: &mut Option<Waker>) {
+    match place {
+        Some(current) if current.will_wake(waker) => {}
+        _ => *replaced = place.replace(waker.clone()),
+    }
+}
+
 /// One seat of the table: a task that waits.
 pub struct Waiter {
     waker: Option<Waker>,
@@ -96,11 +105,7 @@ impl Seats<'_> {
                 self.table[index].phase = Phase::Waiting;
                 list.push_back(self.table, index, hooks);
             }
-            let waiter = &mut self.table[index];
-            match &waiter.waker {
-                Some(current) if current.will_wake(waker) => {}
-                _ => *replaced = waiter.waker.replace(waker.clone()),
-            }
+            keep(&mut self.table[index].waker, waker, replaced);
             return true;
         }
         let Some(index) = self.state.free.pop_front(self.table, hooks) else {
@@ -204,11 +209,14 @@ impl SeatsState {
     }
 }
 
+/// Wakers that leave the state under one taking of it. A device's lock costs nothing, and it has few tasks.
+const AT_ONCE: usize = if cfg!(feature = "gather") { 4 } else { 1 };
+
 /// Wakers on their way out of the lock.
 #[must_use = "somebody waits"]
 #[derive(Default)]
 pub(crate) struct Wakes {
-    wakers: [Option<Waker>; 4],
+    wakers: [Option<Waker>; AT_ONCE],
     length: usize,
     /// There are more than fit in here: ask again.
     pub(crate) more: bool,

@@ -73,11 +73,13 @@ impl<P: Platform> State<P> {
     }
 
     /// Metadata is to be asked for, once the backoff is over.
+    #[inline(never)]
     pub(crate) fn want_metadata(&mut self, at: Instant) {
         self.s.metadata.want(at);
         self.wake_clock_by(at);
     }
 
+    #[inline(never)]
     pub(super) fn close_connection(&mut self, slot: usize, reason: ConnectionError) {
         self.connections[slot].close(reason);
         self.wake_connection(slot);

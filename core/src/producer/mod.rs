@@ -51,7 +51,7 @@ pub(crate) use send::{GATHER, Order, Outgoing};
 use crate::cluster::{BrokerEntry, Cluster, Metadata, PartitionEntry, TopicEntry};
 use crate::connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
 use crate::consumer::{Chunk, Position};
-use crate::pool::{Buffers, Level, Link, List, Seats, SeatsState, Text, Waiter, Wakes, cell_bytes};
+use crate::pool::{Buffers, Level, Link, List, Seats, SeatsState, Table, Text, Waiter, Wakes, cell_bytes};
 use crate::time::{Clock, Instant};
 use config::Settings;
 use core::ops::DerefMut;
@@ -62,6 +62,8 @@ use core::task::Waker;
 /// On a device the tables are arrays in a `static` and a buffer is `&'static mut [u8]`; on a server they are boxed
 /// slices that are allocated once. How many entries each has is in [`Capacities`].
 pub trait Platform: Sized {
+    /// Whether the capacities were checked when the program was compiled ([`Capacities::check`]), and need not be again.
+    const CHECKED: bool = false;
     /// A batch buffer: owned by one party at a time, moved and never shared.
     type Buffer: DerefMut<Target = [u8]>;
     /// The buffers that are not in use.
@@ -124,21 +126,21 @@ pub struct Tables<P: Platform> {
 
 /// Everything behind the lock.
 pub struct State<P: Platform> {
-    pub(crate) buffers: P::Buffers,
-    pub(crate) batches: P::Batches,
-    pub(crate) partitions: P::Partitions,
-    pub(crate) queues: P::Queues,
-    pub(crate) topics: P::Topics,
-    pub(crate) names: P::Names,
-    pub(crate) brokers: P::Brokers,
-    pub(crate) hosts: P::Hosts,
-    pub(crate) connections: P::Connections,
-    pub(crate) requests: P::Requests,
-    pub(crate) waiters: P::Waiters,
+    pub(crate) buffers: Table<P::Buffers>,
+    pub(crate) batches: Table<P::Batches>,
+    pub(crate) partitions: Table<P::Partitions>,
+    pub(crate) queues: Table<P::Queues>,
+    pub(crate) topics: Table<P::Topics>,
+    pub(crate) names: Table<P::Names>,
+    pub(crate) brokers: Table<P::Brokers>,
+    pub(crate) hosts: Table<P::Hosts>,
+    pub(crate) connections: Table<P::Connections>,
+    pub(crate) requests: Table<P::Requests>,
+    pub(crate) waiters: Table<P::Waiters>,
     #[cfg_attr(not(feature = "consumer"), expect(dead_code, reason = "it has no entries"))]
-    pub(crate) positions: P::Positions,
+    pub(crate) positions: Table<P::Positions>,
     #[cfg_attr(not(feature = "consumer"), expect(dead_code, reason = "it has no entries"))]
-    pub(crate) chunks: P::Chunks,
+    pub(crate) chunks: Table<P::Chunks>,
     /// At home unless a caller reads a chunk with compressed batches.
     #[cfg(feature = "consumer")]
     pub(crate) inflater: Option<crate::consumer::Inflater<P::Buffer, P::Decompress>>,
@@ -439,19 +441,19 @@ impl<P: Platform> State<P> {
             chunks,
         } = tables;
         State {
-            buffers,
-            batches,
-            partitions,
-            queues,
-            topics,
-            names,
-            brokers,
-            hosts,
-            connections,
-            requests,
-            waiters,
-            positions,
-            chunks,
+            buffers: Table::new(buffers),
+            batches: Table::new(batches),
+            partitions: Table::new(partitions),
+            queues: Table::new(queues),
+            topics: Table::new(topics),
+            names: Table::new(names),
+            brokers: Table::new(brokers),
+            hosts: Table::new(hosts),
+            connections: Table::new(connections),
+            requests: Table::new(requests),
+            waiters: Table::new(waiters),
+            positions: Table::new(positions),
+            chunks: Table::new(chunks),
             #[cfg(feature = "consumer")]
             inflater: None,
             s: Scalars::NEW,
@@ -539,7 +541,9 @@ impl<P: Platform> State<P> {
             frame_bytes: scratch.0 as u32,
             receive_bytes: scratch.1 as u32,
         };
-        capacities.check().map_err(StartError::Capacity)?;
+        if !P::CHECKED {
+            capacities.check().map_err(StartError::Capacity)?;
+        }
         let lent = self.buffers.iter().flatten().count();
         let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
         let needs = [
@@ -592,6 +596,7 @@ impl<P: Platform> State<P> {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn wake_connection(&mut self, slot: usize) {
         if !core::mem::replace(&mut self.connections[slot].wake, true) {
             self.s.connection_wakes += 1;

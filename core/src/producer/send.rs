@@ -8,7 +8,7 @@ use super::batch::Phase;
 use super::queue::ready_hooks;
 use super::{Acks, Identity, Platform, State};
 use crate::connection::{ConnectionError, Phase as Link_, Request};
-use crate::pool::Link;
+use crate::pool::{Link, keep};
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
 use crate::records;
 #[cfg(feature = "compression")]
@@ -114,11 +114,14 @@ impl<P: Platform> State<P> {
     }
 
     fn register_connection(&mut self, slot: usize, waker: &Waker, replaced: &mut Option<Waker>) {
-        let connection = &mut self.connections[slot];
-        match &connection.waker {
-            Some(current) if current.will_wake(waker) => {}
-            _ => *replaced = connection.waker.replace(waker.clone()),
-        }
+        keep(&mut self.connections[slot].waker, waker, replaced);
+    }
+
+    /// Whether [`State::next`] could have something; that it has nothing costs a look at the clock.
+    pub(crate) fn may_send(&self, slot: usize) -> bool {
+        let (connection, own) = (&self.connections[slot], Link::to(slot));
+        let asks = !connection.api_versions_sent || self.s.metadata_slot == own || self.s.identity_slot == own;
+        connection.writing || !connection.ready.is_empty() || asks || cfg!(feature = "consumer")
     }
 
     /// Puts what the connection is to write now into `outgoing`, which is empty. False: nothing, until woken. Part of a
@@ -292,21 +295,34 @@ impl<P: Platform> State<P> {
         let mut writer = Writer::new(frame);
         self.header(&mut writer, api, version, correlation_id);
         body(self, &mut writer);
-        match protocol::finish_frame(writer) {
+        let written = protocol::finish_frame(writer).map_err(|overflow| (overflow.needed, capacity));
+        self.asked(slot, now, Request { correlation_id, api, version, deadline: now, batches: Link::NONE }, written)
+    }
+
+    /// Apart from the writing, which is another for each API.
+    #[inline(never)]
+    fn asked(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        request: Request,
+        written: Result<usize, (usize, usize)>,
+    ) -> Option<usize> {
+        match written {
             Ok(frame_bytes) => {
                 let deadline = now.after_millis(self.s.settings.request_timeout);
-                self.push(slot, Request { correlation_id, api, version, deadline, batches: Link::NONE }, now);
+                self.push(slot, Request { deadline, ..request }, now);
                 self.wake_clock_by(deadline);
                 Some(frame_bytes)
             }
-            Err(overflow) => {
-                let error = ConnectionError::frame_too_small(overflow.needed, capacity);
-                self.close_connection(slot, error);
+            Err((needed, capacity)) => {
+                self.close_connection(slot, ConnectionError::frame_too_small(needed, capacity));
                 None
             }
         }
     }
 
+    #[inline(never)]
     fn header(&self, writer: &mut Writer<'_>, api: ApiKey, version: i16, correlation_id: i32) {
         let client_id = self.s.settings.client_id.as_str();
         let client_id = if client_id.is_empty() { "demitasse" } else { client_id };
@@ -593,7 +609,7 @@ impl<P: Platform> State<P> {
                 count += 1;
                 at = self.batches[other].request_next;
             }
-            produce::topic_start(writer, version, self.cluster().name(own), count);
+            produce::topic_start(writer, version, self.cluster().name_bytes(own), count);
         }
         let (number, length) = (self.partitions[partition].index, self.batches[index].length as usize);
         produce::partition_start(writer, version, number, length);

@@ -5,9 +5,10 @@ use super::deliver::Delivery;
 use super::{Acks, Failure, Identity, Outcome, Platform, Reason, State, UnknownOutcome, Wait};
 use crate::cluster::Versions;
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
-use crate::pool::{Link, Seat};
+use crate::pool::{Link, Seat, keep};
 use crate::protocol::{ApiKey, ErrorCode};
 use crate::time::Instant;
+use crate::wire::FLEXIBLE;
 use core::task::Waker;
 
 /// A connection is not taken from a broker that uses it before it has had it for so long.
@@ -62,10 +63,7 @@ impl<P: Platform> State<P> {
     }
 
     fn register_clock(&mut self, waker: &Waker, replaced: &mut Option<Waker>) {
-        match &self.s.clock_waker {
-            Some(current) if current.will_wake(waker) => {}
-            _ => *replaced = self.s.clock_waker.replace(waker.clone()),
-        }
+        keep(&mut self.s.clock_waker, waker, replaced);
     }
 
     /// Batches whose time is over, and at the end of a close all of them.
@@ -349,7 +347,7 @@ impl<P: Platform> State<P> {
         let versions = if assumes { self.cluster().assumed_versions(broker) } else { Versions::NONE };
         // Who did not take well to assumptions is old, and is asked in the way that all understand. Version 3 is known
         // since Kafka 2.4; what came after it adds nothing that is needed here.
-        let ask_with = if self.brokers[broker].cautious { 0 } else { 3 };
+        let ask_with = if self.brokers[broker].cautious || !FLEXIBLE { 0 } else { 3 };
         self.connections[slot].open(broker, deadline, versions, ask_with);
         if first {
             self.brokers[broker].connection = Link::to(slot);

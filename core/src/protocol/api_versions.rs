@@ -1,6 +1,6 @@
 //! ApiVersions, key 18, versions 0 to 4: which APIs a broker has (KIP-35, KIP-511).
 
-use super::{ApiKey, ErrorCode, count, flexible};
+use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{ReadError, Reader, Skip, Steps, Writer};
 
 /// The name by which brokers count clients of this kind (`ClientSoftwareName`, KIP-511).
@@ -11,7 +11,7 @@ pub const CLIENT_SOFTWARE_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Writes the body of `ApiVersionsRequest`.
 pub fn request(writer: &mut Writer<'_>, version: i16) {
-    if version >= 3 {
+    if since(version, 3) {
         writer.string(true, CLIENT_SOFTWARE_NAME);
         writer.string(true, CLIENT_SOFTWARE_VERSION);
         writer.no_tags(true);
@@ -88,7 +88,7 @@ impl ResponseReader {
                     self.skip = Skip::plan(flexible, Steps::TAGS);
                     Some(item)
                 }
-                Stage::Range if self.version >= 1 => {
+                Stage::Range if since(self.version, 1) => {
                     let throttle = reader.i32()?;
                     self.skip = Skip::plan(flexible, Steps::TAGS);
                     self.stage = Stage::Done;

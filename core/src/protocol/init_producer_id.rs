@@ -1,6 +1,6 @@
 //! InitProducerId, key 22, versions 0 to 5: a producer id and epoch (KIP-98, KIP-360).
 
-use super::{ApiKey, ErrorCode, flexible};
+use super::{ApiKey, ErrorCode, flexible, since};
 use crate::wire::{ReadError, Reader, Skip, Steps, Writer};
 
 /// Writes the body of `InitProducerIdRequest` for an idempotent producer without transactions, as the Java
@@ -9,7 +9,7 @@ pub fn request(writer: &mut Writer<'_>, version: i16) {
     let flexible = flexible(ApiKey::InitProducerId, version);
     writer.nullable_string(flexible, None);
     writer.i32(i32::MAX);
-    if version >= 3 {
+    if since(version, 3) {
         writer.i64(-1);
         writer.i16(-1);
     }

@@ -1,7 +1,7 @@
 //! Metadata, key 3, versions 7 to 13: brokers, topics, partitions and who leads them.
 
-use super::{ApiKey, ErrorCode, count, flexible};
-use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
+use super::{ApiKey, ErrorCode, count, flexible, since};
+use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
 /// Writes the body of `MetadataRequest` for `count` topics by name; 0 asks for brokers only.
 ///
@@ -19,7 +19,7 @@ pub fn request<'t>(
     writer.array_length(flexible, count);
     let mut left = count;
     for name in topics.take(count) {
-        if version >= 10 {
+        if since(version, 10) {
             // All zero: the topic is known by its name.
             writer.uuid(&[0; 16]);
         }
@@ -41,11 +41,11 @@ pub fn request_all(writer: &mut Writer<'_>, version: i16, allow_auto_topic_creat
 
 fn options(writer: &mut Writer<'_>, version: i16, allow_auto_topic_creation: bool) {
     writer.bool(allow_auto_topic_creation);
-    if (8..=10).contains(&version) {
+    if since(version, 8) && version <= 10 {
         // IncludeClusterAuthorizedOperations
         writer.bool(false);
     }
-    if version >= 8 {
+    if since(version, 8) {
         // IncludeTopicAuthorizedOperations
         writer.bool(false);
     }
@@ -182,10 +182,10 @@ impl ResponseReader {
             Stage::Topic if self.outer > 0 => {
                 let error = ErrorCode(reader.i16()?);
                 let name = match reader.nullable_string(flexible)? {
-                    None if self.version < 12 => return Err(ReadError::Malformed),
+                    None if !since(self.version, 12) => return Err(ReadError::Malformed),
                     name => name.unwrap_or(""),
                 };
-                let id = if self.version >= 10 { reader.uuid()? } else { [0; 16] };
+                let id = if since(self.version, 10) { reader.uuid()? } else { [0; 16] };
                 let is_internal = reader.bool()?;
                 let partitions = count(reader, flexible)?;
                 self.outer = self.outer.wrapping_sub(1);
@@ -210,7 +210,7 @@ impl ResponseReader {
             }
             Stage::Partition => {
                 // From version 8 on the operations that the client is authorized for.
-                self.skip = if self.version >= 8 {
+                self.skip = if since(self.version, 8) {
                     Skip::plan(flexible, const { Steps::new(&[Step::Four, Step::Tags]) })
                 } else {
                     Skip::NONE
@@ -218,26 +218,28 @@ impl ResponseReader {
                 self.stage = Stage::Topic;
                 None
             }
-            Stage::Topic if self.version >= 13 => {
+            Stage::Topic if since(self.version, 13) => {
                 self.stage = Stage::Error;
                 None
             }
             Stage::Topic => {
                 self.skip = match self.version {
                     // The operations that the client is authorized for in the cluster.
-                    8..=10 => Skip::plan(flexible, const { Steps::new(&[Step::Four, Step::Tags]) }),
+                    8..=10 if since(self.version, 8) => {
+                        Skip::plan(flexible, const { Steps::new(&[Step::Four, Step::Tags]) })
+                    }
                     _ => Skip::plan(flexible, Steps::TAGS),
                 };
                 self.stage = Stage::Done;
                 None
             }
-            Stage::Error => {
+            Stage::Error if FLEXIBLE => {
                 let error = ErrorCode(reader.i16()?);
                 self.skip = Skip::tags();
                 self.stage = Stage::Done;
                 Some(Item::Error(error))
             }
-            Stage::Done => None,
+            Stage::Error | Stage::Done => None,
         })
     }
 }

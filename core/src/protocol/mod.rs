@@ -49,7 +49,7 @@ mod topics;
 pub use error_code::ErrorCode;
 pub use topics::{TopicItem, TopicReader};
 
-use crate::wire::{Overflow, ReadError, Reader, Writer};
+use crate::wire::{FLEXIBLE, Overflow, ReadError, Reader, Writer};
 
 /// The APIs that this client speaks, with their keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -95,8 +95,10 @@ pub enum IsolationLevel {
 ///
 /// The lowest is the first that carries all we need (some compatible services top out there); the highest is
 /// the last that changes nothing we would have to know more for (Produce 13 and OffsetCommit 10 name topics by id).
+///
+/// With the feature `one-version` it is the lowest alone; none of these is flexible.
 pub const fn versions(key: ApiKey) -> (i16, i16) {
-    match key {
+    let (oldest, newest) = match key {
         ApiKey::Produce => (7, 12),
         ApiKey::Fetch => (11, 17),
         ApiKey::ListOffsets => (1, 9),
@@ -108,23 +110,31 @@ pub const fn versions(key: ApiKey) -> (i16, i16) {
         ApiKey::CreateTopics => (2, 7),
         ApiKey::InitProducerId => (0, 5),
         ApiKey::OffsetForLeaderEpoch => (3, 4),
-    }
+    };
+    (oldest, if cfg!(feature = "one-version") { oldest } else { newest })
 }
 
 /// Whether a version has compact lengths and tagged fields (KIP-482).
-#[inline(never)]
+#[cfg_attr(not(feature = "one-version"), inline(never))]
 pub const fn flexible(key: ApiKey, version: i16) -> bool {
-    version
-        >= match key {
-            ApiKey::Fetch => 12,
-            ApiKey::Produce | ApiKey::Metadata => 9,
-            ApiKey::OffsetCommit => 8,
-            ApiKey::ListOffsets | ApiKey::OffsetFetch => 6,
-            ApiKey::OffsetForLeaderEpoch => 4,
-            ApiKey::ApiVersions | ApiKey::FindCoordinator => 3,
-            ApiKey::CreateTopics => 5,
-            ApiKey::InitProducerId => 2,
-        }
+    FLEXIBLE
+        && version
+            >= match key {
+                ApiKey::Fetch => 12,
+                ApiKey::Produce | ApiKey::Metadata => 9,
+                ApiKey::OffsetCommit => 8,
+                ApiKey::ListOffsets | ApiKey::OffsetFetch => 6,
+                ApiKey::OffsetForLeaderEpoch => 4,
+                ApiKey::ApiVersions | ApiKey::FindCoordinator => 3,
+                ApiKey::CreateTopics => 5,
+                ApiKey::InitProducerId => 2,
+            }
+}
+
+/// Whether `version` is `first` or later, where the lowest version that we speak is not.
+#[inline]
+const fn since(version: i16, first: i16) -> bool {
+    FLEXIBLE && version >= first
 }
 
 /// Writes four bytes for the frame's length, 0 for now, and the request header: `RequestHeader` version 2 when
@@ -183,6 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(feature = "one-version", ignore = "of versions that it does not speak")]
     fn a_frame_is_patched_and_counted() {
         let mut buffer = [0xaau8; 64];
         let mut writer = Writer::new(&mut buffer);

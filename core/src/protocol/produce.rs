@@ -13,8 +13,8 @@
 //! request_end, patch_frame_length
 //! ```
 
-use super::{ApiKey, ErrorCode, count, flexible};
-use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
+use super::{ApiKey, ErrorCode, count, flexible, since};
+use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
 /// Starts the body of `ProduceRequest`, of `topics` topics, outside of any transaction.
 ///
@@ -29,10 +29,10 @@ pub fn request_start(writer: &mut Writer<'_>, version: i16, acks: i16, timeout_m
     writer.array_length(flexible, topics);
 }
 
-/// Starts a topic of `partitions` partitions.
-pub fn topic_start(writer: &mut Writer<'_>, version: i16, name: &str, partitions: usize) {
+/// Starts a topic of `partitions` partitions; its name as bytes, which are text.
+pub fn topic_start(writer: &mut Writer<'_>, version: i16, name: &[u8], partitions: usize) {
     let flexible = flexible(ApiKey::Produce, version);
-    writer.string(flexible, name);
+    writer.text(flexible, Some(name));
     writer.array_length(flexible, partitions);
 }
 
@@ -206,7 +206,7 @@ impl ResponseReader {
                 self.partitions = self.partitions.wrapping_sub(1);
                 if flexible && reader.remaining().starts_with(NOTHING_MORE) {
                     reader.bytes(NOTHING_MORE.len())?;
-                } else if self.version >= 8 {
+                } else if since(self.version, 8) {
                     self.stage = Stage::RecordErrorCount;
                 }
                 Some(item)
@@ -216,6 +216,30 @@ impl ResponseReader {
                 self.stage = Stage::Topic;
                 None
             }
+            Stage::Throttle => {
+                let throttle = reader.i32()?;
+                if since(self.version, 10) {
+                    self.stage = Stage::TagCount;
+                } else {
+                    self.skip = Skip::plan(flexible, Steps::TAGS);
+                    self.stage = Stage::Done;
+                }
+                Some(Item::Throttle(throttle))
+            }
+            Stage::Done => None,
+            stage if FLEXIBLE => self.newer_step(stage, reader, flexible)?,
+            _ => return Err(ReadError::Malformed),
+        })
+    }
+
+    /// What version 7 does not have.
+    fn newer_step<'a>(
+        &mut self,
+        stage: Stage,
+        reader: &mut Reader<'a>,
+        flexible: bool,
+    ) -> Result<Option<Item<'a>>, ReadError> {
+        Ok(match stage {
             Stage::RecordErrorCount => {
                 self.inner = count(reader, flexible)?;
                 self.stage = Stage::RecordError;
@@ -253,16 +277,6 @@ impl ResponseReader {
                 self.stage = Stage::PartitionTag;
                 Some(item)
             }
-            Stage::Throttle => {
-                let throttle = reader.i32()?;
-                if self.version >= 10 {
-                    self.stage = Stage::TagCount;
-                } else {
-                    self.skip = Skip::plan(flexible, Steps::TAGS);
-                    self.stage = Stage::Done;
-                }
-                Some(Item::Throttle(throttle))
-            }
             Stage::TagCount => {
                 self.fields = reader.unsigned_varint()?;
                 self.stage = Stage::Tag;
@@ -289,7 +303,7 @@ impl ResponseReader {
                 self.stage = Stage::Tag;
                 None
             }
-            Stage::Done => None,
+            _ => None,
         })
     }
 

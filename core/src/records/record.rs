@@ -51,7 +51,8 @@ fn nullable_len(field: Option<&[u8]>) -> usize {
 }
 
 /// The bytes behind the length prefix.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn body_length(index: u32, fields: &Fields<'_>) -> usize {
     let mut length = varlong_len(fields.timestamp_delta)
         .saturating_add(varint_len(index as i32))

@@ -18,3 +18,6 @@ pub use writer::{Overflow, Writer};
 
 /// The longest string of the protocol, in bytes: the brokers refuse longer ones in compact form, too.
 pub const MAX_STRING_BYTES: usize = i16::MAX as usize;
+
+/// Whether there are flexible versions at all: without them, no code for compact lengths and tagged fields.
+pub(crate) const FLEXIBLE: bool = !cfg!(feature = "one-version");

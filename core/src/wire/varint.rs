@@ -11,12 +11,12 @@ pub(crate) const fn zigzag64(value: i64) -> u64 {
 
 /// Bytes of an unsigned varint (`UNSIGNED_VARINT`): 1 to 5.
 pub const fn unsigned_varint_len(value: u32) -> usize {
-    unsigned_varlong_len(value as u64)
+    length_of(32u32.wrapping_sub((value | 1).leading_zeros()))
 }
 
 /// Bytes of a zigzag-encoded 32-bit integer (`VARINT`): 1 to 5.
 pub const fn varint_len(value: i32) -> usize {
-    unsigned_varlong_len(zigzag32(value) as u64)
+    unsigned_varint_len(zigzag32(value))
 }
 
 /// Bytes of a zigzag-encoded 64-bit integer (`VARLONG`): 1 to 10.
@@ -25,8 +25,11 @@ pub const fn varlong_len(value: i64) -> usize {
 }
 
 pub(crate) const fn unsigned_varlong_len(value: u64) -> usize {
-    // ceil(bits / 7) for 1..=64 bits, without a division.
-    let bits = 64u32.wrapping_sub((value | 1).leading_zeros());
+    length_of(64u32.wrapping_sub((value | 1).leading_zeros()))
+}
+
+/// ceil(bits / 7) for 1..=64 bits, without a division.
+const fn length_of(bits: u32) -> usize {
     (bits.wrapping_mul(9).wrapping_add(64) >> 6) as usize
 }
 

@@ -45,6 +45,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes `bytes` as they are, without a length.
+    #[inline(never)]
     pub fn bytes(&mut self, bytes: &[u8]) {
         // In two steps, so that the compiler sees the lengths to be equal and leaves no panic behind.
         if let Some(place) = self.buffer.get_mut(self.at..).and_then(|rest| rest.get_mut(..bytes.len())) {
@@ -53,19 +54,31 @@ impl<'a> Writer<'a> {
         self.at = self.at.saturating_add(bytes.len());
     }
 
+    /// As many as are known where this is compiled: a store, and no copying.
+    #[inline]
+    fn array<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(place) = self.buffer.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut) {
+            *place = bytes;
+        }
+        self.at = self.at.saturating_add(N);
+    }
+
     /// Writes an `INT8`.
+    #[inline(never)]
     pub fn i8(&mut self, value: i8) {
-        self.bytes(&value.to_be_bytes());
+        self.array(value.to_be_bytes());
     }
 
     /// Writes an `INT16`.
+    #[inline(never)]
     pub fn i16(&mut self, value: i16) {
-        self.bytes(&value.to_be_bytes());
+        self.array(value.to_be_bytes());
     }
 
     /// Writes an `INT32`.
+    #[inline(never)]
     pub fn i32(&mut self, value: i32) {
-        self.bytes(&value.to_be_bytes());
+        self.array(value.to_be_bytes());
     }
 
     /// Writes an `INT64`.
@@ -114,7 +127,12 @@ impl<'a> Writer<'a> {
     /// Writes a `NULLABLE_STRING` or `COMPACT_NULLABLE_STRING`. One of more than 32767 bytes cannot be
     /// expressed.
     pub fn nullable_string(&mut self, flexible: bool, value: Option<&str>) {
-        let length = value.map_or(0, str::len);
+        self.text(flexible, value.map(str::as_bytes));
+    }
+
+    /// As [`Writer::nullable_string`], of bytes that are known to be text: nobody looks at them again.
+    pub fn text(&mut self, flexible: bool, value: Option<&[u8]>) {
+        let length = value.map_or(0, <[u8]>::len);
         if length > MAX_STRING_BYTES {
             return self.cannot_express();
         }
@@ -124,7 +142,7 @@ impl<'a> Writer<'a> {
             (false, None) => self.i16(-1),
             (false, Some(_)) => self.i16(length as i16),
         }
-        self.bytes(value.unwrap_or("").as_bytes());
+        self.bytes(value.unwrap_or(&[]));
     }
 
     /// Writes the count of an `ARRAY` or `COMPACT_ARRAY`, and equally the length of `BYTES`, `COMPACT_BYTES`

@@ -107,7 +107,7 @@ fn produce_request() {
                 request_header(w, ApiKey::Produce, version, head.0, head.1.as_deref());
                 produce::request_start(w, version, acks, timeout_ms, topics.len());
                 for (name, partitions) in &topics {
-                    produce::topic_start(w, version, name, partitions.len());
+                    produce::topic_start(w, version, name.as_bytes(), partitions.len());
                     for (index, batch) in partitions {
                         produce::partition_start(w, version, *index, batch.len());
                         w.bytes(batch);

@@ -182,6 +182,7 @@ fn create(network: &Network) -> (Result<(), ConnectionError>, Vec<String>) {
 }
 
 #[test]
+#[cfg_attr(feature = "one-version", ignore = "of versions that it does not speak")]
 fn topics_are_handed_out_item_by_item_after_the_version_was_agreed_on() {
     let network = network(vec![vec![too_old(1), versions(2), cluster(3, true)]]);
     let (result, items) = topics(&network);
@@ -221,6 +222,7 @@ fn what_goes_wrong_has_its_name() {
 }
 
 #[test]
+#[cfg_attr(feature = "one-version", ignore = "of versions that it does not speak")]
 fn a_request_that_does_not_fit_says_how_much_it_needs() {
     let network = network(vec![vec![]]);
     let (mut frame, mut receive) = ([0; 20], [0; 32]);
