@@ -6,7 +6,7 @@
 
 use super::{GatherWrite, Io, Producer, Stream};
 use crate::connection::ConnectionError;
-use crate::producer::{GATHER, Order, Outgoing, Platform};
+use crate::producer::{GATHER, Order, Outgoing, Platform, State};
 use crate::records;
 #[cfg(feature = "consumer")]
 use crate::records::codec::{Decompress, NoCodec};
@@ -14,7 +14,7 @@ use crate::records::codec::{Decompress, NoCodec};
 use crate::records::{Compression, HEADER_BYTES};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::task::{Context, Poll};
 use embedded_io_async::{Error, ErrorKind, Read};
 
 /// What one connection needs for its bytes; as large as [`crate::Capacities`] says.
@@ -67,7 +67,7 @@ impl<P: Platform> Producer<P> {
             // The task may be woken for its other futures: then it is not yet time to look.
             let due = pin!(poll_fn(|cx| {
                 let mut replaced = None;
-                let due = self.with(|state| state.is_clock_due(cx.waker(), &mut replaced));
+                let due = self.look(|state| state.is_clock_due(cx.waker(), &mut replaced));
                 drop(replaced);
                 if due { Poll::Ready(()) } else { Poll::Pending }
             }));
@@ -100,27 +100,7 @@ impl<P: Platform> Producer<P> {
             let error = match self.connect(io, slot, host, port).await {
                 Ok(mut stream) => {
                     self.with(|state| state.opened(slot, self.now()));
-                    let (reader, writer) = stream.split();
-                    let mut error = ConnectionError::Closed;
-                    {
-                        let write = async { self.write(io, slot, writer, frame, &mut pack).await };
-                        let read = async { self.read(io, slot, reader, receive).await };
-                        let closing = self.closing(slot);
-                        let (mut write, mut read, mut closing) = (pin!(write), pin!(read), pin!(closing));
-                        // In this order: `closing` leaves the waker in the state before anything is looked at, and what
-                        // was read is acted on by `write` in the same poll, without a wake.
-                        poll_fn(|cx| {
-                            for end in [closing.as_mut().poll(cx), read.as_mut().poll(cx), write.as_mut().poll(cx)] {
-                                if let Poll::Ready(end) = end {
-                                    error = end;
-                                    return Poll::Ready(());
-                                }
-                            }
-                            Poll::Pending
-                        })
-                        .await;
-                    }
-                    error
+                    self.talk(io, slot, &mut stream, frame, receive, &mut pack).await
                 }
                 Err(error) => error,
             };
@@ -130,26 +110,47 @@ impl<P: Platform> Producer<P> {
     }
 
     async fn connect<I: Io>(&self, io: &I, slot: usize, host: &str, port: u16) -> Result<I::Stream, ConnectionError> {
-        let mut result = Err(ConnectionError::Closed);
-        {
-            let connect = async { result = io.connect(host, port).await };
-            let closing = async {
-                self.closing(slot).await;
-            };
-            first_of(pin!(connect), pin!(closing)).await;
-        }
-        result
-    }
-
-    /// Ends when the state wants the slot's stream to end.
-    async fn closing(&self, slot: usize) -> ConnectionError {
-        poll_fn(|cx| {
-            let mut replaced = None;
-            let closing = self.with(|state| state.closing(slot, cx.waker(), &mut replaced));
-            drop(replaced);
-            closing.map_or(Poll::Pending, Poll::Ready)
+        let mut connect = pin!(io.connect(host, port));
+        poll_fn(|cx| match self.closing(slot, cx) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => connect.as_mut().poll(cx),
         })
         .await
+    }
+
+    /// Reads and writes until the connection ends.
+    async fn talk(
+        &self,
+        io: &impl Io,
+        slot: usize,
+        stream: &mut impl Stream,
+        frame: &mut [u8],
+        receive: &mut [u8],
+        pack: &mut Pack<'_>,
+    ) -> ConnectionError {
+        let (mut reader, writer) = stream.split();
+        let mut write = pin!(self.write(io, slot, writer, frame, pack));
+        let mut reading = Reading { have: 0, lands: false };
+        // In this order: `closing` leaves the waker in the state before anything is looked at, and what was read is acted on
+        // by `write` in the same poll, without a wake.
+        poll_fn(|cx| {
+            if let Some(end) = self.closing(slot, cx) {
+                return Poll::Ready(end);
+            }
+            match self.poll_read(io, slot, &mut reader, receive, &mut reading, cx) {
+                Poll::Pending => write.as_mut().poll(cx),
+                end => end,
+            }
+        })
+        .await
+    }
+
+    /// Whether the state wants the slot's stream to end; else its task is woken when it does.
+    fn closing(&self, slot: usize, cx: &mut Context<'_>) -> Option<ConnectionError> {
+        let mut replaced = None;
+        let closing = self.look(|state| state.closing(slot, cx.waker(), &mut replaced));
+        drop(replaced);
+        closing
     }
 
     async fn write(
@@ -165,7 +166,8 @@ impl<P: Platform> Producer<P> {
             // Woken for whatever reason it looks again; `closing` has left the waker in the state.
             poll_fn(|_| {
                 self.pack(io, slot, pack);
-                let some = self.with(|state| state.next(slot, self.now(), frame, &mut job.outgoing));
+                let some =
+                    self.with(|state| state.may_send(slot) && state.next(slot, self.now(), frame, &mut job.outgoing));
                 if some { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
@@ -175,8 +177,10 @@ impl<P: Platform> Producer<P> {
             if let Err(error) = writer.write_gathered(pieces.get(..count).unwrap_or(&[])).await {
                 return lost(error.kind());
             }
-            job.put_back();
-            self.with(|state| state.written(slot, self.now()));
+            self.with(|state| {
+                job.put_back(state);
+                state.written(slot, self.now());
+            });
         }
     }
 
@@ -204,7 +208,13 @@ impl<P: Platform> Producer<P> {
     /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk. Ends when
     /// something else comes next: whether it has read anything, which may have been the end of the response.
     #[cfg(feature = "consumer")]
-    async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Result<bool, ConnectionError> {
+    fn poll_land(
+        &self,
+        io: &impl Io,
+        slot: usize,
+        reader: &mut impl Read,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<bool, ConnectionError>> {
         let mut some = false;
         loop {
             if let Some(mut taken) = self.with(|state| state.take_unverified(slot)) {
@@ -214,48 +224,78 @@ impl<P: Platform> Producer<P> {
                 self.with(|state| state.verified(taken.chunk, taken.buffer, compressed));
             }
             let mut landing = Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
-            let Some(place) = landing.place() else { return Ok(some) };
-            match reader.read(place).await {
-                Ok(0) => return Err(ConnectionError::Closed),
-                Ok(count) => landing.landed(count),
-                Err(error) => return Err(lost(error.kind())),
+            let Some(place) = landing.place() else { return Poll::Ready(Ok(some)) };
+            match poll_once(reader.read(place), cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(ConnectionError::Closed)),
+                Poll::Ready(Ok(count)) => landing.landed(count),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error.kind()))),
+                Poll::Pending => return Poll::Pending,
             }
             some = true;
         }
     }
 
-    async fn read(&self, io: &impl Io, slot: usize, mut reader: impl Read, receive: &mut [u8]) -> ConnectionError {
-        let mut have = 0;
+    /// Reads what is there, and acts on it.
+    fn poll_read(
+        &self,
+        io: &impl Io,
+        slot: usize,
+        reader: &mut impl Read,
+        receive: &mut [u8],
+        reading: &mut Reading,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionError> {
         loop {
             #[cfg(feature = "consumer")]
-            let landed = match self.land(io, slot, &mut reader).await {
-                Ok(landed) => landed,
-                Err(end) => return end,
+            let landed = match reading.lands {
+                true => match self.poll_land(io, slot, reader, cx) {
+                    Poll::Ready(Ok(landed)) => landed,
+                    Poll::Ready(Err(end)) => return Poll::Ready(end),
+                    Poll::Pending => return Poll::Pending,
+                },
+                false => false,
             };
             #[cfg(not(feature = "consumer"))]
             let landed = false;
+            reading.lands = false;
             if !landed {
-                let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
+                let Some(free) = receive.get_mut(reading.have..).filter(|free| !free.is_empty()) else {
                     // One item of a response fills the buffer: no broker that is one sends that.
-                    return ConnectionError::Protocol;
+                    return Poll::Ready(ConnectionError::Protocol);
                 };
-                match reader.read(free).await {
-                    Ok(0) => return ConnectionError::Closed,
-                    Ok(count) => have += count,
-                    Err(error) => return lost(error.kind()),
+                match poll_once(reader.read(free), cx) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(ConnectionError::Closed),
+                    Poll::Ready(Ok(count)) => reading.have += count,
+                    Poll::Ready(Err(error)) => return Poll::Ready(lost(error.kind())),
+                    Poll::Pending => return Poll::Pending,
                 }
             }
-            let bytes = receive.get(..have).unwrap_or(&[]);
+            let bytes = receive.get(..reading.have).unwrap_or(&[]);
             let mut delivered = |micros, records| io.delivered(micros, records);
             match self.with(|state| state.receive(slot, bytes, self.now(), &mut delivered)) {
                 Ok(used) => {
-                    receive.copy_within(used..have, 0);
-                    have -= used;
+                    receive.copy_within(used..reading.have, 0);
+                    (reading.have, reading.lands) = (reading.have - used, true);
                 }
-                Err(error) => return error,
+                Err(error) => return Poll::Ready(error),
             }
         }
     }
+}
+
+/// What is kept of reading from one look to the next.
+struct Reading {
+    /// Bytes at the beginning of the receive buffer: an item that is not complete.
+    have: usize,
+    /// Something was acted on since it was asked last whether records come next.
+    #[cfg_attr(not(feature = "consumer"), allow(dead_code, reason = "there are none"))]
+    lands: bool,
+}
+
+/// One look at a read. Whoever must wait begins anew: reads may be dropped, see [`Stream::Reader`], so that nothing of them
+/// need be kept.
+fn poll_once<T>(read: impl Future<Output = T>, cx: &mut Context<'_>) -> Poll<T> {
+    pin!(read).poll(cx)
 }
 
 pub(super) fn lost(kind: ErrorKind) -> ConnectionError {
@@ -332,21 +372,17 @@ impl<P: Platform> Job<'_, P> {
     }
 
     /// Gives the buffers back to the state.
-    fn put_back(&mut self) {
-        let batches = &mut self.outgoing.batches;
-        if batches.iter().any(Option::is_some) {
-            self.producer.with(|state| {
-                for batch in batches.iter_mut().filter_map(Option::take) {
-                    state.put_back(batch.slot, batch.generation, batch.buffer);
-                }
-            });
+    fn put_back(&mut self, state: &mut State<P>) {
+        for batch in self.outgoing.batches.iter_mut().filter_map(Option::take) {
+            state.put_back(batch.slot, batch.generation, batch.buffer);
         }
     }
 }
 
 impl<P: Platform> Drop for Job<'_, P> {
     fn drop(&mut self) {
-        self.put_back();
+        let producer = self.producer;
+        producer.with(|state| self.put_back(state));
     }
 }
 
