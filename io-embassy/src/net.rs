@@ -39,7 +39,7 @@ impl Io for &'static Net {
         let net: &'static Net = self;
         // Taken first: wherever this future is dropped, the socket is let go of.
         let mut tcp = Tcp(net.socket.try_borrow_mut().map_err(|_| ConnectionError::Dropped)?);
-        if let Ok(address) = host.parse::<Ipv4Address>() {
+        if let Some(address) = ipv4(host) {
             tcp.connect(IpAddress::Ipv4(address), port).await?;
             return Ok(tcp);
         }
@@ -128,15 +128,111 @@ impl Write for Writer<'_> {
 }
 
 impl GatherWrite for Writer<'_> {
-    /// Piece by piece into the socket's buffer, the only copy. The network stack looks at it when this task waits, so the
-    /// pieces still share segments.
+    /// All pieces into the socket's buffer at once, the only copy: each visit to the socket has its price. Where the buffer
+    /// is full or comes to its end, the rest goes with the next.
     async fn write_gathered(&mut self, pieces: &[&[u8]]) -> Result<(), Error> {
-        for mut piece in pieces.iter().copied() {
-            while !piece.is_empty() {
-                let written = self.0.write(piece).await?;
-                piece = piece.get(written..).unwrap_or(&[]);
+        let mut written = 0;
+        loop {
+            let more = self.0.write_with(|free| {
+                let (count, more) = copy(pieces, written, free);
+                written += count;
+                (count, more)
+            });
+            if !more.await? {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+}
+
+/// Copies what lies behind the first `skip` bytes of the pieces, as much as there is room for: how many bytes, and whether
+/// there are more.
+fn copy(pieces: &[&[u8]], skip: usize, to: &mut [u8]) -> (usize, bool) {
+    let (mut skip, mut free) = (skip, to);
+    let room = free.len();
+    for piece in pieces {
+        let rest = piece.get(skip..).unwrap_or(&[]);
+        skip = skip.saturating_sub(piece.len());
+        let here = rest.len().min(free.len());
+        let Some((place, behind)) = core::mem::take(&mut free).split_at_mut_checked(here) else { break };
+        let Some(bytes) = rest.get(..here) else { break };
+        place.copy_from_slice(bytes);
+        free = behind;
+        if here < rest.len() {
+            return (room, true);
+        }
+    }
+    (room - free.len(), false)
+}
+
+/// Four decimal numbers with dots between them. Not by `parse`, which is a kilobyte of flash for what it can besides.
+fn ipv4(text: &str) -> Option<Ipv4Address> {
+    let mut octets = [0u8; 4];
+    let (mut at, mut digits) = (0, 0);
+    for byte in text.bytes() {
+        if byte == b'.' {
+            if digits == 0 {
+                return None;
+            }
+            (at, digits) = (at + 1, 0);
+            continue;
+        }
+        let digit = byte.checked_sub(b'0').filter(|&digit| digit < 10)?;
+        let octet = octets.get_mut(at)?;
+        // A leading zero is for some a sign of octal numbers: refused, as Rust's own parser does.
+        if digits > 0 && *octet == 0 {
+            return None;
+        }
+        *octet = octet.checked_mul(10)?.checked_add(digit)?;
+        digits += 1;
+    }
+    (at == 3 && digits > 0).then(|| Ipv4Address::from(octets))
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+
+    #[test]
+    fn pieces_are_copied_in_order_into_whatever_room_there_is() {
+        let pieces: [&[u8]; 4] = [b"abc", b"", b"defgh", b"i"];
+        for room in 1..12 {
+            let (mut all, mut more) = (std::vec::Vec::new(), true);
+            while more {
+                let mut place = std::vec![0; room];
+                let count;
+                (count, more) = copy(&pieces, all.len(), &mut place);
+                all.extend_from_slice(&place[..count]);
+            }
+            assert_eq!(all, b"abcdefghi");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_as_the_library_reads_them() {
+        for text in [
+            "10.0.2.2",
+            "0.0.0.0",
+            "255.255.255.255",
+            "256.0.0.1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1..2.3",
+            ".1.2.3",
+            "1.2.3.",
+            "01.2.3.4",
+            "1.2.3.00",
+            "1.2.3.4 ",
+            "a.b.c.d",
+            "",
+            "broker",
+            "1.2.3.1234",
+            "1.2.3.-4",
+            "::1",
+        ] {
+            assert_eq!(ipv4(text), text.parse().ok(), "{text}");
+        }
     }
 }

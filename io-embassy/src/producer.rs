@@ -12,11 +12,13 @@ use demitasse_core::{
 ///
 /// Its [`crate::Runner`] must run beside the tasks that use it. It is not `Send`: an executor of another priority, or
 /// another core, talks to it through a channel.
+///
+/// The number is that of connections, as in the storage: `Producer` alone is one with a single connection.
 #[derive(Clone, Copy)]
-pub struct Producer(&'static Core);
+pub struct Producer<const CONNECTIONS: usize = 1>(&'static Core<CONNECTIONS>);
 
-impl Producer {
-    pub(crate) const fn new(core: &'static Core) -> Self {
+impl<const CONNECTIONS: usize> Producer<CONNECTIONS> {
+    pub(crate) const fn new(core: &'static Core<CONNECTIONS>) -> Self {
         Producer(core)
     }
 
@@ -162,14 +164,14 @@ impl Producer {
     }
 }
 
-impl fmt::Debug for Producer {
+impl<const CONNECTIONS: usize> fmt::Debug for Producer<CONNECTIONS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Producer")
     }
 }
 
 #[cfg(feature = "defmt")]
-impl defmt::Format for Producer {
+impl<const CONNECTIONS: usize> defmt::Format for Producer<CONNECTIONS> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Producer");
     }

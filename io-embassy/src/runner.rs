@@ -3,7 +3,7 @@
 use crate::net::Net;
 use crate::platform::Core;
 use demitasse_core::Scratch;
-use embassy_futures::join::{join, join_array};
+use embassy_futures::select::{select, select_array};
 use embassy_time::{Duration, with_timeout};
 
 /// What one connection slot works with.
@@ -18,7 +18,7 @@ pub(crate) struct Slot {
 /// The number is that of connections, as in the storage: `Runner` alone is one with a single connection.
 #[must_use = "nothing is sent unless it runs"]
 pub struct Runner<const CONNECTIONS: usize = 1> {
-    core: &'static Core,
+    core: &'static Core<CONNECTIONS>,
     slots: [Slot; CONNECTIONS],
 }
 
@@ -26,25 +26,27 @@ pub struct Runner<const CONNECTIONS: usize = 1> {
 const FAREWELL: Duration = Duration::from_secs(1);
 
 impl<const CONNECTIONS: usize> Runner<CONNECTIONS> {
-    pub(crate) const fn new(core: &'static Core, slots: [Slot; CONNECTIONS]) -> Self {
+    pub(crate) const fn new(core: &'static Core<CONNECTIONS>, slots: [Slot; CONNECTIONS]) -> Self {
         Runner { core, slots }
     }
 
     /// Does the producer's work, in a task of its own or joined with another future. Ends when the producer is closed.
     ///
-    /// Its size is what it costs in the task's memory: on a Cortex-M some 1,350 bytes with one connection, and 1,200 for
-    /// each further one (`size_of_val(&runner.run())` tells).
+    /// Its size is what it costs in the task's memory: on a Cortex-M some 620 bytes with one connection, and less than that
+    /// for each further one (`size_of_val(&runner.run())` tells). A task of its own is not needed: joined with the future
+    /// that sends, a record alone costs 700 instructions less, since fewer tasks are woken.
     ///
     /// # Cancellation
     /// Dropped, connections end and nothing expires; run again, it goes on, and sends again what was outstanding.
     pub async fn run(&mut self) {
         let core = self.core;
         let Some(&Slot { net, .. }) = self.slots.first() else { return };
-        // Each future stands in memory once: they are given on as they are made.
+        // Each future stands in memory once: they are given on as they are made. All of them end when the producer is
+        // closed, and the first that does takes the others along: what they held goes back as they are dropped.
         let mut number = 0..;
-        join(
+        select(
             core.run_clock(&net),
-            join_array(self.slots.each_mut().map(|slot| {
+            select_array(self.slots.each_mut().map(|slot| {
                 let scratch = Scratch::new(slot.frame, slot.receive);
                 core.run_connection(&slot.net, number.next().unwrap_or(0), scratch)
             })),

@@ -2,7 +2,7 @@
 
 use crate::clock::EmbassyClock;
 use crate::net::Net;
-use crate::platform::{Buffer, CellLock, Core, Embassy};
+use crate::platform::{Buffer, CellLock, Core, Embassy, Slots};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
 use demitasse_core::{
@@ -42,7 +42,8 @@ pub struct Storage<
             [Link<FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES>; CONNECTIONS],
         >,
     >,
-    producer: StaticCell<Core>,
+    state: StaticCell<State<Embassy<CONNECTIONS>>>,
+    producer: StaticCell<Core<CONNECTIONS>>,
 }
 
 /// Everything that is handed out at the start, so that it is handed out once.
@@ -173,6 +174,7 @@ impl<
                     }
                 }; CONNECTIONS],
             }),
+            state: StaticCell::new(),
             producer: StaticCell::new(),
         }
     }
@@ -204,10 +206,10 @@ impl<
         config: &Config,
         bootstrap: &[(&str, u16)],
         seed: u32,
-    ) -> Result<(Producer, Runner<CONNECTIONS>), StartError> {
+    ) -> Result<(Producer<CONNECTIONS>, Runner<CONNECTIONS>), StartError> {
         let Memory { tables, buffers, names, hosts, links } =
             self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
-        let state = State::new(Tables::<Embassy> {
+        let state = self.state.init(State::new(Tables::<Embassy<CONNECTIONS>> {
             buffers: &mut tables.buffers,
             batches: &mut tables.batches,
             partitions: &mut tables.partitions,
@@ -216,13 +218,13 @@ impl<
             names: names.as_flattened_mut(),
             brokers: &mut tables.brokers,
             hosts: hosts.as_flattened_mut(),
-            connections: &mut tables.connections,
+            connections: Slots(&mut tables.connections),
             requests: tables.requests.as_flattened_mut(),
             waiters: &mut tables.waiters,
             positions: Empty::NEW,
             chunks: Empty::NEW,
-        });
-        let core: &'static Core = self.producer.init(Core::new(CellLock::new(state), EmbassyClock::new()));
+        }));
+        let core: &'static Core<CONNECTIONS> = self.producer.init(Core::new(CellLock::new(state), EmbassyClock::new()));
         core.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice));
         core.start(config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
         let slots = links.each_mut().map(|link| {

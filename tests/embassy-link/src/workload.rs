@@ -30,7 +30,7 @@ pub fn spawn(world: &mut World, mut runner: Runner) {
 }
 
 /// Sends records and waits for each; numbers are offsets, since nothing else writes to the topic.
-pub async fn send(producer: Producer, numbers: Range<u32>) -> Report {
+pub async fn send<const CONNECTIONS: usize>(producer: Producer<CONNECTIONS>, numbers: Range<u32>) -> Report {
     let topic = producer.topic(TOPIC).unwrap();
     let start = now();
     let (mut last, mut stalls) = (start, Vec::new());
