@@ -76,3 +76,17 @@ unsafe fn DefaultHandler(number: i16) {
         ethernet::on_interrupt(BOARD.ethernet);
     }
 }
+
+/// Lines of the interrupt controller that are wired: 32 on the one chip, 43 on the other. Without `device`, cortex-m-rt
+/// makes a table for the most that any chip has, 240.
+const INTERRUPTS: usize = if cfg!(feature = "mps2-an385") { 32 } else { 43 };
+
+/// The table of interrupts: cortex-m-rt has its place from this name and section. All go to the handler above.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".vector_table.interrupts")]
+static __INTERRUPTS: [unsafe extern "C" fn(); INTERRUPTS] = {
+    unsafe extern "C" {
+        fn DefaultHandler();
+    }
+    [DefaultHandler; INTERRUPTS]
+};

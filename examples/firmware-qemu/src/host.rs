@@ -41,20 +41,19 @@ impl Arguments {
         }
     }
 
-    #[cfg(feature = "semihosting")]
-    fn text(&self) -> &str {
-        let line = self.line.split(|&byte| byte == 0).next();
-        line.and_then(|line| core::str::from_utf8(line).ok()).unwrap_or_default()
-    }
-
-    #[cfg(not(feature = "semihosting"))]
-    fn text(&self) -> &str {
-        ""
-    }
-
     /// The word at `index`, if there is one. The program's name is not counted.
+    #[cfg(feature = "semihosting")]
     pub fn word(&self, index: usize) -> Option<&str> {
-        self.text().split(' ').nth(index + 1).filter(|word| !word.is_empty())
+        let line = self.line.split(|&byte| byte == 0).next();
+        let line = line.and_then(|line| core::str::from_utf8(line).ok()).unwrap_or_default();
+        line.split(' ').nth(index + 1).filter(|word| !word.is_empty())
+    }
+
+    /// There is none.
+    #[cfg(not(feature = "semihosting"))]
+    #[inline]
+    pub fn word(&self, _index: usize) -> Option<&str> {
+        None
     }
 
     /// Host and port, written `HOST:PORT`, at `index`, or `default` if there is none.

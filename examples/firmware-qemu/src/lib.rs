@@ -9,5 +9,6 @@ mod clock;
 mod ethernet;
 pub mod executor;
 pub mod host;
+mod memory;
 pub mod stack;
 pub mod text;

@@ -5,9 +5,10 @@
 #![no_std]
 #![no_main]
 
+use core::pin::pin;
 use core::time::Duration;
-use demitasse_io_embassy::{Config, Record, Runner, storage};
-use embassy_executor::Spawner;
+use demitasse_io_embassy::{Config, Producer, Record, Runner, storage};
+use embassy_futures::join::join;
 use embassy_net::Stack;
 use firmware_qemu::host::{Arguments, exit};
 use firmware_qemu::{board, executor, stack, status};
@@ -17,24 +18,30 @@ storage! {
     static KAFKA: { batch_bytes: 4096, buffers: 2, partitions: 1, topics: 1 }
 }
 
+/// Kafka's own work and ours in one task: what the one does for the other costs no change of tasks.
 #[embassy_executor::task]
-async fn kafka(mut runner: Runner) {
-    runner.run().await;
-}
-
-#[embassy_executor::task]
-async fn load(network: Stack<'static>, spawner: Spawner) {
+async fn load(network: Stack<'static>) {
     let arguments = Arguments::read();
     let bootstrap = arguments.address(0, ("10.0.2.2", 9092));
-    let topic = arguments.word(1).unwrap_or("load");
-    let (records, burst) = (arguments.number(2, 1000), arguments.number(3, 1));
+    network.wait_config_up().await;
+    let (producer, mut runner) = start(network, bootstrap);
+    // Where they are made: given by value they would stand on the stack, too.
+    join(pin!(runner.run()), pin!(send(producer, &arguments))).await;
+}
+
+/// Called and not inlined: the stack that it needs would be taken at every poll of the task.
+#[inline(never)]
+fn start(network: Stack<'static>, bootstrap: (&str, u16)) -> (Producer, Runner) {
     let mut config = Config::new();
     // What is there when the connection's turn comes goes at once.
     config.linger = Duration::ZERO;
-    network.wait_config_up().await;
-    let Ok((producer, runner)) = KAFKA.start(network, &config, &[bootstrap], 1) else { exit(false) };
-    let Ok(task) = kafka(runner) else { exit(false) };
-    spawner.spawn(task);
+    let Ok(started) = KAFKA.start(network, &config, &[bootstrap], 1) else { exit(false) };
+    started
+}
+
+async fn send(producer: Producer, arguments: &Arguments) {
+    let topic = arguments.word(1).unwrap_or("load");
+    let (records, burst) = (arguments.number(2, 1000), arguments.number(3, 1));
     let Ok(topic) = producer.topic(topic) else { exit(false) };
 
     let value = [7; 100];
@@ -67,7 +74,7 @@ async fn load(network: Stack<'static>, spawner: Spawner) {
 fn main() -> ! {
     executor::run(|spawner| {
         let network = board::start(spawner);
-        let Ok(task) = load(network, spawner) else { panic!("started twice") };
+        let Ok(task) = load(network) else { panic!("started twice") };
         spawner.spawn(task);
     })
 }

@@ -40,8 +40,9 @@ const BUFFER_BYTES: usize = KAFKA.buffer_bytes();
 
 /// Kafka's own work, beside ours.
 #[embassy_executor::task]
-async fn kafka(mut runner: Runner) {
+async fn kafka(mut runner: Runner) -> ! {
     runner.run().await;
+    core::future::pending().await
 }
 
 /// Here and not in the task: what it holds while it waits is taken from RAM for good.
@@ -59,7 +60,7 @@ fn settings(linger: Duration) -> Config {
 }
 
 #[embassy_executor::task]
-async fn sensor(network: Stack<'static>, spawner: Spawner) {
+async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
     let arguments = Arguments::read();
     let bootstrap = arguments.address(0, ("10.0.2.2", 9092));
     let topic = arguments.word(1).unwrap_or("readings");

@@ -1,6 +1,6 @@
 //! SMSC LAN9118, on the MPS2 boards (there a LAN9220): two FIFOs behind a window of registers.
 
-use super::{FRAME, Received, Registers, bytes};
+use super::{FRAME, Received, Registers, bytes, checksum, checksums, read_words, write_words};
 use core::task::Context;
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, TxToken};
 use embassy_sync::waitqueue::AtomicWaker;
@@ -98,14 +98,11 @@ impl Lan9118 {
         while self.waiting() {
             let status = self.registers.read(RX_STATUS);
             let length = (status >> 16 & 0x3fff) as usize;
-            for index in 0..(BEFORE + length).div_ceil(4) {
-                let word = self.registers.read(RX_DATA);
-                if let Some(place) = self.receive.get_mut(index) {
-                    *place = word;
-                }
-            }
+            read_words(self.registers, RX_DATA, (BEFORE + length).div_ceil(4), self.receive);
             let well = status & 1 << 15 == 0;
-            if let Some(frame) = length.checked_sub(4).filter(|&frame| well && frame > 0 && frame <= FRAME) {
+            if let Some(frame) = length.checked_sub(4).filter(|&frame| well && frame > 0 && frame <= FRAME)
+                && checksum::is_right(self.receive, frame)
+            {
                 return Some(frame);
             }
         }
@@ -147,9 +144,8 @@ impl TxToken for Room<'_> {
         // Where it begins, that it is the first and last piece of a frame, the length of the piece and of the frame.
         self.registers.write(TX_DATA, (BEFORE as u32) << 16 | 1 << 13 | 1 << 12 | length as u32);
         self.registers.write(TX_DATA, length as u32);
-        for &word in &self.words[..(BEFORE + length).div_ceil(4)] {
-            self.registers.write(TX_DATA, word);
-        }
+        checksum::fill(self.words, length);
+        write_words(self.registers, TX_DATA, &self.words[..(BEFORE + length).div_ceil(4)]);
         result
     }
 }
@@ -196,6 +192,7 @@ impl Driver for Lan9118 {
         capabilities.max_transmission_unit = FRAME;
         // Not 1: the stack would then offer a window of one segment, and wait for a delayed acknowledgement each time.
         capabilities.max_burst_size = Some(4);
+        capabilities.checksum = checksums();
         capabilities
     }
 

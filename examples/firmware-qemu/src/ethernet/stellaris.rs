@@ -1,6 +1,6 @@
 //! The Ethernet controller of the Stellaris LM3S6965: a FIFO of 2 KB each way behind one register.
 
-use super::{FRAME, Received, Registers, bytes};
+use super::{FRAME, Received, Registers, bytes, checksum, checksums, read_words, write_words};
 use core::task::Context;
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, TxToken};
 use embassy_sync::waitqueue::AtomicWaker;
@@ -78,13 +78,10 @@ impl Stellaris {
             self.receive[0] = first;
             // It counts itself and the checksum.
             let length = (first & 0xffff) as usize;
-            for index in 1..length.div_ceil(4) {
-                let word = self.registers.read(DATA);
-                if let Some(place) = self.receive.get_mut(index) {
-                    *place = word;
-                }
-            }
-            if let Some(frame) = length.checked_sub(BEFORE + 4).filter(|&frame| frame > 0 && frame <= FRAME) {
+            read_words(self.registers, DATA, length.div_ceil(4).saturating_sub(1), &mut self.receive[1..]);
+            if let Some(frame) = length.checked_sub(BEFORE + 4).filter(|&frame| frame > 0 && frame <= FRAME)
+                && checksum::is_right(self.receive, frame)
+            {
                 return Some(frame);
             }
         }
@@ -117,9 +114,8 @@ impl TxToken for Room<'_> {
         let result = fill(bytes(self.words, BEFORE, length));
         // What the controller calls length leaves the header of 14 bytes out.
         self.words[0] = self.words[0] & 0xffff_0000 | (length as u32).saturating_sub(14);
-        for &word in &self.words[..(BEFORE + length).div_ceil(4)] {
-            self.registers.write(DATA, word);
-        }
+        checksum::fill(self.words, length);
+        write_words(self.registers, DATA, &self.words[..(BEFORE + length).div_ceil(4)]);
         self.registers.write(TRANSMIT_REQUEST, 1);
         result
     }
@@ -161,6 +157,7 @@ impl Driver for Stellaris {
         // One frame fits into the chip's FIFO. Yet not 1: the stack would offer a window of one segment, and wait for a
         // delayed acknowledgement each time; TCP repairs the rare loss.
         capabilities.max_burst_size = None;
+        capabilities.checksum = checksums();
         capabilities
     }
 
