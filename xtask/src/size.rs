@@ -26,6 +26,10 @@ const BATCHED: [u32; 2] = [640, 6400];
 /// Bytes of the sockets' buffers of the plain TCP image.
 const BASE_SOCKETS: u64 = 2 * 1536;
 
+/// Flash of the plain TCP image that the MQTT clients were measured with. Ours is less by the compiler's copy loops and the
+/// table of interrupts, see `memory.rs` and `board.rs` of the firmware; so theirs would be, too.
+const OTHERS_BASE: f64 = 25_200.0;
+
 /// A figure with its budget.
 struct Row {
     what: &'static str,
@@ -81,11 +85,12 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
     let buffers = number(&said, "buffers").ok_or("the sensor did not say its buffers")?;
 
     let own_ram = (sensor.ram() as f64 - buffers as f64) - (base.ram() as f64 - BASE_SOCKETS as f64);
+    let over = sensor.flash() as f64 - base.flash() as f64;
     let rows = [
         Row::new("flash in all", "B", sensor.flash() as f64, "mountain-mqtt 39,912, minimq 41,936, rust-mqtt 68,388")
             .budget(48_000.0, 40_000.0),
-        Row::new("flash over plain TCP", "B", sensor.flash() as f64 - base.flash() as f64, "14,712, 16,736, 43,188")
-            .goal(15_000.0),
+        Row::new("flash, had plain TCP what the MQTT clients' had", "B", over + OTHERS_BASE, "as above"),
+        Row::new("flash over plain TCP", "B", over, "14,712, 16,736, 43,188").goal(15_000.0),
         Row::new(".data over plain TCP", "B", sensor.data as f64 - base.data as f64, "").must(0.0),
         Row::new("static RAM in all", "B", sensor.ram() as f64, ""),
         Row::new("of it buffers: batches, frames, sockets", "B", buffers as f64, ""),
@@ -101,7 +106,11 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
         Row::new("symbols of an allocator", "", count(&sensor, &ALLOCATOR), "").must(0.0),
         Row::new("symbols of float formatting", "", count(&sensor, &FLOATS), "").must(0.0),
     ];
-    println!("\n{}, {}, opt-level s, fat LTO; records of 100 bytes", board.name(), toolchain.version());
+    println!(
+        "\n{}, {}, opt-level s, fat LTO, one-version, crc-table-1k; records of 100 bytes",
+        board.name(),
+        toolchain.version()
+    );
     println!(
         "plain TCP, 128 bytes out and 4 back: flash {} B, static RAM {} B, stack {} B, {:.0} instructions and {:.0} bytes \
          on the wire a message, {} calls that panic\n",
