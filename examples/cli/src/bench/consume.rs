@@ -104,6 +104,8 @@ impl Run {
 
     fn assign(&mut self, partitions: u32) -> Result<(), Problem> {
         self.begin = Moment::now();
+        // Perhaps nothing is read at all.
+        self.last = self.begin;
         for partition in 0..partitions as i32 {
             self.consumer.assign(self.topic, partition, Start::Beginning)?;
         }
