@@ -209,7 +209,11 @@ async fn commit(consumer: &Consumer, topic: Topic, mut on_disk: latest::Receiver
                 Err(CommitError::TimedOut) if on_disk.has_changed().is_ok() => {
                     eprintln!("demitasse-pipeline: commit: no answer yet");
                 }
-                Err(error) => return Err(format!("commit of {} partitions: {error}", offsets.len())),
+                Err(error) => {
+                    let each =
+                        offsets.iter().map(|(_, partition, offset)| format!("partition {partition}, offset {offset}"));
+                    return Err(format!("commit of {}: {error}", each.collect::<Vec<_>>().join("; ")));
+                }
             }
         }
         if last {
