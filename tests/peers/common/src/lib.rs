@@ -16,7 +16,7 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// What a peer is to do. Without `--rate` it sends as fast as it can.
+/// What a peer is to do. Without `--rate` it sends, or reads, as fast as it can.
 #[derive(Clone, Parser)]
 pub struct Arguments {
     /// One broker, `HOST:PORT`.
@@ -28,7 +28,7 @@ pub struct Arguments {
     /// How many partitions it has.
     #[arg(long, default_value_t = 4)]
     pub partitions: u32,
-    /// Records to send after the one that warms up.
+    /// Records to send after the one that warms up, or to read.
     #[arg(long)]
     pub records: u64,
     /// Bytes of each record's value.
@@ -49,7 +49,7 @@ pub struct Arguments {
     /// Count allocations. It costs a little, so CPU time is another run's.
     #[arg(long)]
     pub allocations: bool,
-    /// Which of the program's ways to send, where it has several.
+    /// Which of the program's ways to send, where it has several, or `read`.
     #[arg(long, default_value = "")]
     pub mode: String,
 }
@@ -138,12 +138,13 @@ impl Run {
         if now > due + Duration::from_millis(2) { due } else { now }
     }
 
-    /// The last outcome is known. `warm_up`: records sent before [`Run::begin`].
+    /// The last outcome is known, or the last record is there. `seen`: how many. `warm_up`: records sent before
+    /// [`Run::begin`].
     pub fn end(
         self,
         client: impl Display,
         version: &str,
-        acknowledged: u64,
+        seen: u64,
         warm_up: u64,
         latencies: &Latencies,
     ) -> Result<()> {
@@ -152,7 +153,7 @@ impl Run {
         let seconds = self.at.elapsed().as_secs_f64();
         let used = Usage::of_this_process()?.since(&self.usage);
         let Arguments { records, size, batch, linger, partitions, rate, allocations, .. } = self.arguments;
-        ensure!(acknowledged == records, "{acknowledged} of {records} records were acknowledged");
+        ensure!(seen == records, "{seen} of {records} records came through");
         let each = |total: f64| total / records as f64;
         let resident = Resident::of("self")?;
         let line = Line {

@@ -2,9 +2,10 @@
 //!
 //! `--mode send`: record by record from an async task, all of it on one thread. `--mode slices`: the same, 64 records
 //! at a time. `--mode threads`: record by record from a plain thread; the producer has one of its own. `--mode pair`: from
-//! two plain threads at once.
+//! two plain threads at once. `--mode read`: a consumer instead.
 
 mod open;
+mod reading;
 mod tasks;
 mod threads;
 
@@ -24,7 +25,8 @@ fn main() -> Result<()> {
         "threads" => threads::run(&arguments, 1),
         "pair" => threads::run(&arguments, 2),
         "send" | "slices" => peer::runtime("")?.block_on(tasks::run(&arguments)),
-        other => bail!("--mode is send, slices, threads or pair, not {other:?}"),
+        "read" => peer::runtime("")?.block_on(reading::run(&arguments)),
+        other => bail!("--mode is send, slices, threads, pair or read, not {other:?}"),
     }
 }
 

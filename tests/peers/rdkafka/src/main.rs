@@ -1,11 +1,12 @@
 //! librdkafka by the crate rdkafka. `--mode callback`: a delivery callback a record.
-//! `--mode future`: a future a record, on tokio's multi-threaded runtime.
+//! `--mode future`: a future a record, on tokio's multi-threaded runtime. `--mode read`: a consumer.
 //!
 //! Of its settings, those for throughput: no limit by the number of messages, only by bytes, in batches and in the
 //! queue.
 
 mod callback;
 mod future;
+mod reading;
 
 use anyhow::{Result, bail};
 use peer::{Arguments, Counting, Parser};
@@ -22,7 +23,8 @@ fn main() -> Result<()> {
     match &*arguments.mode {
         "callback" => callback::run(&arguments),
         "future" => future::run(&arguments),
-        other => bail!("--mode is callback or future, not {other:?}"),
+        "read" => reading::run(&arguments),
+        other => bail!("--mode is callback, future or read, not {other:?}"),
     }
 }
 

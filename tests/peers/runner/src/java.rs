@@ -1,11 +1,11 @@
 //! Java's client, by Kafka's own `ProducerPerformance`, which knows nothing of CPU time: the system does.
 
-use crate::measure::{Line, finish};
+use crate::measure::{Line, Observed, observed};
 use crate::scenarios::Scenario;
 use crate::target;
 use anyhow::{Context, Result, anyhow};
 use demitasse_kafka_tests::{KAFKA_4, jars_cached};
-use peer::{Resident, Usage};
+use peer::Usage;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -36,15 +36,8 @@ struct Tool<'a> {
 impl Tool<'_> {
     /// Sends `warm_up` records, which do not count for the tool's figures, and `records` that do. What all of it used.
     fn run(&self, records: u64, warm_up: u64) -> Result<(Line, Usage)> {
-        let mut peak = 0.0f64;
-        let look = |process: u32| {
-            // It may have ended just now.
-            peak = peak.max(Resident::of(&process.to_string()).map_or(0.0, |is| is.peak_mib));
-        };
-        // Nobody else's end meanwhile: what ended children used is the tool's.
-        let before = Usage::of_ended_children()?;
-        let said = finish(&mut self.command(records, warm_up)?, self.scenario.limit(), look)?;
-        let used = Usage::of_ended_children()?.since(&before);
+        let tool = observed(&mut self.command(records, warm_up)?, self.scenario.limit())?;
+        let Observed { said, used, peak_mib, .. } = tool;
         // With a warm-up the last line is about what came after it.
         let last = said.lines().rfind(|line| line.contains("records sent")).context("it did not sum up")?;
         let line = Line {
@@ -54,7 +47,7 @@ impl Tool<'_> {
             p50_ms: self.latency(last, "50th")?,
             p99_ms: self.latency(last, "99th")?,
             p999_ms: self.latency(last, "99.9th")?,
-            peak_mib: peak,
+            peak_mib,
             ..Line::default()
         };
         Ok((line, used))

@@ -4,6 +4,7 @@
 
 mod brokers;
 mod builds;
+mod consuming;
 mod digits;
 mod java;
 mod machine;
@@ -41,6 +42,9 @@ struct Arguments {
     /// Only the clients that have one of these words in their name, with commas between.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
+    /// Only what reading costs: in numbers.md all else stays as it is.
+    #[arg(long)]
+    consuming: bool,
     /// Two minutes, to see whether all of it works: little is sent, once, and nothing is weighed.
     #[arg(long)]
     quick: bool,
@@ -55,6 +59,14 @@ struct Arguments {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|word| name.contains(word));
+    let folder = arguments.out.clone().unwrap_or_else(|| root().join("docs"));
+    if !arguments.consuming {
+        producing(&arguments, &wanted, &folder)?;
+    }
+    consuming::run(&wanted, arguments.rounds, arguments.records, &folder)
+}
+
+fn producing(arguments: &Arguments, wanted: &impl Fn(&str) -> bool, folder: &Path) -> Result<()> {
     let peers = peers::ALL.iter().filter(|peer| wanted(peer.name)).collect();
     let scenarios = scenarios::all(arguments.records, arguments.latency_seconds);
     let mut rounds = Rounds::new(peers, scenarios)?;
@@ -62,11 +74,10 @@ fn main() -> Result<()> {
     rounds.count_allocations();
     let mut measured = rounds.end(arguments.memory_seconds);
 
-    let folder = arguments.out.unwrap_or_else(|| root().join("docs"));
-    report::write(&folder, &measured)?;
+    report::write(folder, &measured)?;
     if !arguments.no_weight && !arguments.quick {
-        measured.weights = weight::all(&wanted)?;
-        report::write(&folder, &measured)?;
+        measured.weights = weight::all(wanted)?;
+        report::write(folder, &measured)?;
     }
     for verdict in targets::all(&measured) {
         println!("{verdict}");

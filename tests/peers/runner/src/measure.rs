@@ -5,6 +5,7 @@ use crate::java;
 use crate::peers::{Kind, Peer};
 use crate::scenarios::Scenario;
 use anyhow::{Context, Result, bail, ensure};
+use peer::{Resident, Usage};
 use serde::Deserialize;
 use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
@@ -49,18 +50,43 @@ pub(crate) fn run(brokers: &Brokers, peer: &Peer, scenario: &Scenario, allocatio
     brokers.with_topic(scenario.target, |bootstrap, topic| {
         let line = match peer.kind {
             Kind::Java => java::run(scenario, bootstrap, topic)?,
-            Kind::Rust(_) | Kind::Go => {
-                let mut command = Command::new(peer.program());
-                command.args(peer.arguments(scenario, bootstrap, topic));
-                if allocations {
-                    command.arg("--allocations");
-                }
-                serde_json::from_str(&finish(&mut command, scenario.limit(), |_| ())?)?
-            }
+            _ => own(peer, scenario, bootstrap, topic, allocations)?,
         };
         let sent = line.records_in_all;
         Ok((line, sent))
     })
+}
+
+/// One of the programs that were written for this.
+pub(crate) fn own(peer: &Peer, scenario: &Scenario, bootstrap: &str, topic: &str, allocations: bool) -> Result<Line> {
+    let mut command = Command::new(peer.program());
+    command.args(peer.arguments(scenario, bootstrap, topic));
+    if allocations {
+        command.arg("--allocations");
+    }
+    Ok(serde_json::from_str(&finish(&mut command, scenario.limit(), |_| ())?)?)
+}
+
+/// What the system says of a program that knows nothing of CPU time.
+pub(crate) struct Observed {
+    pub(crate) said: String,
+    pub(crate) used: Usage,
+    pub(crate) peak_mib: f64,
+    pub(crate) seconds: f64,
+}
+
+/// Runs somebody else's program.
+pub(crate) fn observed(command: &mut Command, limit: Duration) -> Result<Observed> {
+    let mut peak_mib = 0.0f64;
+    let look = |process: u32| {
+        // It may have ended just now.
+        peak_mib = peak_mib.max(Resident::of(&process.to_string()).map_or(0.0, |is| is.peak_mib));
+    };
+    // Nobody else's end meanwhile: what ended children used is the program's.
+    let (before, begun) = (Usage::of_ended_children()?, Instant::now());
+    let said = finish(command, limit, look)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Observed { said, used: Usage::of_ended_children()?.since(&before), peak_mib, seconds })
 }
 
 /// Runs a program to its end, or kills it at the limit; what it wrote to standard output. Until then, `look` is called

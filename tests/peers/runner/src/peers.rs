@@ -1,7 +1,7 @@
 //! Who is compared, how it is built, and with which settings.
 
 use crate::{builds, root, target};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use demitasse_kafka_tests::{KAFKA_4, fetch_jars, found};
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Go,
     /// Kafka's own tool.
     Java,
+    /// A program that is here already, or is not.
+    Kcat,
 }
 
 /// What a client is in the targets.
@@ -150,6 +152,40 @@ pub(crate) const ALL: &[Peer] = &[
     ),
 ];
 
+/// Who reads.
+pub(crate) const READERS: &[Peer] = &[
+    peer(OURS, Role::Ours, DEMITASSE, "read", "`poll` of at most 10,000 records, one thread (tokio) for all"),
+    peer(
+        "rdkafka",
+        Role::Records,
+        RDKAFKA,
+        "read",
+        "`BaseConsumer::poll`, whose messages borrow librdkafka's memory; check.crcs=true, nothing is committed",
+    ),
+    peer(
+        "kcat",
+        Role::Records,
+        Kind::Kcat,
+        "",
+        "librdkafka from C; check.crcs=true, an empty format, so that nothing is written; CPU time is the process's",
+    ),
+    peer(
+        "franz-go",
+        Role::Records,
+        Kind::Go,
+        "read",
+        "`PollFetches` and `EachRecord`, partitions by hand, no telemetry",
+    ),
+    peer(
+        "Java",
+        Role::Records,
+        Kind::Java,
+        "",
+        "Kafka's `ConsumerPerformance`; CPU time is that of a run over all records less that of a run over half of \
+         them; records a second are those after the rebalance, the JVM's compiling included",
+    ),
+];
+
 impl Peer {
     /// In C, the allocator of Rust sees nothing; Go's runtime counts always; the JVM does not tell.
     pub(crate) fn counts_allocations(&self) -> bool {
@@ -166,6 +202,7 @@ impl Peer {
             Kind::Rust(package) => target().join("release").join(package),
             Kind::Go => target().join("release/peer-franz-go"),
             Kind::Java => PathBuf::from("java"),
+            Kind::Kcat => PathBuf::from("kcat"),
         }
     }
 
@@ -174,6 +211,7 @@ impl Peer {
             Kind::Rust(package) => cargo(package),
             Kind::Go => go(self.program()),
             Kind::Java => fetch_jars(KAFKA_4).map(drop).map_err(|error| anyhow::anyhow!("{error}")),
+            Kind::Kcat => found("kcat").then_some(()).context("there is no kcat here"),
         }
     }
 }

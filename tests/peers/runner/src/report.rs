@@ -5,11 +5,14 @@ use crate::measure::{Figure, Line};
 use crate::peers::{Peer, Role};
 use crate::plots;
 use crate::results::{Key, Measured};
-use crate::targets;
+use crate::targets::{self, Verdict};
 use crate::{machine, weight::Weight};
 use anyhow::Result;
 use std::fmt::Write;
 use std::path::Path;
+
+/// The first lines of the file.
+pub(crate) const TITLE: &str = "# Numbers\n\nWritten by a program, never by hand.";
 
 const METHOD: &str = "\
 Each client does each task in turn, round after round, with the broker on the same machine; figures are medians, the
@@ -25,6 +28,8 @@ ever resident. How many records are in Kafka's log is checked after each run.
 ";
 
 const AIMS: &str = "\
+## Targets
+
 The project's own, from issue 6 (the fifth is not about peers). Beside ours stands what it is held against: at most, or
 for records a second at least, this. Of several ways to use a client the best counts. Against Kafka a rate is met if our
 best round reaches the other's worst.
@@ -51,7 +56,7 @@ of the JVM are not known. Java's percentiles are whole milliseconds.
 pub(crate) fn write(folder: &Path, measured: &Measured) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut text = head()?;
-    aims(measured, &mut text)?;
+    aims(AIMS, &targets::all(measured), &mut text)?;
     for (words, file) in plots::all(folder, measured)? {
         writeln!(text, "{words}:\n\n![{words}]({file})\n")?;
     }
@@ -64,7 +69,9 @@ pub(crate) fn write(folder: &Path, measured: &Measured) -> Result<()> {
     }
     measured.endurance(&mut text)?;
     weigh(&measured.weights, &mut text)?;
+    text.push_str("## Who, and how\n\n");
     measured.settings(&mut text)?;
+    text.push_str(REMARKS);
     measured.problems(&mut text)?;
     let file = folder.join("numbers.md");
     std::fs::write(&file, text)?;
@@ -73,22 +80,28 @@ pub(crate) fn write(folder: &Path, measured: &Measured) -> Result<()> {
 }
 
 fn head() -> Result<String> {
-    let mut text = String::from("# Numbers\n\nWritten by a program, never by hand. The run that gave them:\n\n");
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    writeln!(text, "    {}\n", format!("cargo xtask peers {}", words.join(" ")).trim_end())?;
-    let versions = [machine::rust(), machine::java()].join(", ");
-    writeln!(text, "{}, commit {}; {}; {versions}.\n", machine::day(), machine::commit(), machine::hardware())?;
+    let mut text = format!("{TITLE} The run that gave them:\n\n");
+    of_this_run(&mut text)?;
     text.push_str(METHOD);
     Ok(text)
 }
 
-fn aims(measured: &Measured, text: &mut String) -> Result<()> {
-    let verdicts = targets::all(measured);
+/// The command, the day, the commit, the machine.
+pub(crate) fn of_this_run(text: &mut String) -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    writeln!(text, "    {}\n", format!("cargo xtask peers {}", words.join(" ")).trim_end())?;
+    let versions = [machine::rust(), machine::java()].join(", ");
+    writeln!(text, "{}, commit {}; {}; {versions}.\n", machine::day(), machine::commit(), machine::hardware())?;
+    Ok(())
+}
+
+/// The verdicts as a table, behind these words.
+pub(crate) fn aims(words: &str, verdicts: &[Verdict], text: &mut String) -> Result<()> {
     if verdicts.is_empty() {
         return Ok(());
     }
-    write!(text, "## Targets\n\n{AIMS}")?;
-    for verdict in &verdicts {
+    text.push_str(words);
+    for verdict in verdicts {
         let (ours, bound) = (short(verdict.ours), short(verdict.bound));
         let met = if verdict.met { "met" } else { "**not met**" };
         writeln!(text, "| {} | {} | {ours} | {bound} | {met} |", verdict.target, verdict.what)?;
@@ -98,17 +111,18 @@ fn aims(measured: &Measured, text: &mut String) -> Result<()> {
 }
 
 impl Measured {
-    fn speed(&self, place: usize, text: &mut String) -> Result<()> {
+    pub(crate) fn speed(&self, place: usize, text: &mut String) -> Result<()> {
         let columns = ["CPU us a record", "user", "system", "records/s", "switches/1000", "allocations", "peak MiB"];
-        header(text, &[&columns[..], &["x floor"]].concat());
         let floor = self.peers.iter().position(|peer| peer.role == Role::Floor);
+        let against = if floor.is_some() { &["x floor"][..] } else { &[] };
+        header(text, &[&columns[..], against].concat());
         let floor = floor.and_then(|floor| self.results.median((place, floor), Line::cpu));
         for (index, peer) in self.peers.iter().enumerate() {
             let key = (place, index);
             let figure = |digits, figure: Figure| number(self.results.median(key, figure), digits);
             let cpu = self.results.median(key, Line::cpu);
             let (least, most) = self.results.range(key, Line::cpu).unwrap_or_default();
-            let cells = [
+            let mut cells = vec![
                 format!("{} ({least:.3}-{most:.3})", number(cpu, 3)),
                 figure(3, |line| line.user_us_per_record),
                 figure(3, |line| line.system_us_per_record),
@@ -116,8 +130,8 @@ impl Measured {
                 figure(1, |line| line.switches_per_1000_records),
                 number(self.allocations(key), 3),
                 figure(0, |line| Some(line.peak_mib)),
-                number(cpu.zip(floor).map(|(cpu, floor)| cpu / floor), 2),
             ];
+            cells.extend(against.iter().map(|_| number(cpu.zip(floor).map(|(cpu, floor)| cpu / floor), 2)));
             self.row(key, peer, &cells, text)?;
         }
         text.push('\n');
@@ -174,7 +188,7 @@ impl Measured {
     }
 
     /// Who failed, even if only once in several rounds.
-    fn problems(&self, text: &mut String) -> Result<()> {
+    pub(crate) fn problems(&self, text: &mut String) -> Result<()> {
         for ((place, peer), problem) in self.results.problems() {
             writeln!(text, "\n{}, {}: {problem}", self.peers[peer].name, self.scenarios[place].title())?;
         }
@@ -182,15 +196,13 @@ impl Measured {
     }
 
     /// How each client was used.
-    fn settings(&self, text: &mut String) -> Result<()> {
-        text.push_str("## Who, and how\n\n");
+    pub(crate) fn settings(&self, text: &mut String) -> Result<()> {
         header(text, &["version", "used"]);
         for (index, peer) in self.peers.iter().enumerate() {
             let mut lines = (0..self.scenarios.len()).flat_map(|place| self.results.lines((place, index)));
             let version = lines.next().map_or("?", |line| &line.version);
             writeln!(text, "| {} | {version} | {} |", peer.name, peer.settings)?;
         }
-        text.push_str(REMARKS);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What this project has set itself, beside what was measured: met or not.
 //!
-//! The numbers are those of issue 6. Its fifth target is about connections, not about peers.
+//! The numbers are those of issue 6, whose fifth target is about connections and not about peers, and of issue 7.
 
 use crate::digits::short;
 use crate::measure::{Figure, Line};
@@ -47,6 +47,16 @@ pub(crate) fn all(measured: &Measured) -> Vec<Verdict> {
     }
     judge.memory();
     judge.weight();
+    judge.verdicts
+}
+
+/// 7: those of issue 7, for who reads.
+pub(crate) fn reading(measured: &Measured) -> Vec<Verdict> {
+    let mut judge = Judge { measured, verdicts: Vec::new() };
+    for (place, scenario) in measured.scenarios.iter().enumerate() {
+        judge.half(place, &format!("CPU us a record of {} B", scenario.size), Line::cpu);
+        judge.half(place, &format!("peak MiB, records of {} B", scenario.size), |line| Some(line.peak_mib));
+    }
     judge.verdicts
 }
 
@@ -143,6 +153,12 @@ impl<'a> Judge<'a> {
         if let Some(theirs) = self.figures_of("rskafka") {
             self.below(6, "MB, built for size: rskafka, here".into(), mb(ours), mb(theirs));
         }
+    }
+
+    fn half(&mut self, place: usize, what: &str, figure: Figure) {
+        let (ours, theirs) = (self.least(place, &[Role::Ours], figure), self.least(place, PEERS, figure));
+        let (Some(ours), Some(theirs)) = (ours, theirs) else { return };
+        self.at_most(7, format!("{what}: 0.5 of {}", theirs.name), ours.value, 0.5 * theirs.value);
     }
 
     fn figures_of(&self, client: &str) -> Option<&'a Figures> {
