@@ -6,7 +6,7 @@ use crate::consumer::{CommitError, ConsumeError, ConsumeFault, Cursor, Gauges, L
 use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError};
 use crate::protocol::ErrorCode;
 use crate::records::read::{Headers, Record};
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -299,7 +299,7 @@ pub struct Fetched<'c, P: Platform> {
     consumer: &'c Consumer<P>,
     /// None once it was given back.
     lent: Option<Lent<P>>,
-    progress: Cell<Progress>,
+    progress: RefCell<Progress>,
     /// Where in the window the handing out is, if the records are those of a compressed batch.
     window: Option<Cell<WindowCursor>>,
 }
@@ -341,7 +341,7 @@ impl<'c, P: Platform> Fetched<'c, P> {
         if wanted.is_none() {
             progress.cursor.pass_over();
         }
-        Fetched { consumer, lent: Some(lent), progress: Cell::new(progress), window: None }
+        Fetched { consumer, lent: Some(lent), progress: RefCell::new(progress), window: None }
     }
 
     /// Goes up to the first record, and has it decompressed if need be. False: there is none.
@@ -394,13 +394,12 @@ impl<'c, P: Platform> Fetched<'c, P> {
     #[inline]
     pub(super) fn next_record(&self) -> Option<Consumed<'_>> {
         let lent = self.lent.as_ref()?;
-        let mut progress = self.progress.get();
-        let record = match &self.window {
+        // Nobody has it between two records.
+        let mut progress = self.progress.try_borrow_mut().ok()?;
+        match &self.window {
             None => self.advance(&mut progress, &lent.buffer, lent.filled),
             Some(window) => inflated(&mut progress, window, lent),
-        };
-        self.progress.set(progress);
-        record
+        }
     }
 
     #[inline]
@@ -473,7 +472,7 @@ fn inflated<'a, P: Platform>(
 impl<P: Platform> Drop for Fetched<'_, P> {
     fn drop(&mut self) {
         let Some(Lent { buffer, chunk, filled, mut inflater, .. }) = self.lent.take() else { return };
-        let mut progress = self.progress.get();
+        let progress = self.progress.get_mut();
         if let (Some(window), Some(inflater)) = (&self.window, &mut inflater) {
             inflater.handed_out(&window.get());
             if inflater.is_over() {
