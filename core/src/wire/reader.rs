@@ -101,13 +101,22 @@ impl<'a> Reader<'a> {
     /// Reads an `UNSIGNED_VARINT` of at most 32 bits; a longer one is malformed.
     #[inline(never)]
     pub fn unsigned_varint(&mut self) -> Result<u32, ReadError> {
-        match self.rest.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
-                self.rest = rest;
-                Ok(u32::from(byte))
-            }
-            _ => u32::try_from(self.unsigned_varlong(5)?).map_err(|_| ReadError::Malformed),
+        match self.short_varint() {
+            Some(value) => Ok(value),
+            None => u32::try_from(self.unsigned_varlong(5)?).map_err(|_| ReadError::Malformed),
         }
+    }
+
+    /// One of one or two bytes, as most are.
+    #[inline]
+    fn short_varint(&mut self) -> Option<u32> {
+        let (value, rest) = match self.rest {
+            [low @ ..0x80, rest @ ..] => (u32::from(*low), rest),
+            [low, high @ ..0x80, rest @ ..] => (u32::from(low & 0x7f) | u32::from(*high) << 7, rest),
+            _ => return None,
+        };
+        self.rest = rest;
+        Some(value)
     }
 
     /// Reads a `VARINT`.
@@ -119,7 +128,10 @@ impl<'a> Reader<'a> {
 
     /// Reads a `VARLONG`.
     pub fn varlong(&mut self) -> Result<i64, ReadError> {
-        let raw = self.unsigned_varlong(10)?;
+        let raw = match self.short_varint() {
+            Some(value) => u64::from(value),
+            None => self.unsigned_varlong(10)?,
+        };
         Ok((raw >> 1) as i64 ^ ((raw & 1) as i64).wrapping_neg())
     }
 
