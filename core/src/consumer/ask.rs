@@ -79,11 +79,15 @@ impl<P: Platform> State<P> {
         }
         let versions = self.connections[slot].versions;
         let looking = self.connections[slot].looking;
+        // Every wake comes through here, so all places are gone through only where there may be something.
         if let Some(version) = versions.get(ApiKey::ListOffsets)
             && !looking
-            && self.mark(slot, Reading::Looking, now, frame.len()).0 > 0
+            && self.s.some_look
         {
-            return self.list_offsets(slot, version, now, frame);
+            if self.mark(slot, Reading::Looking, now, frame.len()).0 > 0 {
+                return self.list_offsets(slot, version, now, frame);
+            }
+            self.s.some_look = self.positions.iter().any(|position| position.reading == Reading::Looking);
         }
         let version = versions.get(ApiKey::Fetch)?;
         if version < fetch::TELLS_OF_TRUNCATION

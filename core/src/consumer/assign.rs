@@ -52,6 +52,7 @@ impl<P: Platform> State<P> {
             Start::Committed => (Reading::Recalling, 0, 0),
             Start::Timestamp(millis) => (Reading::Looking, 0, millis.max(0)),
         };
+        self.s.some_look |= reading == Reading::Looking;
         let position = &mut self.positions[place];
         *position = Position { reading, paused: position.paused, target, ..position.left() };
         (position.next, position.fetch) = (offset, offset);

@@ -1,6 +1,6 @@
 //! Whether the consumer's tables agree with each other: for tests, which ask after every step.
 
-use super::table::Holder;
+use super::table::{Holder, Reading};
 use crate::connection::Phase;
 use crate::producer::{Platform, State};
 use crate::protocol::ApiKey;
@@ -46,6 +46,8 @@ impl<P: Platform> State<P> {
             }
         }
         self.audit_held()?;
+        let looks = self.positions.iter().any(|position| position.reading == Reading::Looking);
+        must(!looks || self.s.some_look, "a position is to be looked for, and nobody knows")?;
         let faults = self.positions.iter().filter(|position| position.fault.is_some()).count();
         must(faults <= self.s.faults as usize, "errors of partitions are miscounted")
     }

@@ -250,6 +250,9 @@ pub(crate) struct Scalars {
     pub(crate) faults: u16,
     #[cfg(feature = "consumer")]
     pub(crate) read_cursor: u16,
+    /// Some position may be `Looking`.
+    #[cfg(feature = "consumer")]
+    pub(crate) some_look: bool,
     #[cfg(feature = "consumer")]
     pub(crate) fetches: u32,
     #[cfg(feature = "consumer")]
@@ -370,6 +373,8 @@ impl Scalars {
         faults: 0,
         #[cfg(feature = "consumer")]
         read_cursor: 0,
+        #[cfg(feature = "consumer")]
+        some_look: false,
         #[cfg(feature = "consumer")]
         fetches: 0,
         #[cfg(feature = "consumer")]
