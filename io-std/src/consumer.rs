@@ -427,8 +427,9 @@ impl ConsumerBuilder {
         capacities.check().map_err(|error| BuildError::Start(StartError::Capacity(error)))?;
         let clock = StdClock::start();
         let core = demitasse_core::Consumer::new(MutexLock::new(State::new(tables(&capacities, chunks))), clock);
-        // Touched, so that what the process takes is the same from the start.
-        let buffer = |bytes: u32| vec![1; bytes as usize].into_boxed_slice();
+        // Not touched: the first free chunk is always the next to be used, so who keeps up has few of them resident, and who
+        // falls behind no more than all.
+        let buffer = |bytes: u32| vec![0; bytes as usize].into_boxed_slice();
         let batches = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes));
         core.lend(batches.chain((0..chunks).map(|_| buffer(self.chunk_bytes))));
         let window = self.window_bytes.unwrap_or(self.chunk_bytes);

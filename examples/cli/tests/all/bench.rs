@@ -104,7 +104,9 @@ fn reading_is_measured_and_does_not_allocate() {
         }
         if cfg!(target_os = "linux") {
             let resident = ["start", "end", "peak"].map(|at| json[format!("resident_mib_at_{at}")].as_f64().unwrap());
-            assert!(resident[0] > 16.0 && resident[2] >= resident[1].max(resident[0]), "{json}");
+            assert!(resident[0] > 0.0 && resident[2] >= resident[1].max(resident[0]), "{json}");
+            // Of the 16 MiB of fetch memory only what was used.
+            assert!(resident[2] < resident[0] + 16.0, "{json}");
         }
     }
 }
