@@ -36,6 +36,9 @@ impl Cursor {
     pub(crate) const START: Cursor =
         Cursor { segment: None, next_segment: 0, at: 0, sound: 0, records: None, epoch: -1 };
 
+    /// Of a chunk that was never used: all zero bits, so that a table of them takes nothing in flash.
+    pub(crate) const NOWHERE: Cursor = Cursor { epoch: 0, ..Cursor::START };
+
     /// The segment that is being read.
     pub(crate) fn segment(&self) -> Option<Segment> {
         self.segment

@@ -25,9 +25,11 @@ pub struct ConsumeError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum ConsumeFault {
     /// The bytes of a batch are not what they should be.
-    Corrupt(Fault),
+    // Not 0, so that no fault at all is: an empty table then takes nothing in flash.
+    Corrupt(Fault) = 1,
     /// A batch is larger than a chunk: `fetch.chunk.bytes` must be larger.
     BatchTooLarge {
         /// Bytes of the batch.

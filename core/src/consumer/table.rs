@@ -164,7 +164,7 @@ impl<B> Chunk<B> {
         wanted: 0,
         transactions: 0,
         number: 0,
-        cursor: super::Cursor::START,
+        cursor: super::Cursor::NOWHERE,
         hooks: Hooks::NONE,
     };
 

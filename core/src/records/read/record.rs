@@ -92,6 +92,13 @@ impl<'a> Iterator for Headers<'a> {
 
 impl ExactSizeIterator for Headers<'_> {}
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Headers<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{} headers", self.left);
+    }
+}
+
 fn header<'a>(reader: &mut Reader<'a>) -> Result<RecordHeader<'a>, Fault> {
     let key = bytes(reader, Part::HeaderKey)?.ok_or(Fault::Malformed(Part::HeaderKey))?;
     Ok(RecordHeader { key, value: bytes(reader, Part::HeaderValue)? })
@@ -115,8 +122,7 @@ fn bytes<'a>(reader: &mut Reader<'a>, part: Part) -> Result<Option<&'a [u8]>, Fa
 #[derive(Clone, Copy, Debug)]
 pub struct RecordCursor {
     base_offset: i64,
-    /// Of all records, if the broker appended them then.
-    append_time: Option<i64>,
+    /// If the broker has stamped them, that of all records.
     base_timestamp: i64,
     last_delta: i32,
     /// The least difference to the base offset that the next record may have.
@@ -125,6 +131,9 @@ pub struct RecordCursor {
     records: u32,
     /// Bytes of them still to come.
     bytes: u32,
+    /// 1 if the broker has stamped them, else 0. No `bool`: then also "no cursor" is all zero bits, and a table of these
+    /// takes nothing in flash.
+    stamped: u8,
 }
 
 impl RecordCursor {
@@ -133,12 +142,12 @@ impl RecordCursor {
     pub const fn new(header: &BatchHeader, bytes: u32) -> Self {
         RecordCursor {
             base_offset: header.base_offset,
-            append_time: if header.has_log_append_time() { Some(header.max_timestamp) } else { None },
-            base_timestamp: header.base_timestamp,
+            base_timestamp: if header.has_log_append_time() { header.max_timestamp } else { header.base_timestamp },
             last_delta: header.last_offset_delta,
             next_delta: 0,
             records: header.records,
             bytes,
+            stamped: header.has_log_append_time() as u8,
         }
     }
 
@@ -146,12 +155,12 @@ impl RecordCursor {
     #[cfg(feature = "consumer")]
     pub(crate) const EMPTY: RecordCursor = RecordCursor {
         base_offset: 0,
-        append_time: None,
         base_timestamp: 0,
         last_delta: 0,
         next_delta: 0,
         records: 0,
         bytes: 0,
+        stamped: 0,
     };
 
     /// Bytes of records still to come.
@@ -243,7 +252,7 @@ impl RecordCursor {
         let headers = headers(reader)?;
         let record = Record {
             offset: self.base_offset.saturating_add(i64::from(delta)),
-            timestamp: self.append_time.unwrap_or(self.base_timestamp.wrapping_add(timestamp_delta)),
+            timestamp: self.base_timestamp.wrapping_add(if self.stamped == 0 { timestamp_delta } else { 0 }),
             key,
             value,
             headers,
