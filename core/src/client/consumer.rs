@@ -219,7 +219,9 @@ impl<P: Platform> Consumer<P> {
         }
     }
 
-    pub(super) fn client(&self) -> &Producer<P> {
+    /// The client below it, for what runs it: [`Producer::run_clock`] and [`Producer::run_connection`]. So a side whose
+    /// producers and consumers share a driver has its machine code once.
+    pub fn client(&self) -> &Producer<P> {
         &self.client
     }
 
@@ -275,6 +277,7 @@ impl<P: Platform> Consumer<P> {
 
 /// A record that is lent, until its [`Fetched`] is dropped.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Consumed<'a> {
     /// Its topic.
     pub topic: Topic,
