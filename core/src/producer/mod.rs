@@ -563,6 +563,11 @@ impl<P: Platform> State<P> {
             return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
         }
         // From here on nothing can fail.
+        #[cfg(feature = "consumer")]
+        {
+            // Who only reads numbers nothing, and needs no right to write.
+            settings.idempotence &= self.positions.is_empty();
+        }
         settings.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
         self.s.capacities = capacities;
         for &(host, port) in bootstrap {
