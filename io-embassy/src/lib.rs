@@ -1,4 +1,5 @@
-//! demitasse on a microcontroller: a Kafka producer over embassy-net, with all its memory in one `static`.
+//! demitasse on a microcontroller: a Kafka producer, and if wanted a consumer, over embassy-net, each with all its memory in
+//! one `static`.
 //!
 //! ```no_run
 //! use demitasse_io_embassy::{Config, Record, storage};
@@ -24,6 +25,43 @@
 //! }
 //! ```
 //!
+#![cfg_attr(
+    feature = "consumer",
+    doc = r#"# Reading
+
+A consumer has a storage of its own, and works the same way. Partitions are assigned by hand; where the reading is, the
+device keeps, or Kafka under the name of a group (`group_id` of the settings).
+
+```no_run
+use demitasse_io_embassy::{Config, Start, consumer_storage};
+
+consumer_storage! {
+    /// One partition, and batches of up to 4 KiB.
+    static COMMANDS: { chunk_bytes: 4096 }
+}
+
+async fn follow(stack: embassy_net::Stack<'static>, seed: u32) {
+    let (consumer, mut runner) = COMMANDS.start(stack, &Config::new(), &[("10.0.2.2", 9092)], seed).unwrap();
+    let work = async {
+        let commands = consumer.topic("commands").unwrap();
+        consumer.assign(commands, 0, Start::End).unwrap();
+        while let Some(fetched) = consumer.poll(10).await.unwrap() {
+            for record in fetched.records() {
+                // They lie where they landed, and cannot be kept.
+                let _ = (record.offset, record.key, record.value);
+            }
+        }
+    };
+    embassy_futures::join::join(runner.run(), work).await;
+}
+```
+
+A record is handed out when the checksum of its whole batch was found right. So a batch must fit into a chunk: whoever writes
+the topic must keep its `batch.size` below [`ConsumerSizes::chunk_bytes`]. One that does not fit stops its partition with
+both sizes, [`ConsumeFault::BatchTooLarge`]; [`Consumer::seek`] goes on elsewhere.
+"#
+)]
+//!
 //! # What is needed
 //! - The network stack's own `Runner` in a task, as always with embassy-net.
 //! - In `StackResources<N>`: one socket for each connection, one more for DNS and one for DHCP where these are used.
@@ -45,12 +83,16 @@
 //!
 //! # Features
 //! - `dns`: host names.
+//! - `consumer`: [`Consumer`], in storage of its own.
+//! - `lz4`: a consumer reads what LZ4 has compressed.
 //! - `defmt`, `log`: where log lines go; at most one of them, none by default.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 mod clock;
+#[cfg(feature = "consumer")]
+mod consumer;
 mod net;
 mod platform;
 mod producer;
@@ -58,11 +100,17 @@ mod runner;
 mod sizes;
 mod storage;
 
+#[cfg(feature = "consumer")]
+pub use consumer::{Consumer, ConsumerSizes, ConsumerStorage, Fetched, Records};
+#[cfg(feature = "consumer")]
+pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
     DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,
     Record, SendError, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull, heapless,
 };
+#[cfg(feature = "consumer")]
+pub use demitasse_core::{CommitError, ConsumeError, ConsumeFault, Consumed, Gauges, OffsetReset, Start};
 pub use producer::Producer;
 pub use runner::Runner;
 pub use sizes::Sizes;
@@ -77,4 +125,11 @@ const _: () = {
     can_be_logged::<(ConnectionError, DeliveryFailure, ErrorCode, Failure, Fault, Reason)>();
     can_be_logged::<(Delivery, Destination, Header<'_>, Receipt, Record<'_>, Topic, Producer)>();
     can_be_logged::<(Counters, MemoryPlan, Pool, Usage)>();
+};
+
+#[cfg(all(feature = "defmt", feature = "consumer"))]
+const _: () = {
+    const fn can_be_logged<T: defmt::Format>() {}
+    can_be_logged::<(CommitError, ConsumeError, ConsumeFault, ConsumerSizes)>();
+    can_be_logged::<(Consumed<'_>, Consumer, Fetched, Gauges, IsolationLevel, OffsetReset, Records, Start)>();
 };

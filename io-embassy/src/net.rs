@@ -62,6 +62,12 @@ impl Io for &'static Net {
     async fn sleep_until(&self, at: Instant) {
         sleep_until(at).await;
     }
+
+    /// There is no memory for it: a start with a `compression.type` is refused.
+    #[cfg(feature = "lz4")]
+    fn compress(&self, _: demitasse_core::Compression, _: &[u8], _: &mut [u8]) -> Option<usize> {
+        None
+    }
 }
 
 /// A connection, from the first attempt on.

@@ -4,15 +4,76 @@
 use crate::clock::EmbassyClock;
 use core::cell::Cell;
 use core::ops::{Deref, DerefMut};
+#[cfg(not(feature = "consumer"))]
+use demitasse_core::Empty;
 use demitasse_core::{
-    Batch, BrokerEntry, Chunk, Connection, Empty, Lock, PartitionEntry, PartitionQueue, Platform, Position, Request,
-    State, TopicEntry, Waiter,
+    Batch, BrokerEntry, Chunk, Connection, Lock, PartitionEntry, PartitionQueue, Platform, Position, Request, State,
+    TopicEntry, Waiter,
 };
 
 /// A batch buffer.
 pub(crate) type Buffer = &'static mut [u8];
 
 pub(crate) type Core<const CONNECTIONS: usize> = demitasse_core::Producer<Embassy<CONNECTIONS>>;
+
+/// What a storage starts: also under a consumer there is a producer, whose driver is used.
+#[cfg(not(feature = "consumer"))]
+pub(crate) type Client<const CONNECTIONS: usize> = Core<CONNECTIONS>;
+#[cfg(feature = "consumer")]
+pub(crate) type Client<const CONNECTIONS: usize> = demitasse_core::Consumer<Embassy<CONNECTIONS>>;
+
+#[cfg(not(feature = "consumer"))]
+pub(crate) fn core<const CONNECTIONS: usize>(client: &'static Client<CONNECTIONS>) -> &'static Core<CONNECTIONS> {
+    client
+}
+
+#[cfg(feature = "consumer")]
+pub(crate) fn core<const CONNECTIONS: usize>(client: &'static Client<CONNECTIONS>) -> &'static Core<CONNECTIONS> {
+    client.client()
+}
+
+#[cfg(not(feature = "consumer"))]
+type Positions = Empty<Position>;
+#[cfg(feature = "consumer")]
+type Positions = &'static mut [Position];
+
+#[cfg(not(feature = "consumer"))]
+type Chunks = Empty<Chunk<Buffer>>;
+#[cfg(feature = "consumer")]
+type Chunks = &'static mut [Chunk<Buffer>];
+
+#[cfg(not(feature = "lz4"))]
+pub(crate) type Decoder = demitasse_core::records::codec::NoCodec;
+#[cfg(feature = "lz4")]
+pub(crate) type Decoder = demitasse_core::records::lz4::Lz4;
+
+/// What a consumer has and a producer has not: its tables, the buffers of its chunks, and what it decompresses into.
+pub(crate) struct Reading<B> {
+    pub(crate) positions: Positions,
+    pub(crate) chunks: Chunks,
+    pub(crate) buffers: B,
+    #[cfg(feature = "consumer")]
+    pub(crate) window: Option<Buffer>,
+}
+
+impl Reading<core::iter::Empty<Buffer>> {
+    /// A producer's.
+    pub(crate) fn nothing() -> Self {
+        Reading {
+            #[cfg(not(feature = "consumer"))]
+            positions: Empty::NEW,
+            #[cfg(feature = "consumer")]
+            positions: &mut [],
+            #[cfg(not(feature = "consumer"))]
+            chunks: Empty::NEW,
+            #[cfg(feature = "consumer")]
+            chunks: &mut [],
+            buffers: core::iter::empty(),
+            #[cfg(feature = "consumer")]
+            window: None,
+        }
+    }
+}
 
 /// The number of connections is part of the type, and of no other table: most devices have one, and then the compiler
 /// leaves out every loop over them.
@@ -33,9 +94,9 @@ impl<const CONNECTIONS: usize> Platform for Embassy<CONNECTIONS> {
     type Connections = Slots<CONNECTIONS>;
     type Requests = &'static mut [Request];
     type Waiters = &'static mut [Waiter];
-    type Positions = Empty<Position>;
-    type Chunks = Empty<Chunk<Self::Buffer>>;
-    type Decompress = demitasse_core::records::codec::NoCodec;
+    type Positions = Positions;
+    type Chunks = Chunks;
+    type Decompress = Decoder;
     type Lock = CellLock<State<Self>>;
     type Clock = EmbassyClock;
 }

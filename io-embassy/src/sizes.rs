@@ -1,6 +1,6 @@
 //! The capacities of a storage, by name.
 
-use demitasse_core::{CONTROL_REQUESTS, Capacities};
+use demitasse_core::{CONTROL_REQUESTS, Capacities, CapacityError};
 
 /// What `storage!` takes: how many of what, and how large. All of it is memory in one `static`, and nothing is added.
 ///
@@ -46,11 +46,11 @@ pub struct Sizes {
     pub socket_send_bytes: usize,
 }
 
-const fn or(given: usize, default: usize) -> usize {
+pub(crate) const fn or(given: usize, default: usize) -> usize {
     if given == 0 { default } else { given }
 }
 
-const fn max(a: usize, b: usize) -> usize {
+pub(crate) const fn max(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
@@ -115,19 +115,7 @@ impl Sizes {
 
     /// Stops the compiler, with the sizes, if the capacities cannot work together.
     pub(crate) const fn must_work(&self) {
-        if let Err(error) = self.capacities().check() {
-            let mut text = [0; 120];
-            let mut length = append(&mut text, 0, error.what.as_bytes());
-            length = append(&mut text, length, b" is ");
-            length = append_number(&mut text, length, error.given);
-            length =
-                append(&mut text, length, if error.at_most { b", must be at most " } else { b", must be at least " });
-            length = append_number(&mut text, length, error.needed);
-            match core::str::from_utf8(text.split_at(length).0) {
-                Ok(text) => panic!("{}", text),
-                Err(_) => panic!("{}", error.what),
-            }
-        }
+        must(self.capacities().check());
     }
 
     /// As the core counts them. What cannot be counted is as much as can be, and will be refused.
@@ -146,6 +134,22 @@ impl Sizes {
             waiters: u16_of(self.waiters),
             frame_bytes: u32_of(self.frame_bytes),
             receive_bytes: u32_of(self.receive_bytes),
+        }
+    }
+}
+
+/// Stops the compiler, with the sizes.
+pub(crate) const fn must(result: Result<(), CapacityError>) {
+    if let Err(error) = result {
+        let mut text = [0; 120];
+        let mut length = append(&mut text, 0, error.what.as_bytes());
+        length = append(&mut text, length, b" is ");
+        length = append_number(&mut text, length, error.given);
+        length = append(&mut text, length, if error.at_most { b", must be at most " } else { b", must be at least " });
+        length = append_number(&mut text, length, error.needed);
+        match core::str::from_utf8(text.split_at(length).0) {
+            Ok(text) => panic!("{}", text),
+            Err(_) => panic!("{}", error.what),
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::clock::EmbassyClock;
 use crate::net::Net;
-use crate::platform::{Buffer, CellLock, Core, Embassy, Slots};
+use crate::platform::{Buffer, CellLock, Client, Embassy, Reading, Slots, core};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
+#[cfg(feature = "lz4")]
+use demitasse_core::ConfigError;
 use demitasse_core::{
-    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, Empty, PartitionEntry, PartitionQueue, Request,
-    StartError, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, PartitionEntry, PartitionQueue, Request, StartError,
+    State, Tables, TopicEntry, Waiter,
 };
 use embassy_net::Stack;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -43,7 +45,7 @@ pub struct Storage<
         >,
     >,
     state: StaticCell<State<Embassy<CONNECTIONS>>>,
-    producer: StaticCell<Core<CONNECTIONS>>,
+    client: StaticCell<Client<CONNECTIONS>>,
 }
 
 /// Everything that is handed out at the start, so that it is handed out once.
@@ -175,7 +177,7 @@ impl<
                 }; CONNECTIONS],
             }),
             state: StaticCell::new(),
-            producer: StaticCell::new(),
+            client: StaticCell::new(),
         }
     }
 
@@ -207,6 +209,24 @@ impl<
         bootstrap: &[(&str, u16)],
         seed: u32,
     ) -> Result<(Producer<CONNECTIONS>, Runner<CONNECTIONS>), StartError> {
+        let (client, runner) = self.begin(stack, config, bootstrap, seed, Reading::nothing())?;
+        Ok((Producer::new(core(client)), runner))
+    }
+
+    /// Starts what a consumer has, too.
+    pub(crate) fn begin(
+        &'static self,
+        stack: Stack<'static>,
+        config: &Config,
+        bootstrap: &[(&str, u16)],
+        seed: u32,
+        reading: Reading<impl Iterator<Item = Buffer>>,
+    ) -> Result<(&'static Client<CONNECTIONS>, Runner<CONNECTIONS>), StartError> {
+        #[cfg(feature = "lz4")]
+        if config.compression != demitasse_core::Compression::None {
+            let reason = "must be none: there is no memory here to compress in";
+            return Err(StartError::Config(ConfigError { name: "compression.type", reason }));
+        }
         let Memory { tables, buffers, names, hosts, links } =
             self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
         let state = self.state.init(State::new(Tables::<Embassy<CONNECTIONS>> {
@@ -221,17 +241,22 @@ impl<
             connections: Slots(&mut tables.connections),
             requests: tables.requests.as_flattened_mut(),
             waiters: &mut tables.waiters,
-            positions: Empty::NEW,
-            chunks: Empty::NEW,
+            positions: reading.positions,
+            chunks: reading.chunks,
         }));
-        let core: &'static Core<CONNECTIONS> = self.producer.init(Core::new(CellLock::new(state), EmbassyClock::new()));
-        core.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice));
-        core.start(config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
+        let client: &'static Client<CONNECTIONS> =
+            self.client.init(Client::new(CellLock::new(state), EmbassyClock::new()));
+        client.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice).chain(reading.buffers));
+        #[cfg(feature = "consumer")]
+        if let Some(window) = reading.window {
+            client.lend_decompression(crate::platform::Decoder::default(), window);
+        }
+        client.start(config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
         let slots = links.each_mut().map(|link| {
             let Link { frame, receive, socket_receive, socket_send, net } = link;
             Slot { net: net.init(Net::new(stack, socket_receive, socket_send)), frame, receive }
         });
-        Ok((Producer::new(core), Runner::new(core, slots)))
+        Ok((client, Runner::new(core(client), slots)))
     }
 }
 

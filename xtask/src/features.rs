@@ -19,9 +19,13 @@ const EXCLUSIVE: &[Exclusive] = &[
     Exclusive {
         package: "demitasse-core",
         host: &["", "log,crc-table-1k,consumer,gather,lz4,scaling,audit", "one-version,audit"],
-        device: &["", "log", "defmt,crc-table-1k", "defmt,lz4", "one-version,crc-table-1k"],
+        device: &["", "log", "defmt,crc-table-1k", "defmt,lz4", "defmt,consumer,lz4", "one-version,crc-table-1k"],
     },
-    Exclusive { package: "demitasse-io-embassy", host: &["", "log,dns"], device: &["", "defmt,dns"] },
+    Exclusive {
+        package: "demitasse-io-embassy",
+        host: &["", "log,dns", "log,consumer,dns,lz4"],
+        device: &["", "defmt,dns", "defmt,consumer", "defmt,lz4"],
+    },
 ];
 
 /// Tested in steps of their own, after a set-up.
