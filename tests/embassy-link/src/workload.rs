@@ -18,7 +18,8 @@ pub struct Report {
     pub stalls: Vec<(u64, u64)>,
 }
 
-fn value(number: u32) -> [u8; 20] {
+/// What record `number` says.
+pub fn value(number: u32) -> [u8; 20] {
     let mut value = *b"....a reading, sent.";
     value[..4].copy_from_slice(&number.to_be_bytes());
     value

@@ -47,8 +47,8 @@ impl World {
         cluster.create_topic(TOPIC, partitions);
         let cluster = Rc::new(RefCell::new(cluster));
 
-        // Two connections, DNS.
-        let (stack, runner) = network(cable.end(0), DEVICE, StackResources::<3>::new(), seed);
+        // A producer's connection, two of a consumer and of another one after it, DNS.
+        let (stack, runner) = network(cable.end(0), DEVICE, StackResources::<6>::new(), seed);
         executor.spawn(run(runner));
         let (far, runner) = network(cable.end(1), BROKER, StackResources::<RESOURCES>::new(), seed ^ 1);
         executor.spawn(run(runner));
