@@ -2,6 +2,7 @@
 
 mod image;
 mod measure;
+mod reading;
 
 use crate::bare::Toolchain;
 use crate::firmware::{image as build, set_up};
@@ -16,13 +17,15 @@ use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
 cargo xtask size [--functions N]
-    builds the sensor of examples/firmware-qemu and a plain TCP image, runs them in QEMU against the stand-in broker,
-    and prints what they take beside the budgets; fails if a \"must\" is broken
+    builds the sensor of examples/firmware-qemu, the one that follows commands and a plain TCP image, runs them in QEMU
+    against the stand-in broker, and prints what they take beside the budgets; fails if a \"must\" is broken
     --functions N    the N functions that take most flash and most instructions, even if all goals are met";
 
 /// Records of the short and of the long run; by 32 for batches.
 const SINGLE: [u32; 2] = [200, 1200];
 const BATCHED: [u32; 2] = [640, 6400];
+/// Where the single ones and those in batches go; both are read again.
+const TOPICS: [&str; 2] = ["alone", "batched"];
 /// Bytes of the sockets' buffers of the plain TCP image.
 const BASE_SOCKETS: u64 = 2 * 1536;
 
@@ -72,12 +75,14 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
     let tcp = cost(board, &base_runs, &plugin, SINGLE, |count| vec![echo.to_string(), count.to_string()])?;
     let broker = StandIn::start()?;
     let words = |count: u32, burst: u32| {
-        vec![format!("10.0.2.2:{}", broker.port), "load".into(), count.to_string(), burst.to_string()]
+        let topic = if burst == 1 { TOPICS[0] } else { TOPICS[1] };
+        vec![format!("10.0.2.2:{}", broker.port), topic.into(), count.to_string(), burst.to_string()]
     };
     let load = |counts, burst| cost(board, &load_runs, &plugin, counts, |count| words(count, burst));
     let (single, batched) = (load(SINGLE, 1)?, load(BATCHED, 32)?);
     // The topic is there by now, as it is in use.
     let trips = measure::trips(board, &load_runs, &plugin, &words(1, 1))?;
+    let reading = reading::measure(toolchain, board, &plugin, broker.port, TOPICS)?;
     let address = format!("10.0.2.2:{}", broker.port);
     let machine = Machine::start(&Setup::new(board, &sensor_runs, &[&address, "size", "1"]));
     let (_, said) = machine.and_then(|machine| machine.finish(Duration::from_secs(60))).map_err(|e| e.to_string())?;
@@ -122,13 +127,18 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
         base.panics
     );
     println!("| | is | must | goal | MQTT: mountain, minimq, rust-mqtt |\n| --- | --- | --- | --- | --- |");
+    let rows: Vec<_> = rows.into_iter().chain(reading.rows(&base)).collect();
     for row in &rows {
         row.print();
     }
     let missed = rows.iter().any(|row| row.goal.is_some_and(|goal| row.is > goal));
     if missed || functions.is_some() {
-        print_functions(&base, &sensor, functions.unwrap_or(15));
-        print_instructions(&[("alone", &single), ("in batches of 32", &batched)], functions.unwrap_or(15));
+        let most = functions.unwrap_or(15);
+        print_functions("the sensor", &base, &sensor, most);
+        print_functions("the one that follows commands", &base, &reading.image, most);
+        print_instructions(&[("alone", &single), ("in batches of 32", &batched)], most);
+        let [alone, batched] = &reading.costs;
+        print_instructions(&[("read, in batches of one", alone), ("read, in batches of 32", batched)], most);
     }
     let broken = rows.iter().filter(|row| row.must.is_some_and(|must| row.is > must));
     Ok(broken.map(|row| format!("{}: {}", board.name(), row.what)).collect())
@@ -196,7 +206,7 @@ fn crate_of(name: &str) -> &str {
     if start[end..].starts_with("::") { &start[..end] } else { "others" }
 }
 
-fn print_functions(base: &Image, sensor: &Image, most: usize) {
+fn print_functions(what: &str, base: &Image, sensor: &Image, most: usize) {
     let by_crate = |image: &Image| {
         let mut sums: BTreeMap<String, u64> = BTreeMap::new();
         for symbol in image.symbols.iter().filter(|symbol| symbol.code) {
@@ -207,7 +217,7 @@ fn print_functions(base: &Image, sensor: &Image, most: usize) {
     let (before, after) = (by_crate(base), by_crate(sensor));
     let mut crates: Vec<_> = after.iter().collect();
     crates.sort_by_key(|(_, size)| std::cmp::Reverse(**size));
-    println!("\ncode by crate (with what was inlined into it), and the same in the plain TCP image");
+    println!("\n{what}: code by crate (with what was inlined into it), and the same in the plain TCP image");
     for (name, size) in crates.into_iter().take(most) {
         println!(
             "{:>9} {:>9}  {name}",
@@ -217,7 +227,7 @@ fn print_functions(base: &Image, sensor: &Image, most: usize) {
     }
     let mut largest: Vec<_> = sensor.symbols.iter().filter(|symbol| symbol.code).collect();
     largest.sort_by_key(|symbol| std::cmp::Reverse(symbol.size));
-    println!("\nthe largest functions");
+    println!("\n{what}: the largest functions");
     for symbol in largest.into_iter().take(most) {
         println!("{:>9}  {}", thousands(symbol.size as f64), symbol.name);
     }

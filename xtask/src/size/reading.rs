@@ -1,0 +1,70 @@
+//! What reading takes: the program that follows commands, and a record that is read.
+
+use super::image::Image;
+use super::measure::{Cost, cost};
+use super::{ALLOCATOR, BASE_SOCKETS, BATCHED, FLOATS, Row, SINGLE, build, count};
+use crate::Result;
+use crate::bare::Toolchain;
+use demitasse_firmware_tests::{Board, Machine, Setup, number};
+use std::path::Path;
+use std::time::Duration;
+
+/// What is measured of it.
+pub(super) struct Reading {
+    pub(super) image: Image,
+    /// A record that was sent alone, and one of a batch of 32.
+    pub(super) costs: [Cost; 2],
+    /// Bytes that hold records and the network's bytes.
+    buffers: u64,
+}
+
+/// Builds and runs; `topics` are those that the sender has filled, with single records and with batches.
+pub(super) fn measure(
+    toolchain: &Toolchain,
+    board: Board,
+    plugin: &Path,
+    port: u16,
+    topics: [&str; 2],
+) -> Result<Reading> {
+    let named = |program: &str, kind: &str| format!("size-{}-{program}-{kind}", board.name());
+    let image = Image::read(&build(toolchain, board, "commands", "consumer", &named("commands", "flashed"))?)?;
+    let measured =
+        |program| build(toolchain, board, program, "consumer,semihosting,paint-stack", &named(program, "measured"));
+    let (commands, read) = (measured("commands")?, measured("read")?);
+    let address = format!("10.0.2.2:{port}");
+    let words = |topic: &str, count: u32| vec![address.clone(), topic.into(), count.to_string()];
+    let [alone, batched] = topics;
+    let costs = [
+        cost(board, &read, plugin, SINGLE, |count| words(alone, count))?,
+        cost(board, &read, plugin, BATCHED, |count| words(batched, count))?,
+    ];
+    let started = Machine::start(&Setup::new(board, &commands, &[&address, "size"]));
+    let buffers = started.and_then(|mut machine| {
+        machine.until(Duration::from_secs(60), "its memory to be said", |line| number(line, "buffers"))
+    });
+    Ok(Reading { image, costs, buffers: buffers.map_err(|e| e.to_string())? })
+}
+
+impl Reading {
+    /// The budgets are those of the sensor: nobody has given others.
+    pub(super) fn rows(&self, base: &Image) -> [Row; 13] {
+        let Reading { image, costs: [alone, batched], buffers } = self;
+        let own_ram = (image.ram() as f64 - *buffers as f64) - (base.ram() as f64 - BASE_SOCKETS as f64);
+        let row = |what, unit, is| Row::new(what, unit, is, "");
+        [
+            row("commands: flash in all", "B", image.flash() as f64).budget(48_000.0, 40_000.0),
+            row("commands: flash over plain TCP", "B", image.flash() as f64 - base.flash() as f64).goal(15_000.0),
+            row("commands: .data over plain TCP", "B", image.data as f64 - base.data as f64).must(0.0),
+            row("commands: static RAM in all", "B", image.ram() as f64),
+            row("commands: of it buffers: chunk, frames, sockets", "B", *buffers as f64),
+            row("commands: static RAM over plain TCP, no buffers", "B", own_ram).budget(3_000.0, 2_000.0),
+            row("reading: stack", "B", alone.stack.max(batched.stack) as f64).budget(4_000.0, 3_000.0),
+            row("reading: instructions a record, batches of one", "", alone.instructions),
+            row("reading: instructions a record, batches of 32", "", batched.instructions),
+            row("reading: bytes on the wire a record, batches of one", "B", alone.wire_bytes),
+            row("reading: bytes on the wire a record, batches of 32", "B", batched.wire_bytes),
+            row("commands: symbols of an allocator", "", count(image, &ALLOCATOR)).must(0.0),
+            row("commands: symbols of float formatting", "", count(image, &FLOATS)).must(0.0),
+        ]
+    }
+}
