@@ -146,12 +146,16 @@ impl<const CONNECTIONS: usize> Consumer<CONNECTIONS> {
         self.0.commit()
     }
 
-    /// As [`Consumer::commit`], for these partitions and offsets: each that of the next record to read after a start.
+    /// As [`Consumer::commit`], for these partitions and offsets alone: those of the next records to read after a start. Who
+    /// calls it says himself what is done with: a close commits nothing more.
+    ///
+    /// # Errors
+    /// As there, and a partition that is not assigned: then none is committed.
     pub fn commit_offsets(self, offsets: &[(Topic, i32, i64)]) -> impl Future<Output = Result<(), CommitError>> {
         self.0.commit_offsets(offsets)
     }
 
-    /// Commits if there is a group, and reads no more. The runner ends, its connections closed.
+    /// Commits if there is a group and nobody has used [`Consumer::commit_offsets`], and reads no more. The runner ends, its connections closed.
     ///
     /// # Errors
     /// Those of the commit. It is closed all the same.
