@@ -18,7 +18,7 @@ struct Exclusive {
 const EXCLUSIVE: &[Exclusive] = &[
     Exclusive {
         package: "demitasse-core",
-        host: &["", "log,crc-table-1k,consumer,gather,lz4,scaling,audit", "one-version,audit"],
+        host: &["", "log,crc-table-1k,consumer,gather,lz4,scaling,audit", "one-version,consumer,audit"],
         device: &["", "log", "defmt,crc-table-1k", "defmt,lz4", "defmt,consumer,lz4", "one-version,crc-table-1k"],
     },
     Exclusive {

@@ -56,7 +56,7 @@ impl Versions {
 /// The versions that the client uses. Topics go by their names, as up to version 12 of Fetch.
 fn spoken(api: ApiKey) -> (i16, i16) {
     let (least, most) = protocol::versions(api);
-    (least, if api as i16 == ApiKey::Fetch as i16 { 12 } else { most })
+    (least, if api as i16 == ApiKey::Fetch as i16 { most.min(12) } else { most })
 }
 
 /// One place in the table of brokers.
@@ -293,5 +293,22 @@ impl Cluster<'_> {
 
     pub(crate) fn used_brokers(&self) -> usize {
         self.brokers.iter().filter(|b| b.used).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also with `one-version`, where the newest that is spoken is the oldest.
+    #[test]
+    fn of_what_a_broker_offers_only_what_is_spoken_is_taken() {
+        for &api in Versions::APIS {
+            let mut versions = Versions::NONE;
+            versions.offer(api as i16, 0, i16::MAX);
+            let (least, most) = protocol::versions(api);
+            let taken = versions.get(api);
+            assert!(taken.is_some_and(|taken| (least..=most).contains(&taken)), "{api:?}: {taken:?}");
+        }
     }
 }
