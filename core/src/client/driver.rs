@@ -128,16 +128,16 @@ impl<P: Platform> Producer<P> {
         receive: &mut [u8],
         pack: &mut Pack<'_>,
     ) -> ConnectionError {
-        let (mut reader, writer) = stream.split();
+        let (reader, writer) = stream.split();
         let mut write = pin!(self.write(io, slot, writer, frame, pack));
-        let mut reading = Reading { have: 0, lands: false };
+        let mut read = pin!(self.read(io, slot, reader, receive));
         // In this order: `closing` leaves the waker in the state before anything is looked at, and what was read is acted on
         // by `write` in the same poll, without a wake.
         poll_fn(|cx| {
             if let Some(end) = self.closing(slot, cx) {
                 return Poll::Ready(end);
             }
-            match self.poll_read(io, slot, &mut reader, receive, &mut reading, cx) {
+            match read.as_mut().poll(cx) {
                 Poll::Pending => write.as_mut().poll(cx),
                 end => end,
             }
@@ -208,13 +208,7 @@ impl<P: Platform> Producer<P> {
     /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk. Ends when
     /// something else comes next: whether it has read anything, which may have been the end of the response.
     #[cfg(feature = "consumer")]
-    fn poll_land(
-        &self,
-        io: &impl Io,
-        slot: usize,
-        reader: &mut impl Read,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<bool, ConnectionError>> {
+    async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Result<bool, ConnectionError> {
         let mut some = false;
         loop {
             if let Some(mut taken) = self.with(|state| state.take_unverified(slot)) {
@@ -224,78 +218,48 @@ impl<P: Platform> Producer<P> {
                 self.with(|state| state.verified(taken.chunk, taken.buffer, compressed));
             }
             let mut landing = Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
-            let Some(place) = landing.place() else { return Poll::Ready(Ok(some)) };
-            match poll_once(reader.read(place), cx) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(ConnectionError::Closed)),
-                Poll::Ready(Ok(count)) => landing.landed(count),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(error.kind()))),
-                Poll::Pending => return Poll::Pending,
+            let Some(place) = landing.place() else { return Ok(some) };
+            match reader.read(place).await {
+                Ok(0) => return Err(ConnectionError::Closed),
+                Ok(count) => landing.landed(count),
+                Err(error) => return Err(lost(error.kind())),
             }
             some = true;
         }
     }
 
-    /// Reads what is there, and acts on it.
-    fn poll_read(
-        &self,
-        io: &impl Io,
-        slot: usize,
-        reader: &mut impl Read,
-        receive: &mut [u8],
-        reading: &mut Reading,
-        cx: &mut Context<'_>,
-    ) -> Poll<ConnectionError> {
+    async fn read(&self, io: &impl Io, slot: usize, mut reader: impl Read, receive: &mut [u8]) -> ConnectionError {
+        let mut have = 0;
         loop {
             #[cfg(feature = "consumer")]
-            let landed = match reading.lands {
-                true => match self.poll_land(io, slot, reader, cx) {
-                    Poll::Ready(Ok(landed)) => landed,
-                    Poll::Ready(Err(end)) => return Poll::Ready(end),
-                    Poll::Pending => return Poll::Pending,
-                },
-                false => false,
+            let landed = match self.land(io, slot, &mut reader).await {
+                Ok(landed) => landed,
+                Err(end) => return end,
             };
             #[cfg(not(feature = "consumer"))]
             let landed = false;
-            reading.lands = false;
             if !landed {
-                let Some(free) = receive.get_mut(reading.have..).filter(|free| !free.is_empty()) else {
+                let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
                     // One item of a response fills the buffer: no broker that is one sends that.
-                    return Poll::Ready(ConnectionError::Protocol);
+                    return ConnectionError::Protocol;
                 };
-                match poll_once(reader.read(free), cx) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(ConnectionError::Closed),
-                    Poll::Ready(Ok(count)) => reading.have += count,
-                    Poll::Ready(Err(error)) => return Poll::Ready(lost(error.kind())),
-                    Poll::Pending => return Poll::Pending,
+                match reader.read(free).await {
+                    Ok(0) => return ConnectionError::Closed,
+                    Ok(count) => have += count,
+                    Err(error) => return lost(error.kind()),
                 }
             }
-            let bytes = receive.get(..reading.have).unwrap_or(&[]);
+            let bytes = receive.get(..have).unwrap_or(&[]);
             let mut delivered = |micros, records| io.delivered(micros, records);
             match self.with(|state| state.receive(slot, bytes, self.now(), &mut delivered)) {
                 Ok(used) => {
-                    receive.copy_within(used..reading.have, 0);
-                    (reading.have, reading.lands) = (reading.have - used, true);
+                    receive.copy_within(used..have, 0);
+                    have -= used;
                 }
-                Err(error) => return Poll::Ready(error),
+                Err(error) => return error,
             }
         }
     }
-}
-
-/// What is kept of reading from one look to the next.
-struct Reading {
-    /// Bytes at the beginning of the receive buffer: an item that is not complete.
-    have: usize,
-    /// Something was acted on since it was asked last whether records come next.
-    #[cfg_attr(not(feature = "consumer"), allow(dead_code, reason = "there are none"))]
-    lands: bool,
-}
-
-/// One look at a read. Whoever must wait begins anew: reads may be dropped, see [`Stream::Reader`], so that nothing of them
-/// need be kept.
-fn poll_once<T>(read: impl Future<Output = T>, cx: &mut Context<'_>) -> Poll<T> {
-    pin!(read).poll(cx)
 }
 
 pub(super) fn lost(kind: ErrorKind) -> ConnectionError {

@@ -55,8 +55,7 @@ pub trait Io {
 
 /// A connection that splits into its two directions.
 pub trait Stream {
-    /// The direction from the broker. Its `read` must be cancel-safe: a dropped future has taken no byte. The driver looks at
-    /// each of its futures once, and makes another at the next look.
+    /// The direction from the broker. Its `read` must be cancel-safe: a dropped future has taken no byte.
     type Reader<'a>: Read
     where
         Self: 'a;
