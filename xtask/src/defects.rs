@@ -32,7 +32,9 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         let mut command = cargo();
         command.current_dir(&tree).env("CARGO_TARGET_DIR", target().join("defects/target"));
         command.args(["run", "--quiet", "--profile", "simulation", "--package", "demitasse-simulation", "--"]);
-        let output = command.args(["--seeds", &seeds, "--stop-after", "1"]).output().map_err(|e| e.to_string())?;
+        // All of them are a producer's.
+        let output =
+            command.args(["--writing", "--seeds", &seeds, "--stop-after", "1"]).output().map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let Some(last) = said.lines().last().filter(|line| line.contains(" seeds, ")) else {
             return Err(format!("{name} does not build: {}", String::from_utf8_lossy(&output.stderr)));
