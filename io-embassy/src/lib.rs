@@ -83,7 +83,7 @@ both sizes, [`ConsumeFault::BatchTooLarge`]; [`Consumer::seek`] goes on elsewher
 //!
 //! # Features
 //! - `dns`: host names.
-//! - `consumer`: [`Consumer`], in storage of its own.
+//! - `consumer`: `Consumer`, in storage of its own.
 //! - `lz4`: a consumer reads what LZ4 has compressed.
 //! - `defmt`, `log`: where log lines go; at most one of them, none by default.
 
