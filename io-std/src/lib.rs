@@ -21,7 +21,7 @@
 //! # Features
 //! - `log` (default): log lines through the `log` crate; for `tracing`, install its bridge `tracing-log`.
 //! - `gzip`, `snappy`, `lz4`, `zstd` (default): what batches may be compressed by. A program that only produces, and as it is,
-//!   is half as large without them.
+//!   does without them; `zstd` is C.
 //! - `allocation-guard`: an allocator that counts, and on request refuses, allocations of the client after its start.
 
 mod admin;

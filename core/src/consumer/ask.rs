@@ -41,7 +41,7 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Whether a connection to the partition's leader is needed for reading.
+    /// Whether there is something to ask now for the partition's reading, so that a connection is needed.
     pub(crate) fn reads(&self, place: usize, now: Instant) -> bool {
         self.positions.get(place).is_some_and(|position| is_open(position) && position.retry_at <= now)
     }
