@@ -56,9 +56,12 @@ async fn follow(stack: embassy_net::Stack<'static>, seed: u32) {
 }
 ```
 
-A record is handed out when the checksum of its whole batch was found right. So a batch must fit into a chunk: whoever writes
-the topic must keep its `batch.size` below [`ConsumerSizes::chunk_bytes`]. One that does not fit stops its partition with
-both sizes, [`ConsumeFault::BatchTooLarge`]; [`Consumer::seek`] goes on elsewhere.
+A record is handed out when the checksum of its whole batch was found right, if the batch fits into a chunk
+([`ConsumerSizes::chunk_bytes`]). One that does not fit, and is not compressed, comes in pieces, and its checksum with the last
+of them: until then [`Consumed::verified`] is false. Lengths, counts and offsets are checked as ever, but a value may have
+been changed by a broken disk or memory: whoever opens a valve waits for a record that is verified, or sets
+[`Config::stream_large_batches`] to false. Then such a batch stops its partition with both sizes,
+[`ConsumeFault::BatchTooLarge`]; [`Consumer::seek`] goes on elsewhere.
 "#
 )]
 //!

@@ -327,6 +327,9 @@ impl ConsumerBuilder {
             "fetch.decompression.bytes" => {
                 self.window_bytes = Some(trimmed.parse().map_err(|_| wrong("a number of bytes"))?);
             }
+            "fetch.stream.large.batches" => {
+                self.config.stream_large_batches = trimmed.parse().map_err(|_| wrong("true or false"))?;
+            }
             "fetch.min.bytes" => {
                 self.config.fetch_min_bytes = trimmed.parse().map_err(|_| wrong("a number of bytes"))?
             }

@@ -66,8 +66,8 @@ impl Io for TokioIo {
         }
     }
 
-    fn crc32c(&self, bytes: &[u8]) -> u32 {
-        crc32c::crc32c(bytes)
+    fn crc32c_append(&self, crc: u32, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(crc, bytes)
     }
 
     fn compress(&self, _: Compression, input: &[u8], output: &mut [u8]) -> Option<usize> {

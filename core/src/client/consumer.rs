@@ -2,7 +2,7 @@
 
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
-use crate::consumer::{CommitError, ConsumeError, ConsumeFault, Cursor, Gauges, Lent, Start, Step, WindowCursor, sane};
+use crate::consumer::{CommitError, ConsumeError, Cursor, Gauges, Lent, Start, Step, WindowCursor, sane};
 use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError};
 use crate::protocol::ErrorCode;
 use crate::records::read::{Headers, Record};
@@ -293,6 +293,9 @@ pub struct Consumed<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers, in order.
     pub headers: Headers<'a>,
+    /// Whether the checksum of its batch is known to be right. False only while a batch that is larger than
+    /// `fetch.chunk.bytes` streams by, see [`Config::stream_large_batches`].
+    pub verified: bool,
 }
 
 /// Records that are lent. What was iterated over counts as read when this is dropped; the rest comes with the next poll.
@@ -314,7 +317,10 @@ struct Progress {
     left: u32,
     /// The partition of the segment that is being read, and the first offset of it that is wanted.
     wanted: Option<(i64, Topic, i32)>,
+    verified: bool,
     over: bool,
+    /// The rest of a batch that streams by is to come.
+    cut: bool,
 }
 
 impl Progress {
@@ -329,7 +335,7 @@ impl Progress {
         self.left -= 1;
         let (topic, partition) = (*topic, *partition);
         let Record { offset, timestamp, key, value, headers } = record;
-        Some(Consumed { topic, partition, offset, timestamp, key, value, headers })
+        Some(Consumed { topic, partition, offset, timestamp, key, value, headers, verified: self.verified })
     }
 }
 
@@ -340,16 +346,16 @@ impl<'c, P: Platform> Fetched<'c, P> {
         let (left, wanted) = consumer
             .client
             .with(|state| (state.pace(max), cursor.segment().and_then(|segment| state.begin_segment(&segment))));
-        let mut progress = Progress { cursor, left, wanted, over: false };
+        let mut progress = Progress { cursor, left, wanted, verified: lent.verified, over: false, cut: false };
         if wanted.is_none() {
             progress.cursor.pass_over();
         }
         Fetched { consumer, lent: Some(lent), progress: RefCell::new(progress), window: None }
     }
 
-    /// Goes up to the first record, and has it decompressed if need be. False: there is none.
+    /// Goes up to the first record that is wanted, and has it decompressed if need be. False: there is none.
     fn prepare(&mut self) -> bool {
-        let Some(Lent { buffer, filled, number, inflater: Some(inflater), .. }) = &mut self.lent else { return true };
+        let Some(Lent { buffer, filled, number, inflater, .. }) = &mut self.lent else { return true };
         let client = &self.consumer.client;
         let progress = self.progress.get_mut();
         while progress.left > 0 {
@@ -359,7 +365,7 @@ impl<'c, P: Platform> Fetched<'c, P> {
                 Step::Record(_) => progress.cursor = cursor,
                 Step::Compressed(segment, header) => {
                     progress.cursor = cursor;
-                    let Some((from, ..)) = progress.wanted else { return true };
+                    let Some(((from, ..), inflater)) = progress.wanted.zip(inflater.as_mut()) else { return true };
                     let (payload, epoch) = (cursor.payload(buffer, &header), cursor.epoch());
                     match inflater.prepare((*number, cursor.at()), &header, payload, from) {
                         Ok(true) => {
@@ -442,14 +448,18 @@ fn between<P: Platform>(client: &Producer<P>, progress: &mut Progress, step: Ste
             let read = progress.wanted.take().is_some();
             client.with(|state| state.end_of_segment(&segment, read));
         }
-        Step::Corrupt(segment, corrupt) => {
+        Step::Stopped(segment, stopped) => {
             let epoch = progress.cursor.epoch();
             if let Some((from, ..)) = progress.wanted.take() {
                 client.with(|state| {
                     state.handed_out(&segment, from, epoch);
-                    state.stop_segment(&segment, (corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)));
+                    state.stop_segment(&segment, stopped);
                 });
             }
+        }
+        Step::Cut => {
+            progress.cut = true;
+            return false;
         }
         Step::End => {
             progress.over = true;
@@ -474,7 +484,7 @@ fn inflated<'a, P: Platform>(
 
 impl<P: Platform> Drop for Fetched<'_, P> {
     fn drop(&mut self) {
-        let Some(Lent { buffer, chunk, filled, mut inflater, .. }) = self.lent.take() else { return };
+        let Some(Lent { mut buffer, chunk, filled, mut inflater, .. }) = self.lent.take() else { return };
         let progress = self.progress.get_mut();
         if let (Some(window), Some(inflater)) = (&self.window, &mut inflater) {
             inflater.handed_out(&window.get());
@@ -489,6 +499,9 @@ impl<P: Platform> Drop for Fetched<'_, P> {
         let client = &self.consumer.client;
         // If only ends of segments are left, the chunk is free at once and not after another poll.
         let over = progress.over || progress.cursor.is_over(&buffer, filled);
+        if progress.cut {
+            progress.cursor.compact(&mut buffer);
+        }
         client.with(|state| {
             if let Some((segment, (next, ..))) = read_to {
                 state.handed_out(&segment, next, progress.cursor.epoch());
@@ -497,7 +510,11 @@ impl<P: Platform> Drop for Fetched<'_, P> {
                 let read = progress.wanted.is_some();
                 progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment, read));
             }
-            state.give_back(chunk, buffer, inflater, progress.cursor, over);
+            let now = self.consumer.client.now();
+            if progress.cut {
+                return state.give_back_piece(chunk, buffer, progress.cursor, now);
+            }
+            state.give_back(chunk, buffer, inflater, progress.cursor, over.then_some(now));
         });
     }
 }

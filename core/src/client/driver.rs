@@ -171,7 +171,7 @@ impl<P: Platform> Producer<P> {
                 if some { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
-            job.seal(|bytes| io.crc32c(bytes));
+            job.seal(|bytes| io.crc32c_append(0, bytes));
             let mut pieces = [&[][..]; 2 * GATHER + 1];
             let count = job.pieces(frame, &mut pieces);
             if let Err(error) = writer.write_gathered(pieces.get(..count).unwrap_or(&[])).await {
@@ -205,17 +205,37 @@ impl<P: Platform> Producer<P> {
     #[cfg(not(feature = "compression"))]
     fn pack(&self, _: &impl Io, _: usize, _: &mut Pack<'_>) {}
 
-    /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk. Ends when
-    /// something else comes next: whether it has read anything, which may have been the end of the response.
+    /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk; while the caller has
+    /// a piece of a batch, it waits. Ends when something else comes next: whether it has done anything, so that the state is to
+    /// look again at what is there, and at what may have been the end of the response.
     #[cfg(feature = "consumer")]
     async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Result<bool, ConnectionError> {
         let mut some = false;
         loop {
             if let Some(mut taken) = self.with(|state| state.take_unverified(slot)) {
+                if let Some((crc, from)) = taken.piece {
+                    let crc = io.crc32c_append(crc, taken.buffer.get(from..taken.filled).unwrap_or(&[]));
+                    self.with(|state| state.piece_verified(taken.chunk, taken.buffer, crc, self.now()));
+                    return Ok(true);
+                }
                 let supports = if taken.inflates { P::Decompress::supports } else { NoCodec::supports };
-                let judge = crate::consumer::Judge { crc: |bytes: &[u8]| io.crc32c(bytes), supports };
+                let crc = |bytes: &[u8]| io.crc32c_append(0, bytes);
+                let judge = crate::consumer::Judge { crc, supports, streams: taken.streams };
                 let compressed = crate::consumer::verify(&mut taken.buffer, taken.filled, &judge);
                 self.with(|state| state.verified(taken.chunk, taken.buffer, compressed));
+                return Ok(true);
+            }
+            let mut held = false;
+            poll_fn(|_| match self.look(|state| state.holds_back(slot)) {
+                true => {
+                    held = true;
+                    Poll::Pending
+                }
+                false => Poll::Ready(()),
+            })
+            .await;
+            if held {
+                return Ok(true);
             }
             let mut landing = Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
             let Some(place) = landing.place() else { return Ok(some) };
@@ -228,35 +248,38 @@ impl<P: Platform> Producer<P> {
         }
     }
 
+    #[cfg(not(feature = "consumer"))]
+    async fn land(&self, _: &impl Io, _: usize, _: &mut impl Read) -> Result<bool, ConnectionError> {
+        Ok(false)
+    }
+
     async fn read(&self, io: &impl Io, slot: usize, mut reader: impl Read, receive: &mut [u8]) -> ConnectionError {
         let mut have = 0;
         loop {
-            #[cfg(feature = "consumer")]
-            let landed = match self.land(io, slot, &mut reader).await {
-                Ok(landed) => landed,
-                Err(end) => return end,
+            let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
+                // One item of a response fills the buffer: no broker that is one sends that.
+                return ConnectionError::Protocol;
             };
-            #[cfg(not(feature = "consumer"))]
-            let landed = false;
-            if !landed {
-                let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
-                    // One item of a response fills the buffer: no broker that is one sends that.
-                    return ConnectionError::Protocol;
-                };
-                match reader.read(free).await {
-                    Ok(0) => return ConnectionError::Closed,
-                    Ok(count) => have += count,
-                    Err(error) => return lost(error.kind()),
-                }
+            match reader.read(free).await {
+                Ok(0) => return ConnectionError::Closed,
+                Ok(count) => have += count,
+                Err(error) => return lost(error.kind()),
             }
-            let bytes = receive.get(..have).unwrap_or(&[]);
-            let mut delivered = |micros, records| io.delivered(micros, records);
-            match self.with(|state| state.receive(slot, bytes, self.now(), &mut delivered)) {
-                Ok(used) => {
-                    receive.copy_within(used..have, 0);
-                    have -= used;
+            loop {
+                let bytes = receive.get(..have).unwrap_or(&[]);
+                let mut delivered = |micros, records| io.delivered(micros, records);
+                match self.with(|state| state.receive(slot, bytes, self.now(), &mut delivered)) {
+                    Ok(used) => {
+                        receive.copy_within(used..have, 0);
+                        have -= used;
+                    }
+                    Err(error) => return error,
                 }
-                Err(error) => return error,
+                match self.land(io, slot, &mut reader).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(end) => return end,
+                }
             }
         }
     }

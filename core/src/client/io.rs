@@ -21,9 +21,10 @@ pub trait Io {
     /// Waits until the clock shows `at`. It may be [`Instant::NEVER`]: then it does not end.
     async fn sleep_until(&self, at: Instant);
 
-    /// CRC-32C (Castagnoli) of a batch. The default is the core's own table; a side with a better one uses it.
-    fn crc32c(&self, bytes: &[u8]) -> u32 {
-        crate::records::crc32c::crc32c(bytes)
+    /// CRC-32C (Castagnoli) of bytes that end with `bytes` and had the checksum `crc` before them; 0 for none. The default
+    /// is the core's own table; a side with a better one uses it.
+    fn crc32c_append(&self, crc: u32, bytes: &[u8]) -> u32 {
+        crate::records::crc32c::crc32c_append(crc, bytes)
     }
 
     /// Compresses the records of a batch into `output`, as large as [`Scratch::packing`](crate::Scratch::packing) has it; how many bytes they

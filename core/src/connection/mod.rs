@@ -172,6 +172,9 @@ pub struct Connection {
     pub(crate) has_fetched: bool,
     #[cfg(feature = "consumer")]
     pub(crate) fetched: u32,
+    /// When it last brought records.
+    #[cfg(feature = "consumer")]
+    pub(crate) brought_at: Instant,
     #[cfg(feature = "consumer")]
     pub(crate) verify: Link,
     #[cfg(feature = "consumer")]
@@ -223,6 +226,8 @@ impl Connection {
         has_fetched: false,
         #[cfg(feature = "consumer")]
         fetched: 0,
+        #[cfg(feature = "consumer")]
+        brought_at: Instant::ZERO,
         #[cfg(feature = "consumer")]
         verify: Link::NONE,
         #[cfg(feature = "consumer")]

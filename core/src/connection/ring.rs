@@ -75,6 +75,17 @@ impl Ring {
         if self.length == 0 { None } else { places.get_mut(self.front as usize) }
     }
 
+    /// None of the requests is due before `deadline`.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn postpone(&self, places: &mut [Request], deadline: Instant) {
+        for step in 0..self.length as usize {
+            let at = (self.front as usize + step) % places.len().max(1);
+            if let Some(request) = places.get_mut(at) {
+                request.deadline = request.deadline.max(deadline);
+            }
+        }
+    }
+
     /// Takes back the request that was pushed last, because nobody will answer it.
     pub(crate) fn pop_back(&mut self, places: &mut [Request]) -> Option<Request> {
         let request = self.back_mut(places).copied()?;

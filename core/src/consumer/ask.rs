@@ -324,7 +324,7 @@ impl<P: Platform> State<P> {
         if request.api == ApiKey::Fetch {
             self.connections[slot].fetching = false;
             if let Some(chunk) = request.batches.get()
-                && self.chunks[chunk].holder == Holder::Request
+                && self.stream_lost(chunk)
             {
                 self.free_chunk(chunk);
             }

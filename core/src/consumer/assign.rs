@@ -79,7 +79,8 @@ impl<P: Platform> State<P> {
             position.paused = paused;
             position.generation = position.generation.wrapping_add(1);
             // What is wrong further on will be found again there.
-            (position.fetch, position.asked, position.pending) = (position.next, Link::NONE, None);
+            (position.fetch, position.epoch) = (position.next, position.next_epoch);
+            (position.asked, position.pending) = (Link::NONE, None);
             self.reread(place);
         }
     }

@@ -1,5 +1,6 @@
 //! Whether the consumer's tables agree with each other: for tests, which ask after every step.
 
+use super::segment::Segment;
 use super::table::{Holder, Reading};
 use crate::connection::Phase;
 use crate::producer::{Platform, State};
@@ -58,8 +59,11 @@ impl<P: Platform> State<P> {
             let (mut found, mut away) = (0, false);
             for index in 0..self.chunks.len() {
                 let chunk = &self.chunks[index];
+                let streams = chunk.holder == Holder::Request && !chunk.stream.is_none();
                 let counts = matches!(chunk.holder, Holder::Verifier | Holder::Queue | Holder::Caller);
-                away |= counts && chunk.buffer.is_none();
+                away |= (counts || streams) && chunk.buffer.is_none();
+                let begun = chunk.buffer.as_ref().filter(|_| streams).and_then(|buffer| Segment::read(buffer));
+                found += u16::from(begun.is_some_and(|segment| segment.place as usize == place));
                 let mut from = 0;
                 while let Some(segment) = self.segment_at(index, from).filter(|_| counts) {
                     from += segment.bytes();
@@ -72,19 +76,20 @@ impl<P: Platform> State<P> {
         Ok(())
     }
 
-    /// Fetch requests that are not answered; each has a chunk of its own.
+    /// Fetch requests whose answers go on into a chunk of their own; one that is streamed may be elsewhere.
     fn fetches_out(&mut self) -> Result<usize, &'static str> {
         let mut out = 0;
         for slot in 0..self.connections.len() {
             let (mut ring, mut own) = (self.connections[slot].ring, 0);
             while let Some(request) = ring.pop(self.places(slot)) {
-                own += usize::from(request.api == ApiKey::Fetch);
+                let fetches = request.api == ApiKey::Fetch;
+                own += usize::from(fetches);
+                let chunk = request.batches.get().filter(|_| fetches).and_then(|chunk| self.chunks.get(chunk));
+                out += usize::from(chunk.is_some_and(|chunk| chunk.holder == Holder::Request));
             }
             let connection = &self.connections[slot];
             must(own <= 1, "two requests for records on a connection")?;
             must(connection.phase == Phase::Closed || connection.fetching == (own == 1), "fetching is misremembered")?;
-            // While its chunk is verified the request is over.
-            out += own;
         }
         Ok(out)
     }

@@ -1,8 +1,9 @@
 //! Where in a chunk the handing out is: a few words without a borrow, so that a poll can end anywhere.
 
+use super::ConsumeFault;
 use super::segment::Segment;
 use crate::records::Compression;
-use crate::records::read::{BatchHeader, Record, RecordCursor};
+use crate::records::read::{BatchError, BatchHeader, Record, RecordCursor};
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +28,10 @@ pub(crate) enum Step<'a> {
     Compressed(Segment, BatchHeader),
     /// The segment is over.
     SegmentEnd(Segment),
-    /// A record of a sound batch cannot be read: whoever wrote it, wrote nonsense.
-    Corrupt(Segment, crate::records::read::Corrupt),
+    /// The next record cannot be read, nor what is behind it: of a sound batch because whoever wrote it, wrote nonsense.
+    Stopped(Segment, (i64, ConsumeFault)),
+    /// The next record is not there in full: it comes with the next piece of its batch.
+    Cut,
     End,
 }
 
@@ -75,6 +78,35 @@ impl Cursor {
         (self.at, self.epoch) = (self.at.saturating_add(header.length), header.leader_epoch);
     }
 
+    /// Goes on with another piece of the same batch; the chunk is the segment's up to `filled`. If nothing of it is sound, it
+    /// was the last.
+    pub(crate) fn resume(&mut self, segment: &Segment, filled: u32) {
+        if self.segment.is_none() {
+            return;
+        }
+        self.segment = Some(*segment);
+        self.at = segment.records_at() as u32;
+        (self.sound, self.next_segment) = (self.at.saturating_add(segment.sound), filled);
+        if segment.sound == 0 {
+            self.records = None;
+        }
+    }
+
+    /// Moves what is left of a piece to where the segment's records begin.
+    pub(crate) fn compact(&mut self, chunk: &mut [u8]) {
+        let start = self.segment.map_or(0, |segment| segment.records_at()) as u32;
+        let (from, to) = (self.at as usize, self.sound as usize);
+        if start <= self.at && from <= to && to <= chunk.len() {
+            chunk.copy_within(from..to, start as usize);
+            (self.at, self.sound) = (start, start.saturating_add(self.sound - self.at));
+        }
+    }
+
+    /// Where the sound bytes of the segment end.
+    pub(crate) fn end(&self) -> u32 {
+        self.sound
+    }
+
     /// Whether nothing but the end of the last segment is left.
     pub(crate) fn is_over(&self, chunk: &[u8], filled: usize) -> bool {
         let last = chunk.get(self.next_segment as usize..filled).and_then(Segment::read).is_none();
@@ -95,11 +127,19 @@ impl Cursor {
                 match result {
                     Ok(Some(record)) => return Step::Record(record),
                     Ok(None) => self.records = None,
-                    Err(crate::records::read::BatchError::Corrupt(corrupt)) => {
+                    Err(error) => {
+                        let capacity = chunk.len().saturating_sub(segment.records_at());
+                        let stopped = match error {
+                            BatchError::Incomplete { needed } if needed <= capacity => return Step::Cut,
+                            BatchError::Incomplete { needed } => {
+                                let (needed, capacity) = (needed.try_into().unwrap_or(u32::MAX), capacity as u32);
+                                (records.due(), ConsumeFault::RecordTooLarge { needed, capacity })
+                            }
+                            BatchError::Corrupt(corrupt) => (corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)),
+                        };
                         self.pass_over();
-                        return Step::Corrupt(segment, corrupt);
+                        return Step::Stopped(segment, stopped);
                     }
-                    Err(_) => self.pass_over(),
                 }
                 continue;
             }

@@ -30,7 +30,7 @@ pub enum ConsumeFault {
     /// The bytes of a batch are not what they should be.
     // Not 0, so that no fault at all is: an empty table then takes nothing in flash.
     Corrupt(Fault) = 1,
-    /// A batch is larger than a chunk: `fetch.chunk.bytes` must be larger.
+    /// A batch is larger than a chunk, and compressed, or not to be streamed: `fetch.chunk.bytes` must be larger.
     BatchTooLarge {
         /// Bytes of the batch.
         needed: u32,
@@ -41,12 +41,13 @@ pub enum ConsumeFault {
     Compressed(Compression),
     /// The compressed bytes of a batch cannot be read.
     Decompression(Compression, CodecError),
-    /// A record of a compressed batch, or a piece of one that is decompressed at once, is larger than the window:
-    /// `fetch.decompression.bytes` must be larger.
+    /// A record of a batch that is read in pieces is larger than what holds a piece. For a compressed batch that is the window,
+    /// and a piece may be what must be decompressed at once: `fetch.decompression.bytes` must be larger; else the chunk:
+    /// `fetch.chunk.bytes`.
     RecordTooLarge {
         /// Bytes that are needed, as far as they are known.
         needed: u32,
-        /// Bytes of the window, less those that the codec refers back to.
+        /// Bytes there are, less those of the chunk's own, or those that the codec refers back to.
         capacity: u32,
     },
     /// A batch becomes larger than any that is meant well: more than 64 MiB and more than 1,024 times what it was.
@@ -134,7 +135,8 @@ impl fmt::Display for ConsumeError {
             }
             ConsumeFault::RecordTooLarge { needed, capacity } => write!(
                 f,
-                "a compressed record needs {needed} bytes, there is room for {capacity}: raise fetch.decompression.bytes"
+                "a record needs {needed} bytes at once, there is room for {capacity}: raise fetch.chunk.bytes, or \
+                 fetch.decompression.bytes if its batch is compressed"
             ),
             ConsumeFault::ExpandsTooFar { compressed, limit } => {
                 write!(f, "a batch of {compressed} compressed bytes becomes more than {limit}")

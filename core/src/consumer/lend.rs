@@ -27,8 +27,11 @@ pub(crate) struct Unverified<B> {
     pub(crate) buffer: B,
     pub(crate) chunk: u16,
     pub(crate) filled: usize,
-    /// Whether what is compressed can be read.
+    /// Whether what is compressed can be read, and batches that are larger than a chunk.
     pub(crate) inflates: bool,
+    pub(crate) streams: bool,
+    /// If it is a piece of such a batch: the checksum of those before, and where in the buffer it begins.
+    pub(crate) piece: Option<(u32, usize)>,
 }
 
 /// A chunk in the hands of the caller, and what decompresses its batches, if any are compressed.
@@ -38,6 +41,8 @@ pub(crate) struct Lent<P: Platform> {
     pub(crate) number: u32,
     pub(crate) filled: usize,
     pub(crate) cursor: Cursor,
+    /// Whether the checksum of what is in it is known to be right.
+    pub(crate) verified: bool,
     pub(crate) inflater: Option<Inflater<P::Buffer, P::Decompress>>,
 }
 
@@ -58,20 +63,21 @@ impl<P: Platform> State<P> {
 
     /// So many bytes of records have been read into the chunk.
     pub(crate) fn landed(&mut self, slot: usize, chunk: u16, buffer: P::Buffer, count: usize) {
-        let Some(chunk) = self.chunks.get_mut(chunk as usize) else { return };
+        let index = chunk as usize;
+        let Some(chunk) = self.chunks.get_mut(index) else { return };
         chunk.buffer = Some(buffer);
         if chunk.holder == Holder::Request {
-            chunk.end += count as u32;
-            chunk.wanted = chunk.wanted.saturating_sub(count as u32);
-            self.connections[slot].receive.records_taken(count as u32);
+            self.chunk_filled(slot, index, count as u32);
         }
     }
 
     /// A chunk that is to be verified, and how much of it.
     pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Unverified<P::Buffer>> {
         let index = core::mem::take(&mut self.connections[slot].verify).get()?;
-        let (chunk, inflates) = (&mut self.chunks[index], self.s.inflater_bytes > 0);
-        Some(Unverified { buffer: chunk.buffer.take()?, chunk: index as u16, filled: chunk.filled as usize, inflates })
+        let (inflates, streams) = (self.s.inflater_bytes > 0, self.s.settings.stream_large_batches);
+        let chunk = &mut self.chunks[index];
+        let (filled, piece) = (chunk.filled as usize, chunk.stream.unsummed());
+        Some(Unverified { buffer: chunk.buffer.take()?, chunk: index as u16, filled, inflates, streams, piece })
     }
 
     /// What was found in it is taken over, and the chunk waits to be handed out.
@@ -88,6 +94,10 @@ impl<P: Platform> State<P> {
             self.chunks[index].number = self.s.inflated_chunks;
         }
         self.chunks[index].buffer = Some(buffer);
+        self.queue_chunk(index);
+    }
+
+    pub(super) fn queue_chunk(&mut self, index: usize) {
         self.chunks[index].holder = Holder::Queue;
         let mut queue = self.s.full_chunks;
         queue.push_back(&mut self.chunks, index, chunk_hooks);
@@ -95,7 +105,7 @@ impl<P: Platform> State<P> {
         self.tell_room();
     }
 
-    fn take_over(&mut self, segment: &Segment, bytes: &[u8]) {
+    pub(super) fn take_over(&mut self, segment: &Segment, bytes: &[u8]) {
         let place = segment.place as usize;
         let Some(position) = self.positions.get_mut(place) else { return };
         if position.generation != segment.generation {
@@ -152,7 +162,8 @@ impl<P: Platform> State<P> {
         self.s.callers += 1;
         let (number, filled, cursor) = (chunk.number, chunk.filled as usize, chunk.cursor);
         let inflater = if number == 0 { None } else { self.inflater.take() };
-        Some(Lent { buffer: chunk.buffer.take()?, chunk: index as u16, number, filled, cursor, inflater })
+        let verified = chunk.stream.is_verified();
+        Some(Lent { buffer: chunk.buffer.take()?, chunk: index as u16, number, filled, cursor, verified, inflater })
     }
 
     /// The window that compressed batches are read through, and their decoders. Before the start, once.
@@ -162,14 +173,14 @@ impl<P: Platform> State<P> {
         self.inflater = Some(inflater);
     }
 
-    /// The caller is done with a chunk, or with as much of it as it wanted.
+    /// The caller is done with a chunk, at that time, or with as much of it as it wanted.
     pub(crate) fn give_back(
         &mut self,
         chunk: u16,
         buffer: P::Buffer,
         inflater: Option<Inflater<P::Buffer, P::Decompress>>,
         cursor: Cursor,
-        over: bool,
+        over: Option<Instant>,
     ) {
         if inflater.is_some() {
             self.inflater = inflater;
@@ -179,7 +190,8 @@ impl<P: Platform> State<P> {
         self.s.callers = self.s.callers.saturating_sub(1);
         let chunk = &mut self.chunks[index];
         chunk.buffer = Some(buffer);
-        if over {
+        if let Some(now) = over {
+            self.end_stream(index, now);
             return self.free_chunk(index);
         }
         (chunk.cursor, chunk.holder) = (cursor, Holder::Queue);

@@ -10,7 +10,7 @@
 //! - `receive`: what an answer says. `verify`: a full chunk, outside the lock. `segment`: what stands in a chunk.
 //! - `pacing`: how many records a poll hands out, and gauges. `group`: positions that a group keeps.
 //! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is. `inflate`: the records of
-//!   compressed batches.
+//!   compressed batches. `stream`: a batch that is larger than a chunk.
 
 #[cfg(not(feature = "consumer"))]
 mod absent;
@@ -38,6 +38,8 @@ mod receive;
 mod segment;
 #[cfg(feature = "consumer")]
 mod session;
+#[cfg(feature = "consumer")]
+mod stream;
 #[cfg(feature = "consumer")]
 mod table;
 #[cfg(feature = "consumer")]

@@ -225,19 +225,29 @@ impl<P: Platform> State<P> {
         let capacity = chunk.buffer.as_ref().map_or(0, |buffer| buffer.len()) as u32;
         chunk.transactions = chunk.end.saturating_sub(chunk.filled).saturating_sub(SEGMENT_BYTES as u32);
         chunk.wanted = if wanted { length.min(capacity.saturating_sub(chunk.end)) } else { 0 };
+        chunk.shares = chunk.shares.saturating_add(u16::from(length > 0));
     }
 
-    /// Takes records that came with other bytes of the answer; how many.
+    /// Takes records that came with other bytes of the answer, if there is a place for them; how many.
     pub(crate) fn land(&mut self, slot: usize, bytes: &[u8]) -> usize {
-        let Some(chunk) = self.chunk_of(slot) else { return 0 };
-        let chunk = &mut self.chunks[chunk];
+        let Some(index) = self.chunk_of(slot) else { return 0 };
+        let chunk = &mut self.chunks[index];
         let count = bytes.len().min(chunk.wanted as usize);
         let end = chunk.end as usize;
         let Some(place) = chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(end..end + count)) else { return 0 };
         place.copy_from_slice(bytes.get(..count).unwrap_or(&[]));
-        chunk.end += count as u32;
-        chunk.wanted -= count as u32;
+        self.chunk_filled(slot, index, count as u32);
         count
+    }
+
+    /// So many bytes of records are in the chunk that were still to come.
+    pub(super) fn chunk_filled(&mut self, slot: usize, index: usize, count: u32) {
+        self.connections[slot].receive.records_taken(count);
+        self.stream_landed(index, count);
+        let chunk = &mut self.chunks[index];
+        chunk.end += count;
+        chunk.wanted = chunk.wanted.saturating_sub(count);
+        self.chunk_landed(slot, index);
     }
 
     /// The segment that is being received is whole, if there is one.
@@ -264,7 +274,8 @@ impl<P: Platform> State<P> {
             next: position.fetch,
             epoch: -1,
             fault: 0,
-            detail: 0,
+            // Alone in the answer, so that the broker has sent the first batch whole.
+            detail: u32::from(chunk.shares == 1),
         };
         if chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(start..)).is_some_and(|bytes| segment.write(bytes)) {
             chunk.filled = chunk.end;
@@ -272,7 +283,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The answer is over: what it brought is to be verified.
-    pub(crate) fn fetch_answered(&mut self, slot: usize) {
+    pub(crate) fn fetch_answered(&mut self, slot: usize, now: Instant) {
         self.end_segment(slot);
         let Some(chunk) = self.chunk_of(slot).filter(|&chunk| self.chunks[chunk].filled > 0) else { return };
         let mut from = 0;
@@ -283,7 +294,7 @@ impl<P: Platform> State<P> {
             }
         }
         self.chunks[chunk].holder = Holder::Verifier;
-        self.connections[slot].verify = Link::to(chunk);
+        (self.connections[slot].verify, self.connections[slot].brought_at) = (Link::to(chunk), now);
     }
 
     fn all_failed(&mut self, slot: usize, error: ErrorCode, now: Instant) {

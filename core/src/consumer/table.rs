@@ -2,6 +2,7 @@
 
 use super::ConsumeFault;
 use super::session::Told;
+use super::stream::Stream;
 use crate::pool::{Hooks, Link};
 use crate::time::Instant;
 
@@ -151,6 +152,9 @@ pub struct Chunk<B> {
     /// Of the chunk among all that have compressed batches; 0 if it has none.
     pub(crate) number: u32,
     pub(crate) cursor: super::Cursor,
+    /// Partitions of the answer that have brought records so far.
+    pub(crate) shares: u16,
+    pub(crate) stream: Stream,
     pub(crate) hooks: Hooks,
 }
 
@@ -165,6 +169,8 @@ impl<B> Chunk<B> {
         transactions: 0,
         number: 0,
         cursor: super::Cursor::NOWHERE,
+        shares: 0,
+        stream: Stream::NONE,
         hooks: Hooks::NONE,
     };
 
@@ -172,6 +178,7 @@ impl<B> Chunk<B> {
         self.holder = holder;
         (self.filled, self.end, self.wanted, self.transactions) = (0, 0, 0, 0);
         (self.number, self.cursor) = (0, super::Cursor::START);
+        (self.shares, self.stream) = (0, Stream::NONE);
     }
 }
 

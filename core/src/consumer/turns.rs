@@ -41,8 +41,18 @@ impl<P: Platform> State<P> {
 
     /// How long the broker may wait for records with a chunk in its hands. Those who share chunks wait a part of the time
     /// each, and not at all while somebody else is known to have something to read.
+    ///
+    /// A partition of which something waits for the caller is not asked for, and must not wait for the others' silence once it
+    /// could be: while there is one, the broker waits for as long as the caller has had it.
     pub(super) fn patience(&mut self, slot: usize, free: usize, others: usize, now: Instant) -> u32 {
-        let longest = self.s.settings.fetch_max_wait;
+        let held = |state: &mut Self, place: usize| {
+            state.positions[place].held > 0 && state.reading_connection(place) == Some(slot)
+        };
+        let mut longest = self.s.settings.fetch_max_wait;
+        if (0..self.positions.len()).any(|place| held(self, place)) {
+            let busy = now.millis_since(self.connections[slot].brought_at);
+            longest = longest.min(busy.try_into().unwrap_or(u32::MAX));
+        }
         if others < free {
             return longest;
         }

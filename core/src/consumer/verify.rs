@@ -27,6 +27,8 @@ pub(crate) struct Judge<C> {
     pub(crate) crc: C,
     /// Whether there is a decoder.
     pub(crate) supports: fn(Compression) -> bool,
+    /// Whether a batch may be larger than a chunk, if it is not compressed and has an answer for itself.
+    pub(crate) streams: bool,
 }
 
 /// Goes through the segments in the first `filled` bytes of a chunk, and writes into each what was found. Whether any
@@ -64,7 +66,10 @@ impl<C: Fn(&[u8]) -> u32> Walk<'_, C> {
                 Ok(header) => header,
                 Err(Unsound::Cut(needed)) => {
                     // The last one of an answer is often cut: it is asked for again. Alone in a chunk it may still not fit.
-                    if found.sound == 0 && needed as usize > self.most.saturating_sub(self.aborted.len()) {
+                    let large = needed as usize > self.most.saturating_sub(self.aborted.len());
+                    let plain = || BatchHeader::read(rest).is_ok_and(|header| header.compression == Compression::None);
+                    let again = self.judge.streams && segment.detail == 0 && plain();
+                    if found.sound == 0 && large && !again {
                         (found.fault, found.detail) = (TOO_LARGE, needed);
                     }
                     break;
@@ -119,7 +124,7 @@ fn sound(bytes: &[u8], judge: &Judge<impl Fn(&[u8]) -> u32>) -> Result<BatchHead
 
 /// Whether a batch is of a transaction that was aborted. The list of these is in no promised order, and each ends with its
 /// marker.
-fn skipped(header: &BatchHeader, aborted: &mut [u8], batch: &[u8]) -> bool {
+pub(super) fn skipped(header: &BatchHeader, aborted: &mut [u8], batch: &[u8]) -> bool {
     if !header.is_transactional() {
         return false;
     }
@@ -215,7 +220,7 @@ mod tests {
 
     fn found(aborted: &[(i64, i64)], records: &[u8], room: usize) -> (Segment, Vec<bool>) {
         let (mut bytes, filled) = chunk(aborted, records, room);
-        verify(&mut bytes, filled, &Judge { crc: crc32c, supports: |_| false });
+        verify(&mut bytes, filled, &Judge { crc: crc32c, supports: |_| false, streams: false });
         let segment = Segment::read(&bytes).unwrap();
         let mut skipped = Vec::new();
         let mut rest = &bytes[segment.records_at()..segment.records_at() + segment.sound as usize];

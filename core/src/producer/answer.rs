@@ -108,11 +108,11 @@ impl<P: Platform> State<P> {
             if self.connections[slot].receive.records_left() > 0 {
                 let here = window.len().min(self.connections[slot].receive.records_left() as usize);
                 let landed = self.land(slot, window.get(..here).unwrap_or(&[]));
-                self.connections[slot].receive.records_taken(landed as u32);
                 window = window.get(landed..).unwrap_or(&[]);
                 // With the last of them the response may be over, without another byte.
-                if window.is_empty() && self.connections[slot].receive.records_left() > 0 {
-                    return Ok(bytes.len());
+                let more = self.connections[slot].receive.records_left() > 0;
+                if window.is_empty() && more || self.holds_back(slot) {
+                    return Ok(bytes.len() - window.len());
                 }
             }
             let connection = &self.connections[slot];
@@ -121,7 +121,7 @@ impl<P: Platform> State<P> {
                 None => return Ok(bytes.len() - window.len()),
                 Some(Received::Done) => {
                     #[cfg(feature = "consumer")]
-                    self.fetch_answered(slot);
+                    self.fetch_answered(slot, now);
                     self.answered(slot, now);
                     #[cfg(feature = "consumer")]
                     if !self.connections[slot].verify.is_none() {

@@ -178,6 +178,12 @@ pub struct Config {
     /// read from (KIP-392). Empty, the default: leaders are read from. At most 64 bytes.
     #[cfg(feature = "consumer")]
     pub client_rack: heapless::String<64>,
+    /// `fetch.stream.large.batches`: whether a batch that is larger than a chunk, and not compressed, is handed out piece by
+    /// piece as it comes, and not an error. **Its checksum comes last**: records are handed out before anybody can know that
+    /// their bytes are sound, with [`Consumed::verified`](crate::Consumed::verified) false; if they were not, the partition
+    /// stops with the last piece. Whoever must not act on what a broken disk may have changed says no. Default true.
+    #[cfg(feature = "consumer")]
+    pub stream_large_batches: bool,
     /// `fetch.min.bytes`, at most half a chunk. Default 1.
     #[cfg(feature = "consumer")]
     pub fetch_min_bytes: u32,
@@ -236,6 +242,8 @@ impl Config {
             offset_reset: OffsetReset::None,
             #[cfg(feature = "consumer")]
             fetch_max_wait: Duration::from_millis(500),
+            #[cfg(feature = "consumer")]
+            stream_large_batches: true,
             #[cfg(feature = "consumer")]
             fetch_min_bytes: 1,
             #[cfg(feature = "consumer")]
@@ -390,6 +398,8 @@ pub(crate) struct Settings {
     #[cfg(feature = "consumer")]
     pub(crate) fetch_max_wait: u32,
     #[cfg(feature = "consumer")]
+    pub(crate) stream_large_batches: bool,
+    #[cfg(feature = "consumer")]
     pub(crate) fetch_min_bytes: u32,
     #[cfg(feature = "consumer")]
     pub(crate) client_rack: heapless::String<64>,
@@ -440,6 +450,8 @@ impl Settings {
         offset_reset: OffsetReset::None,
         #[cfg(feature = "consumer")]
         fetch_max_wait: 0,
+        #[cfg(feature = "consumer")]
+        stream_large_batches: false,
         #[cfg(feature = "consumer")]
         fetch_min_bytes: 0,
         #[cfg(feature = "consumer")]
@@ -500,6 +512,8 @@ impl Settings {
             offset_reset: config.offset_reset,
             #[cfg(feature = "consumer")]
             fetch_max_wait: millis(config.fetch_max_wait),
+            #[cfg(feature = "consumer")]
+            stream_large_batches: config.stream_large_batches,
             #[cfg(feature = "consumer")]
             fetch_min_bytes: config.fetch_min_bytes,
             #[cfg(feature = "consumer")]

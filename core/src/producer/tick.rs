@@ -208,6 +208,11 @@ impl<P: Platform> State<P> {
                     next = next.min(connection.throttled_until);
                 }
             }
+            #[cfg(feature = "consumer")]
+            if deadline <= now && self.holds_back(slot) {
+                self.let_go(slot, now);
+                continue;
+            }
             if deadline <= now {
                 self.close_connection(slot, reason);
             } else {

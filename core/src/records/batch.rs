@@ -6,7 +6,7 @@ use super::Compression;
 pub const HEADER_BYTES: usize = 61;
 
 /// Where the bytes that the CRC covers start: at the attributes.
-pub(super) const CRC_FROM: usize = 21;
+pub(crate) const CRC_FROM: usize = 21;
 
 /// What goes into the header of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,6 +13,8 @@ pub mod partitioning;
 pub mod read;
 mod record;
 
+#[cfg(feature = "consumer")]
+pub(crate) use batch::CRC_FROM;
 pub use batch::{HEADER_BYTES, Sealing, seal, write_crc, write_header};
 pub use record::{
     Fields, Header, MAX_HEADER_OVERHEAD, MAX_RECORD_OVERHEAD, append, encoded_length, max_record_overhead,

@@ -115,8 +115,7 @@ impl<const CONNECTIONS: usize> Consumer<CONNECTIONS> {
     /// A loan keeps its chunk: with one chunk nothing is fetched meanwhile.
     ///
     /// # Errors
-    /// A partition cannot be read on. It stops alone, and is told once; [`Consumer::seek`] makes it go on. A batch that is
-    /// larger than a chunk is one of these, with both sizes.
+    /// A partition cannot be read on. It stops alone, and is told once; [`Consumer::seek`] makes it go on.
     ///
     /// # Cancellation
     /// Dropped before it is ready, nothing was lent.

@@ -12,8 +12,9 @@ use demitasse_core::CapacityError;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ConsumerSizes {
     /// `fetch.chunk.bytes`: bytes of one chunk, which holds the answer to one request for records. The largest batch that
-    /// can be read is 44 bytes less, and for transactions 16 less for each that was aborted. A batch is what the producer
-    /// made it (`batch.size`), compressed or not. Default 4,096.
+    /// can be read whole is 44 bytes less, and for transactions 16 less for each that was aborted. A batch is what the
+    /// producer made it (`batch.size`), compressed or not. What is larger is read in pieces unless it is compressed: then
+    /// the largest record must fit. Default 4,096.
     pub chunk_bytes: usize,
     /// Chunks: as many answers can be under way or be read at once. A partition needs no more than one at a time; with
     /// fewer than partitions, and than brokers, they take turns. Default 1.

@@ -163,23 +163,41 @@ fn a_batch_that_is_too_large_is_named_and_passed_over() {
     // All at once fill a batch of 1,024 bytes.
     world.executor.run(60, send(producer, 10..100));
     world.executor.run(60, send(producer, 100..105));
-    let (consumer, runner) = SMALL.start(world.stack, &Config::new(), BROKER, 1).unwrap();
+    let mut config = Config::new();
+    config.stream_large_batches = false;
+    let (consumer, runner) = SMALL.start(world.stack, &config, BROKER, 1).unwrap();
     spawn(&mut world, runner);
     let topic = consumer.topic(TOPIC).unwrap();
     consumer.assign(topic, 0, Start::Beginning).unwrap();
     world.executor.run(60, read(consumer, 0, 10));
-    let error = loop {
-        // A loan may turn out to have nothing but an end.
-        match world.executor.run(60, consumer.poll(1)) {
-            Ok(fetched) => assert_eq!(fetched.unwrap().records().count(), 0),
-            Err(error) => break error,
-        }
-    };
+    let error = world.executor.run(60, consumer.poll(1)).err().unwrap();
     println!("{error}");
     let ConsumeFault::BatchTooLarge { needed, capacity } = error.fault else { panic!("{error}") };
     assert_eq!((error.partition, error.offset, needed > 512, capacity), (0, 10, true, 512 - 44));
     consumer.seek(topic, 0, Start::Offset(100));
     world.executor.run(60, read(consumer, 100, 105));
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_read_in_pieces() {
+    consumer_storage! { static PIECES: { chunk_bytes: 512 } }
+    let mut world = World::new(GOOD, 6);
+    let producer = producer(&mut world);
+    world.executor.run(60, send(producer, 0..10));
+    world.executor.run(60, send(producer, 10..100));
+    world.executor.run(60, send(producer, 100..105));
+    let (consumer, runner) = PIECES.start(world.stack, &Config::new(), BROKER, 1).unwrap();
+    spawn(&mut world, runner);
+    consumer.assign(consumer.topic(TOPIC).unwrap(), 0, Start::Beginning).unwrap();
+    let mut records = consumer.records(25);
+    let mut unverified = 0;
+    for number in 0..105 {
+        let read = records.next(|record| (record.offset, record.value == Some(&value(number)), record.verified));
+        let Ok(Some((offset, right, verified))) = world.executor.run(60, read) else { panic!("{number}") };
+        assert_eq!((offset, right), (i64::from(number), true));
+        unverified += u32::from(!verified);
+    }
+    assert!((1..90).contains(&unverified), "{unverified}");
 }
 
 /// The same batch, its records compressed: attributes at byte 21, the checksum of what is behind it at 17.

@@ -50,8 +50,8 @@ impl<'a> Io for &'a Memory {
         pending().await
     }
 
-    fn crc32c(&self, bytes: &[u8]) -> u32 {
-        crc32c::crc32c(bytes)
+    fn crc32c_append(&self, crc: u32, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(crc, bytes)
     }
 }
 

@@ -308,8 +308,8 @@ impl Io for Network {
         self.time.sleep_until(at.as_micros()).await;
     }
 
-    fn crc32c(&self, bytes: &[u8]) -> u32 {
-        crc32c::crc32c(bytes)
+    fn crc32c_append(&self, crc: u32, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(crc, bytes)
     }
 }
 

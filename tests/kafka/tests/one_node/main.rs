@@ -11,6 +11,7 @@ mod keyed_lines;
 mod million_records;
 mod pipeline_kills;
 mod records;
+mod silence;
 mod transactions;
 mod verifiable_producer;
 

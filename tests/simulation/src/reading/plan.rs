@@ -36,6 +36,8 @@ pub struct Plan {
     pub pause: u64,
     /// The most records in one, and the most bytes of all their values.
     pub records: (u32, usize),
+    /// Whether every fourth batch, unless it is compressed, is larger than a chunk.
+    pub large: bool,
     /// Tasks that poll.
     pub readers: u32,
     /// Times in 1000 polls that a reader does something else: pauses, seeks, commits.
@@ -143,8 +145,10 @@ impl Plan {
             events,
             batches: rng.u32(1..=60),
             pause: if chance(rng, 30) { 0 } else { rng.u64(0..=200_000) },
-            // Every batch fits into a chunk beside what describes it.
+            // Such a batch fits into a chunk beside what describes it.
             records: (rng.u32(1..=6), (chunk_bytes as usize - 260).min(rng.usize(100..=2_000))),
+            // Not drawn, so that the rest of each seed is as it was.
+            large: seed.is_multiple_of(3),
             readers: if chance(rng, 70) { 1 } else { 2 },
             restless: if chance(rng, 40) { 0 } else { rng.u32(0..=200) },
             heal_at,

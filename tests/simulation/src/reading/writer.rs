@@ -13,14 +13,20 @@ pub(super) async fn write(world: World, plan: Plan, time: Time, topic: usize, pa
     for _ in 0..plan.batches {
         time.sleep(rng.u64(0..=plan.pause)).await;
         let (most, bytes) = plan.records;
-        let count = rng.u32(1..=most);
-        let each = rng.usize(0..=bytes / count as usize);
+        let (mut count, mut each) = (rng.u32(1..=most), rng.usize(0..=bytes));
+        each /= count as usize;
+        // In every other run two of three batches are compressed; nothing is drawn for it, so the rest is as it was.
+        let compressed = plan.seed % 2 == 1 && !(number + count).is_multiple_of(3);
+        if plan.large && !compressed && each % 4 == 0 {
+            // Up to the largest record that a chunk can have.
+            let largest = plan.chunk_bytes as usize - 44 - 20;
+            each = if each.is_multiple_of(8) { largest } else { each.max(30) };
+            count = 2 + 4 * plan.chunk_bytes / each as u32;
+        }
         let values: Vec<Vec<u8>> =
             (number..number + count).map(|number| value(topic, partition, number, each)).collect();
         number += count;
         let mut network = world.network.world.borrow_mut();
-        // In every other run two of three batches are compressed; nothing is drawn for it, so the rest is as it was.
-        let compressed = plan.seed % 2 == 1 && !number.is_multiple_of(3);
         let base = network.cluster.append_batch(&super::name(topic), partition, &batch(&values, compressed));
         if let Some(base) = base {
             world.ledger.borrow_mut().written(topic, partition, base, values);

@@ -3,5 +3,6 @@
 mod bench;
 mod compressed;
 mod group;
+mod large;
 mod reading;
 mod session;
