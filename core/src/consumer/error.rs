@@ -37,6 +37,12 @@ pub enum ConsumeFault {
         /// Bytes of a chunk, less what it needs for itself.
         capacity: u32,
     },
+    /// More transactions were aborted in what is to be read than a chunk can list, and `read_committed` needs to know all:
+    /// `fetch.chunk.bytes` must be larger.
+    TooManyAborted {
+        /// How many a chunk can list, with no room for records.
+        fits: u32,
+    },
     /// A batch is compressed in a way that cannot be read here.
     Compressed(Compression),
     /// The compressed bytes of a batch cannot be read.
@@ -126,6 +132,9 @@ impl fmt::Display for ConsumeError {
             ConsumeFault::Corrupt(fault) => fault.fmt(f),
             ConsumeFault::BatchTooLarge { needed, capacity } => {
                 write!(f, "a batch of {needed} bytes, a chunk has room for {capacity}: raise fetch.chunk.bytes")
+            }
+            ConsumeFault::TooManyAborted { fits } => {
+                write!(f, "more aborted transactions than the {fits} that a chunk can list: raise fetch.chunk.bytes")
             }
             ConsumeFault::Compressed(compression) => {
                 write!(f, "a batch compressed by {compression}, which is not read here")

@@ -213,8 +213,17 @@ impl<P: Platform> State<P> {
                 put_transaction(place, producer_id, first_offset);
                 chunk.end += ABORTED_BYTES as u32;
             }
-            // Without all of them nobody could tell what was aborted: the partition is asked for again, with more room.
-            None => self.connections[slot].receive.partition = Link::NONE,
+            // Without all of them nobody could tell what was aborted: the partition is asked for again, with more room if
+            // there ever is.
+            None => {
+                let (alone, capacity) = (chunk.filled == 0, self.s.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32));
+                let place = core::mem::take(&mut self.connections[slot].receive.partition).get();
+                if let Some(place) = place.filter(|_| alone) {
+                    let next = self.positions[place].next;
+                    let fits = capacity / ABORTED_BYTES as u32;
+                    self.fail_reading(place, next, ConsumeFault::TooManyAborted { fits });
+                }
+            }
         }
     }
 

@@ -25,6 +25,7 @@ const SIZING: Sizing = Sizing {
     waiters: 4,
 };
 
+/// The largest chunk; of three inputs of four a smaller one, so that a batch is more than it holds.
 const CHUNK_BYTES: usize = 1024;
 const MOST_BATCHES: usize = 12;
 
@@ -55,7 +56,7 @@ pub(crate) fn run(data: &[u8]) {
     let consumer = Rc::new(Consumer::<Simulated>::new(CellLock::new(State::new(tables_with(&capacities, 2))), clock));
     let buffer = |bytes: usize| vec![0; bytes].into_boxed_slice();
     let buffers = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes as usize));
-    consumer.lend(buffers.chain((0..2).map(|_| buffer(CHUNK_BYTES))));
+    consumer.lend(buffers.chain((0..2).map(|_| buffer(CHUNK_BYTES >> (data.len() % 4)))));
     consumer.lend_decompression(Lz4::new(), buffer(window));
     let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
     let mut config = Config::new();

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The largest value that a chunk of the bench has room for: beside it are its segment's 44 bytes and its record's 9.
 const LARGEST: usize = 2048 - 44 - 9;
 
-fn batch(values: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn batch(values: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES + values.iter().map(|value| value.len() + 40).sum::<usize>()];
     let end = (0..).zip(values).fold(HEADER_BYTES, |at, (index, value)| {
         let fields = Fields { key: None, value: Some(value), headers: &[], timestamp_delta: 0 };
@@ -33,11 +33,11 @@ fn batch(values: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn write(bench: &Bench, partition: i32, batch: &[u8]) {
+pub(crate) fn write(bench: &Bench, partition: i32, batch: &[u8]) {
     bench.network.world.borrow_mut().cluster.append_batch("t", partition, batch).unwrap();
 }
 
-fn values(count: usize, bytes: impl Fn(usize) -> usize) -> Vec<Vec<u8>> {
+pub(crate) fn values(count: usize, bytes: impl Fn(usize) -> usize) -> Vec<Vec<u8>> {
     (0..count).map(|i| vec![i as u8; bytes(i)]).collect()
 }
 
