@@ -4,7 +4,7 @@ use core::cell::Cell;
 use demitasse_core::{Clock, Instant};
 
 /// The monotonic clock, and what to add to it for the date.
-pub(crate) struct EmbassyClock {
+pub struct EmbassyClock {
     /// Milliseconds from 1970 to the clock's beginning; `None` while nobody has told the date.
     wall: Cell<Option<i64>>,
 }

@@ -6,7 +6,7 @@
 //!
 //! storage! {
 //!     /// 4 batches of 1 KiB on their way at once; what is not named has a default, see [`demitasse_io_embassy::Sizes`].
-//!     pub static KAFKA: { batch_bytes: 1024, buffers: 4, partitions: 2, topics: 1 }
+//!     pub static KAFKA: Kafka { batch_bytes: 1024, buffers: 4, partitions: 2, topics: 1 }
 //! }
 //! const _: () = assert!(KAFKA.memory_bytes() < 10 * 1024);
 //!
@@ -20,7 +20,7 @@
 //!         let delivery = producer.send(readings, &Record::new(b"21.5")).await.unwrap();
 //!         let _receipt = producer.wait(delivery).await;
 //!     };
-//!     // Or give the runner to a task of its own: `async fn kafka(mut runner: Runner) { runner.run().await }`.
+//!     // Or give the runner to a task of its own: `async fn kafka(mut runner: Runner<Kafka>) { runner.run().await }`.
 //!     embassy_futures::join::join(runner.run(), work).await;
 //! }
 //! ```
@@ -37,7 +37,7 @@ use demitasse_io_embassy::{Config, Start, consumer_storage};
 
 consumer_storage! {
     /// One partition, and batches of up to 4 KiB.
-    static COMMANDS: { chunk_bytes: 4096 }
+    static COMMANDS: Commands { chunk_bytes: 4096 }
 }
 
 async fn follow(stack: embassy_net::Stack<'static>, seed: u32) {
@@ -114,6 +114,7 @@ pub use demitasse_core::{
 };
 #[cfg(feature = "consumer")]
 pub use demitasse_core::{CommitError, ConsumeError, ConsumeFault, Consumed, Gauges, OffsetReset, Start};
+pub use platform::{Own, Shape, Shared};
 pub use producer::Producer;
 pub use runner::Runner;
 pub use sizes::Sizes;

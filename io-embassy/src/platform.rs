@@ -1,8 +1,10 @@
-//! The device's side of [`Platform`]: tables are borrowed from the one `static`, so that there is a single type, and a
-//! single copy of the machine code, for all storages with as many connections, whatever their other sizes.
+//! The device's side of [`Platform`]: tables are borrowed from the one `static`. Storages share one copy of the machine code,
+//! or have one of their own, which knows the lengths of their tables.
 
 use crate::clock::EmbassyClock;
+use crate::runner::{Slot, run_all};
 use core::cell::Cell;
+use core::future::Future;
 use core::ops::{Deref, DerefMut};
 #[cfg(not(feature = "consumer"))]
 use demitasse_core::Empty;
@@ -14,33 +16,33 @@ use demitasse_core::{
 /// A batch buffer.
 pub(crate) type Buffer = &'static mut [u8];
 
-pub(crate) type Core<const CONNECTIONS: usize> = demitasse_core::Producer<Embassy<CONNECTIONS>>;
+pub(crate) type Core<P> = demitasse_core::Producer<P>;
 
 /// What a storage starts: also under a consumer there is a producer, whose driver is used.
 #[cfg(not(feature = "consumer"))]
-pub(crate) type Client<const CONNECTIONS: usize> = Core<CONNECTIONS>;
+pub(crate) type Client<P> = Core<P>;
 #[cfg(feature = "consumer")]
-pub(crate) type Client<const CONNECTIONS: usize> = demitasse_core::Consumer<Embassy<CONNECTIONS>>;
+pub(crate) type Client<P> = demitasse_core::Consumer<P>;
 
 #[cfg(not(feature = "consumer"))]
-pub(crate) fn core<const CONNECTIONS: usize>(client: &'static Client<CONNECTIONS>) -> &'static Core<CONNECTIONS> {
+pub(crate) fn core<P: Shape>(client: &'static Client<P>) -> &'static Core<P> {
     client
 }
 
 #[cfg(feature = "consumer")]
-pub(crate) fn core<const CONNECTIONS: usize>(client: &'static Client<CONNECTIONS>) -> &'static Core<CONNECTIONS> {
+pub(crate) fn core<P: Shape>(client: &'static Client<P>) -> &'static Core<P> {
     client.client()
 }
 
 #[cfg(not(feature = "consumer"))]
-type Positions = Empty<Position>;
+pub(crate) type Positions = Empty<Position>;
 #[cfg(feature = "consumer")]
-type Positions = &'static mut [Position];
+pub(crate) type Positions = &'static mut [Position];
 
 #[cfg(not(feature = "consumer"))]
-type Chunks = Empty<Chunk<Buffer>>;
+pub(crate) type Chunks = Empty<Chunk<Buffer>>;
 #[cfg(feature = "consumer")]
-type Chunks = &'static mut [Chunk<Buffer>];
+pub(crate) type Chunks = &'static mut [Chunk<Buffer>];
 
 #[cfg(not(feature = "lz4"))]
 pub(crate) type Decoder = demitasse_core::records::codec::NoCodec;
@@ -75,25 +77,63 @@ impl Reading<core::iter::Empty<Buffer>> {
     }
 }
 
-/// The number of connections is part of the type, and of no other table: most devices have one, and then the compiler
-/// leaves out every loop over them.
-pub(crate) enum Embassy<const CONNECTIONS: usize> {}
+/// What all storages of a device have in common.
+pub trait Shape:
+    Platform<
+        Buffer = Buffer,
+        Requests = &'static mut [Request],
+        Names = &'static mut [u8],
+        Hosts = &'static mut [u8],
+        Positions = Positions,
+        Chunks = Chunks,
+        Decompress = Decoder,
+        Lock = CellLock<State<Self>>,
+        Clock = EmbassyClock,
+    > + 'static
+{
+    /// What connections work with, as many as there are.
+    type Slots;
 
-impl<const CONNECTIONS: usize> Platform for Embassy<CONNECTIONS> {
+    /// Does the client's work until it is closed.
+    fn run(core: &'static Core<Self>, slots: &mut Self::Slots) -> impl Future<Output = ()>;
+}
+
+/// Storages of all sizes that have as many connections: they share one copy of the machine code. For a device with two
+/// storages, one to write and one to read.
+///
+/// The number of connections is part of the type, and that of no other table: most devices have one, and then the compiler
+/// leaves out every loop over them.
+#[derive(Clone, Copy)]
+pub enum Shared<const CONNECTIONS: usize = 1> {}
+
+/// One storage's own: the code knows all tables' lengths, which makes it smaller and quicker. `storage!` makes one for a
+/// storage whose type has a name.
+#[derive(Clone, Copy)]
+pub enum Own<
+    const BUFFERS: usize,
+    const BATCHES: usize,
+    const PARTITIONS: usize,
+    const TOPICS: usize,
+    const BROKERS: usize,
+    const CONNECTIONS: usize,
+    const WAITERS: usize,
+> {}
+
+impl<const CONNECTIONS: usize> Platform for Shared<CONNECTIONS> {
     /// By `Storage::new`, which does not compile otherwise.
     const CHECKED: bool = true;
     type Buffer = Buffer;
-    type Buffers = &'static mut [Option<Buffer>];
-    type Batches = &'static mut [Batch<Buffer>];
-    type Partitions = &'static mut [PartitionEntry];
-    type Queues = &'static mut [PartitionQueue];
-    type Topics = &'static mut [TopicEntry];
+    type Buffers = Slice<Option<Buffer>>;
+    type Batches = Slice<Batch<Buffer>>;
+    type Partitions = Slice<PartitionEntry>;
+    type Queues = Slice<PartitionQueue>;
+    type Topics = Slice<TopicEntry>;
     type Names = &'static mut [u8];
-    type Brokers = &'static mut [BrokerEntry];
+    type Brokers = Slice<BrokerEntry>;
     type Hosts = &'static mut [u8];
-    type Connections = Slots<CONNECTIONS>;
+    type Connections = Array<Connection, CONNECTIONS>;
     type Requests = &'static mut [Request];
-    type Waiters = &'static mut [Waiter];
+    type Waiters = Slice<Waiter>;
     type Positions = Positions;
     type Chunks = Chunks;
     type Decompress = Decoder;
@@ -101,28 +141,163 @@ impl<const CONNECTIONS: usize> Platform for Embassy<CONNECTIONS> {
     type Clock = EmbassyClock;
 }
 
-/// The connections, as many as the type says.
-pub(crate) struct Slots<const CONNECTIONS: usize>(pub(crate) &'static mut [Connection; CONNECTIONS]);
+impl<const CONNECTIONS: usize> Shape for Shared<CONNECTIONS> {
+    type Slots = [Slot; CONNECTIONS];
 
-impl<const CONNECTIONS: usize> Deref for Slots<CONNECTIONS> {
-    type Target = [Connection];
+    fn run(core: &'static Core<Self>, slots: &mut Self::Slots) -> impl Future<Output = ()> {
+        run_all(core, slots)
+    }
+}
+
+impl<
+    const BUFFERS: usize,
+    const BATCHES: usize,
+    const PARTITIONS: usize,
+    const TOPICS: usize,
+    const BROKERS: usize,
+    const CONNECTIONS: usize,
+    const WAITERS: usize,
+> Platform for Own<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
+{
+    const CHECKED: bool = true;
+    type Buffer = Buffer;
+    type Buffers = Array<Option<Buffer>, BUFFERS>;
+    type Batches = Array<Batch<Buffer>, BATCHES>;
+    type Partitions = Array<PartitionEntry, PARTITIONS>;
+    type Queues = Array<PartitionQueue, PARTITIONS>;
+    type Topics = Array<TopicEntry, TOPICS>;
+    type Names = &'static mut [u8];
+    type Brokers = Array<BrokerEntry, BROKERS>;
+    type Hosts = &'static mut [u8];
+    type Connections = Array<Connection, CONNECTIONS>;
+    type Requests = &'static mut [Request];
+    type Waiters = Array<Waiter, WAITERS>;
+    type Positions = Positions;
+    type Chunks = Chunks;
+    type Decompress = Decoder;
+    type Lock = CellLock<State<Self>>;
+    type Clock = EmbassyClock;
+}
+
+impl<
+    const BUFFERS: usize,
+    const BATCHES: usize,
+    const PARTITIONS: usize,
+    const TOPICS: usize,
+    const BROKERS: usize,
+    const CONNECTIONS: usize,
+    const WAITERS: usize,
+> Shape for Own<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
+{
+    type Slots = [Slot; CONNECTIONS];
+
+    fn run(core: &'static Core<Self>, slots: &mut Self::Slots) -> impl Future<Output = ()> {
+        run_all(core, slots)
+    }
+}
+
+/// Whose tables can be arrays of these lengths: all of [`Shared`], and the one [`Own`].
+pub trait Holds<
+    const BUFFERS: usize,
+    const BATCHES: usize,
+    const PARTITIONS: usize,
+    const TOPICS: usize,
+    const BROKERS: usize,
+    const CONNECTIONS: usize,
+    const WAITERS: usize,
+>:
+    Shape<
+        Buffers: From<&'static mut [Option<Buffer>; BUFFERS]>,
+        Batches: From<&'static mut [Batch<Buffer>; BATCHES]>,
+        Partitions: From<&'static mut [PartitionEntry; PARTITIONS]>,
+        Queues: From<&'static mut [PartitionQueue; PARTITIONS]>,
+        Topics: From<&'static mut [TopicEntry; TOPICS]>,
+        Brokers: From<&'static mut [BrokerEntry; BROKERS]>,
+        Connections: From<&'static mut [Connection; CONNECTIONS]>,
+        Waiters: From<&'static mut [Waiter; WAITERS]>,
+        Slots = [Slot; CONNECTIONS],
+    >
+{
+}
+
+impl<
+    P,
+    const BUFFERS: usize,
+    const BATCHES: usize,
+    const PARTITIONS: usize,
+    const TOPICS: usize,
+    const BROKERS: usize,
+    const CONNECTIONS: usize,
+    const WAITERS: usize,
+> Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS> for P
+where
+    P: Shape<
+            Buffers: From<&'static mut [Option<Buffer>; BUFFERS]>,
+            Batches: From<&'static mut [Batch<Buffer>; BATCHES]>,
+            Partitions: From<&'static mut [PartitionEntry; PARTITIONS]>,
+            Queues: From<&'static mut [PartitionQueue; PARTITIONS]>,
+            Topics: From<&'static mut [TopicEntry; TOPICS]>,
+            Brokers: From<&'static mut [BrokerEntry; BROKERS]>,
+            Connections: From<&'static mut [Connection; CONNECTIONS]>,
+            Waiters: From<&'static mut [Waiter; WAITERS]>,
+            Slots = [Slot; CONNECTIONS],
+        >,
+{
+}
+
+/// A table whose length is part of the type.
+pub struct Array<T: 'static, const LENGTH: usize>(&'static mut [T; LENGTH]);
+
+/// A table of any length.
+pub struct Slice<T: 'static>(&'static mut [T]);
+
+impl<T, const LENGTH: usize> From<&'static mut [T; LENGTH]> for Array<T, LENGTH> {
+    fn from(entries: &'static mut [T; LENGTH]) -> Self {
+        Array(entries)
+    }
+}
+
+impl<T, const LENGTH: usize> From<&'static mut [T; LENGTH]> for Slice<T> {
+    fn from(entries: &'static mut [T; LENGTH]) -> Self {
+        Slice(entries)
+    }
+}
+
+impl<T, const LENGTH: usize> Deref for Array<T, LENGTH> {
+    type Target = [T];
 
     #[inline]
-    fn deref(&self) -> &[Connection] {
+    fn deref(&self) -> &[T] {
         self.0
     }
 }
 
-impl<const CONNECTIONS: usize> DerefMut for Slots<CONNECTIONS> {
+impl<T, const LENGTH: usize> DerefMut for Array<T, LENGTH> {
     #[inline]
-    fn deref_mut(&mut self) -> &mut [Connection] {
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.0
+    }
+}
+
+impl<T> Deref for Slice<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        self.0
+    }
+}
+
+impl<T> DerefMut for Slice<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
         self.0
     }
 }
 
 /// One executor, one thread: nothing to wait for, no critical section. That handles are not `Send` keeps it so. Whoever has
 /// the state has taken it out; taken while it is out, which only a closure given to `send_each` could do, it panics.
-pub(crate) struct CellLock<T: 'static>(Cell<Option<&'static mut T>>);
+pub struct CellLock<T: 'static>(Cell<Option<&'static mut T>>);
 
 impl<T> CellLock<T> {
     pub(crate) const fn new(value: &'static mut T) -> Self {

@@ -1,6 +1,6 @@
 //! The handle.
 
-use crate::platform::Core;
+use crate::platform::{Core, Shape, Shared};
 use core::fmt;
 use core::future::Future;
 use core::time::Duration;
@@ -13,12 +13,12 @@ use demitasse_core::{
 /// Its [`crate::Runner`] must run beside the tasks that use it. It is not `Send`: an executor of another priority, or
 /// another core, talks to it through a channel.
 ///
-/// The number is that of connections, as in the storage: `Producer` alone is one with a single connection.
-#[derive(Clone, Copy)]
-pub struct Producer<const CONNECTIONS: usize = 1>(&'static Core<CONNECTIONS>);
+/// It is named after the storage: `Producer<Kafka>` where `storage!` was given the name `Kafka`. Without a name it is
+/// `Producer` with one connection, `Producer<Shared<2>>` with two.
+pub struct Producer<P: Shape = Shared>(&'static Core<P>);
 
-impl<const CONNECTIONS: usize> Producer<CONNECTIONS> {
-    pub(crate) const fn new(core: &'static Core<CONNECTIONS>) -> Self {
+impl<P: Shape> Producer<P> {
+    pub(crate) const fn new(core: &'static Core<P>) -> Self {
         Producer(core)
     }
 
@@ -164,14 +164,22 @@ impl<const CONNECTIONS: usize> Producer<CONNECTIONS> {
     }
 }
 
-impl<const CONNECTIONS: usize> fmt::Debug for Producer<CONNECTIONS> {
+impl<P: Shape> Clone for Producer<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Shape> Copy for Producer<P> {}
+
+impl<P: Shape> fmt::Debug for Producer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Producer")
     }
 }
 
 #[cfg(feature = "defmt")]
-impl<const CONNECTIONS: usize> defmt::Format for Producer<CONNECTIONS> {
+impl<P: Shape> defmt::Format for Producer<P> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Producer");
     }

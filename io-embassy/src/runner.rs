@@ -1,13 +1,14 @@
 //! The one future that does the producer's work.
 
 use crate::net::Net;
-use crate::platform::Core;
+use crate::platform::{Core, Shape, Shared};
+use core::future::Future;
 use demitasse_core::Scratch;
 use embassy_futures::select::{select, select_array};
 use embassy_time::{Duration, with_timeout};
 
 /// What one connection slot works with.
-pub(crate) struct Slot {
+pub struct Slot {
     pub(crate) net: &'static Net,
     pub(crate) frame: &'static mut [u8],
     pub(crate) receive: &'static mut [u8],
@@ -15,18 +16,18 @@ pub(crate) struct Slot {
 
 /// The producer's own work: time, and its connections. It must run beside the tasks that use the [`crate::Producer`].
 ///
-/// The number is that of connections, as in the storage: `Runner` alone is one with a single connection.
+/// It is named after the storage, as [`crate::Producer`] is.
 #[must_use = "nothing is sent unless it runs"]
-pub struct Runner<const CONNECTIONS: usize = 1> {
-    core: &'static Core<CONNECTIONS>,
-    slots: [Slot; CONNECTIONS],
+pub struct Runner<P: Shape = Shared> {
+    core: &'static Core<P>,
+    slots: P::Slots,
 }
 
 /// How long the end waits for the network stack to tell the broker that a connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-impl<const CONNECTIONS: usize> Runner<CONNECTIONS> {
-    pub(crate) const fn new(core: &'static Core<CONNECTIONS>, slots: [Slot; CONNECTIONS]) -> Self {
+impl<P: Shape> Runner<P> {
+    pub(crate) const fn new(core: &'static Core<P>, slots: P::Slots) -> Self {
         Runner { core, slots }
     }
 
@@ -38,22 +39,26 @@ impl<const CONNECTIONS: usize> Runner<CONNECTIONS> {
     ///
     /// # Cancellation
     /// Dropped, connections end and nothing expires; run again, it goes on, and sends again what was outstanding.
-    pub async fn run(&mut self) {
-        let core = self.core;
-        let Some(&Slot { net, .. }) = self.slots.first() else { return };
-        // Each future stands in memory once: they are given on as they are made. All of them end when the producer is
-        // closed, and the first that does takes the others along: what they held goes back as they are dropped.
-        let mut number = 0..;
-        select(
-            core.run_clock(&net),
-            select_array(self.slots.each_mut().map(|slot| {
-                let scratch = Scratch::new(slot.frame, slot.receive);
-                core.run_connection(&slot.net, number.next().unwrap_or(0), scratch)
-            })),
-        )
-        .await;
-        for slot in &self.slots {
-            let _ = with_timeout(FAREWELL, slot.net.flush()).await;
-        }
+    pub fn run(&mut self) -> impl Future<Output = ()> {
+        P::run(self.core, &mut self.slots)
+    }
+}
+
+/// [`Runner::run`].
+pub(crate) async fn run_all<P: Shape, const CONNECTIONS: usize>(core: &Core<P>, slots: &mut [Slot; CONNECTIONS]) {
+    let Some(&Slot { net, .. }) = slots.first() else { return };
+    // Each future stands in memory once: they are given on as they are made. All of them end when the producer is
+    // closed, and the first that does takes the others along: what they held goes back as they are dropped.
+    let mut number = 0..;
+    select(
+        core.run_clock(&net),
+        select_array(slots.each_mut().map(|slot| {
+            let scratch = Scratch::new(slot.frame, slot.receive);
+            core.run_connection(&slot.net, number.next().unwrap_or(0), scratch)
+        })),
+    )
+    .await;
+    for slot in slots {
+        let _ = with_timeout(FAREWELL, slot.net.flush()).await;
     }
 }

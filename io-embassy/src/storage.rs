@@ -2,7 +2,7 @@
 
 use crate::clock::EmbassyClock;
 use crate::net::Net;
-use crate::platform::{Buffer, CellLock, Client, Embassy, Reading, Slots, core};
+use crate::platform::{Buffer, CellLock, Client, Holds, Reading, Shape, core};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
 #[cfg(feature = "lz4")]
@@ -18,6 +18,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 ///
 /// It is all zero bits, so a `static` of it takes nothing in flash. It can be started once.
 pub struct Storage<
+    P: Shape,
     const BATCH_BYTES: usize,
     const BUFFERS: usize,
     const BATCHES: usize,
@@ -44,8 +45,8 @@ pub struct Storage<
             [Link<FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES>; CONNECTIONS],
         >,
     >,
-    state: StaticCell<State<Embassy<CONNECTIONS>>>,
-    client: StaticCell<Client<CONNECTIONS>>,
+    state: StaticCell<State<P>>,
+    client: StaticCell<Client<P>>,
 }
 
 /// Everything that is handed out at the start, so that it is handed out once.
@@ -89,6 +90,7 @@ struct Link<const FRAME: usize, const RECEIVE: usize, const SOCKET_RECEIVE: usiz
 }
 
 impl<
+    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>,
     const BATCH_BYTES: usize,
     const BUFFERS: usize,
     const BATCHES: usize,
@@ -106,6 +108,7 @@ impl<
     const SOCKET_SEND_BYTES: usize,
 >
     Storage<
+        P,
         BATCH_BYTES,
         BUFFERS,
         BATCHES,
@@ -208,7 +211,7 @@ impl<
         config: &Config,
         bootstrap: &[(&str, u16)],
         seed: u32,
-    ) -> Result<(Producer<CONNECTIONS>, Runner<CONNECTIONS>), StartError> {
+    ) -> Result<(Producer<P>, Runner<P>), StartError> {
         let (client, runner) = self.begin(stack, config, bootstrap, seed, Reading::nothing())?;
         Ok((Producer::new(core(client)), runner))
     }
@@ -221,7 +224,7 @@ impl<
         bootstrap: &[(&str, u16)],
         seed: u32,
         reading: Reading<impl Iterator<Item = Buffer>>,
-    ) -> Result<(&'static Client<CONNECTIONS>, Runner<CONNECTIONS>), StartError> {
+    ) -> Result<(&'static Client<P>, Runner<P>), StartError> {
         #[cfg(feature = "lz4")]
         if config.compression != demitasse_core::Compression::None {
             let reason = "must be none: there is no memory here to compress in";
@@ -229,23 +232,22 @@ impl<
         }
         let Memory { tables, buffers, names, hosts, links } =
             self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
-        let state = self.state.init(State::new(Tables::<Embassy<CONNECTIONS>> {
-            buffers: &mut tables.buffers,
-            batches: &mut tables.batches,
-            partitions: &mut tables.partitions,
-            queues: &mut tables.queues,
-            topics: &mut tables.topics,
+        let state = self.state.init(State::new(Tables::<P> {
+            buffers: (&mut tables.buffers).into(),
+            batches: (&mut tables.batches).into(),
+            partitions: (&mut tables.partitions).into(),
+            queues: (&mut tables.queues).into(),
+            topics: (&mut tables.topics).into(),
             names: names.as_flattened_mut(),
-            brokers: &mut tables.brokers,
+            brokers: (&mut tables.brokers).into(),
             hosts: hosts.as_flattened_mut(),
-            connections: Slots(&mut tables.connections),
+            connections: (&mut tables.connections).into(),
             requests: tables.requests.as_flattened_mut(),
-            waiters: &mut tables.waiters,
+            waiters: (&mut tables.waiters).into(),
             positions: reading.positions,
             chunks: reading.chunks,
         }));
-        let client: &'static Client<CONNECTIONS> =
-            self.client.init(Client::new(CellLock::new(state), EmbassyClock::new()));
+        let client: &'static Client<P> = self.client.init(Client::new(CellLock::new(state), EmbassyClock::new()));
         client.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice).chain(reading.buffers));
         #[cfg(feature = "consumer")]
         if let Some(window) = reading.window {
@@ -264,7 +266,22 @@ impl<
 /// see [`Sizes`].
 ///
 /// ```
+/// demitasse_io_embassy::storage! { static KAFKA: Kafka { batch_bytes: 512, buffers: 8, topics: 2 } }
+///
+/// async fn kafka(mut runner: demitasse_io_embassy::Runner<Kafka>) {
+///     runner.run().await
+/// }
+/// ```
+///
+/// The type's name may be left away. Then the machine code is that of any storage with as many connections
+/// ([`Shared`](crate::Shared)): larger by a kilobyte, but once for all such storages, as for the two of a device that writes and reads.
+///
+/// ```
 /// demitasse_io_embassy::storage! { static KAFKA: { batch_bytes: 512, buffers: 8, topics: 2 } }
+///
+/// async fn kafka(mut runner: demitasse_io_embassy::Runner) {
+///     runner.run().await
+/// }
 /// ```
 ///
 /// What cannot work does not compile:
@@ -275,8 +292,28 @@ impl<
 #[macro_export]
 macro_rules! storage {
     ($(#[$attribute:meta])* $visibility:vis static $name:ident: { $($field:ident: $value:expr),* $(,)? }) => {
+        $crate::storage! {
+            @ [$(#[$attribute])*] $visibility $name
+            $crate::Shared<{ $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().connections }>, { $($field: $value),* }
+        }
+    };
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $shape:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        #[doc = concat!("The type of [`", stringify!($name), "`], for its handles: it knows the lengths of all tables.")]
+        $visibility type $shape = $crate::Own<
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().buffers },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().batches },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().partitions },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().topics },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().brokers },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().connections },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().waiters },
+        >;
+        $crate::storage! { @ [$(#[$attribute])*] $visibility $name $shape, { $($field: $value),* } }
+    };
+    (@ [$(#[$attribute:meta])*] $visibility:vis $name:ident $shape:ty, { $($field:ident: $value:expr),* }) => {
         $(#[$attribute])*
         $visibility static $name: $crate::Storage<
+            $shape,
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().batch_bytes },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().buffers },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().batches },

@@ -6,7 +6,7 @@ mod storage;
 pub use sizes::ConsumerSizes;
 pub use storage::ConsumerStorage;
 
-use crate::platform::{Client, Embassy};
+use crate::platform::{Client, Shape, Shared};
 use core::fmt;
 use core::future::Future;
 use demitasse_core::{CommitError, ConsumeError, Consumed, Counters, Gauges, MemoryPlan, Start, Topic, TopicError};
@@ -16,12 +16,11 @@ use demitasse_core::{CommitError, ConsumeError, Consumed, Counters, Gauges, Memo
 /// Partitions are assigned by hand, and read in turn; a record is handed out when the CRC of its whole batch was found
 /// right. Its [`crate::Runner`] must run beside the tasks that use it. It is not `Send`, as [`crate::Producer`] is not.
 ///
-/// The number is that of connections, as in the storage: `Consumer` alone is one with a single connection.
-#[derive(Clone, Copy)]
-pub struct Consumer<const CONNECTIONS: usize = 1>(&'static Client<CONNECTIONS>);
+/// It is named after the storage, as [`crate::Producer`] is.
+pub struct Consumer<P: Shape = Shared>(&'static Client<P>);
 
-impl<const CONNECTIONS: usize> Consumer<CONNECTIONS> {
-    pub(crate) const fn new(client: &'static Client<CONNECTIONS>) -> Self {
+impl<P: Shape> Consumer<P> {
+    pub(crate) const fn new(client: &'static Client<P>) -> Self {
         Consumer(client)
     }
 
@@ -119,12 +118,12 @@ impl<const CONNECTIONS: usize> Consumer<CONNECTIONS> {
     ///
     /// # Cancellation
     /// Dropped before it is ready, nothing was lent.
-    pub async fn poll(self, max: u32) -> Result<Option<Fetched<CONNECTIONS>>, ConsumeError> {
+    pub async fn poll(self, max: u32) -> Result<Option<Fetched<P>>, ConsumeError> {
         Ok(self.0.poll(max).await?.map(Fetched))
     }
 
     /// Records one by one, over polls of `max` of them.
-    pub fn records(self, max: u32) -> Records<CONNECTIONS> {
+    pub fn records(self, max: u32) -> Records<P> {
         Records(self.0.records(max))
     }
 
@@ -173,14 +172,22 @@ impl<const CONNECTIONS: usize> Consumer<CONNECTIONS> {
     }
 }
 
-impl<const CONNECTIONS: usize> fmt::Debug for Consumer<CONNECTIONS> {
+impl<P: Shape> Clone for Consumer<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Shape> Copy for Consumer<P> {}
+
+impl<P: Shape> fmt::Debug for Consumer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Consumer")
     }
 }
 
 #[cfg(feature = "defmt")]
-impl<const CONNECTIONS: usize> defmt::Format for Consumer<CONNECTIONS> {
+impl<P: Shape> defmt::Format for Consumer<P> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Consumer");
     }
@@ -198,32 +205,32 @@ impl<const CONNECTIONS: usize> defmt::Format for Consumer<CONNECTIONS> {
 /// println!("{record:?}");
 /// # }
 /// ```
-pub struct Fetched<const CONNECTIONS: usize = 1>(demitasse_core::Fetched<'static, Embassy<CONNECTIONS>>);
+pub struct Fetched<P: Shape = Shared>(demitasse_core::Fetched<'static, P>);
 
-impl<const CONNECTIONS: usize> Fetched<CONNECTIONS> {
+impl<P: Shape> Fetched<P> {
     /// The records. Iterating again goes on where the last one ended.
     pub fn records(&self) -> impl Iterator<Item = Consumed<'_>> {
         self.0.records()
     }
 }
 
-impl<const CONNECTIONS: usize> fmt::Debug for Fetched<CONNECTIONS> {
+impl<P: Shape> fmt::Debug for Fetched<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fetched")
     }
 }
 
 #[cfg(feature = "defmt")]
-impl<const CONNECTIONS: usize> defmt::Format for Fetched<CONNECTIONS> {
+impl<P: Shape> defmt::Format for Fetched<P> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Fetched");
     }
 }
 
 /// Records one by one. Dropped, what was not handed out comes with the next poll of anybody.
-pub struct Records<const CONNECTIONS: usize = 1>(demitasse_core::Records<'static, Embassy<CONNECTIONS>>);
+pub struct Records<P: Shape = Shared>(demitasse_core::Records<'static, P>);
 
-impl<const CONNECTIONS: usize> Records<CONNECTIONS> {
+impl<P: Shape> Records<P> {
     /// Waits for the next record, of any partition, and hands it to `read`; `None` when the consumer is closed.
     ///
     /// # Errors
@@ -239,14 +246,14 @@ impl<const CONNECTIONS: usize> Records<CONNECTIONS> {
     }
 }
 
-impl<const CONNECTIONS: usize> fmt::Debug for Records<CONNECTIONS> {
+impl<P: Shape> fmt::Debug for Records<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Records")
     }
 }
 
 #[cfg(feature = "defmt")]
-impl<const CONNECTIONS: usize> defmt::Format for Records<CONNECTIONS> {
+impl<P: Shape> defmt::Format for Records<P> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Records");
     }

@@ -118,8 +118,8 @@ impl ConsumerSizes {
         }
     }
 
-    /// What a producer's storage is told.
-    const fn client(&self) -> Sizes {
+    /// What of it a producer has as well.
+    pub const fn client(&self) -> Sizes {
         Sizes {
             batch_bytes: BATCH_BYTES,
             buffers: BUFFERS,

@@ -2,7 +2,7 @@
 
 use super::sizes::{BATCH_BYTES, BATCHES, BUFFERS, REQUESTS};
 use super::{Consumer, ConsumerSizes};
-use crate::platform::{Buffer, Reading};
+use crate::platform::{Buffer, Holds, Reading, Shape};
 use crate::{Runner, Storage};
 use demitasse_core::{Chunk, Config, Position, StartError};
 use embassy_net::Stack;
@@ -12,6 +12,7 @@ use static_cell::ConstStaticCell;
 ///
 /// It is all zero bits, so a `static` of it takes nothing in flash. It can be started once.
 pub struct ConsumerStorage<
+    P: Shape,
     const CHUNK_BYTES: usize,
     const CHUNKS: usize,
     const DECOMPRESSION_BYTES: usize,
@@ -29,6 +30,7 @@ pub struct ConsumerStorage<
 > {
     #[allow(clippy::type_complexity, reason = "a producer's storage, by its capacities")]
     client: Storage<
+        P,
         BATCH_BYTES,
         BUFFERS,
         BATCHES,
@@ -58,6 +60,7 @@ struct Memory<const CHUNK_BYTES: usize, const CHUNKS: usize, const DECOMPRESSION
 }
 
 impl<
+    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>,
     const CHUNK_BYTES: usize,
     const CHUNKS: usize,
     const DECOMPRESSION_BYTES: usize,
@@ -74,6 +77,7 @@ impl<
     const SOCKET_SEND_BYTES: usize,
 >
     ConsumerStorage<
+        P,
         CHUNK_BYTES,
         CHUNKS,
         DECOMPRESSION_BYTES,
@@ -154,7 +158,7 @@ impl<
         config: &Config,
         bootstrap: &[(&str, u16)],
         seed: u32,
-    ) -> Result<(Consumer<CONNECTIONS>, Runner<CONNECTIONS>), StartError> {
+    ) -> Result<(Consumer<P>, Runner<P>), StartError> {
         let Memory { positions, chunks, buffers, window } = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
         let reading = Reading {
             positions,
@@ -171,8 +175,10 @@ impl<
 /// [`ConsumerSizes`].
 ///
 /// ```
-/// demitasse_io_embassy::consumer_storage! { static COMMANDS: { chunk_bytes: 4096, topic_name_bytes: 16 } }
+/// demitasse_io_embassy::consumer_storage! { static COMMANDS: Commands { chunk_bytes: 4096, topic_name_bytes: 16 } }
 /// ```
+///
+/// The type's name may be left away, as that of [`storage!`](crate::storage).
 ///
 /// What cannot work does not compile:
 ///
@@ -182,8 +188,28 @@ impl<
 #[macro_export]
 macro_rules! consumer_storage {
     ($(#[$attribute:meta])* $visibility:vis static $name:ident: { $($field:ident: $value:expr),* $(,)? }) => {
+        $crate::consumer_storage! {
+            @ [$(#[$attribute])*] $visibility $name
+            $crate::Shared<{ $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().connections }>, { $($field: $value),* }
+        }
+    };
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $shape:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        #[doc = concat!("The type of [`", stringify!($name), "`], for its handles: it knows the lengths of all tables.")]
+        $visibility type $shape = $crate::Own<
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().client().buffers },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().client().batches },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().partitions },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().topics },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().brokers },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().connections },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().waiters },
+        >;
+        $crate::consumer_storage! { @ [$(#[$attribute])*] $visibility $name $shape, { $($field: $value),* } }
+    };
+    (@ [$(#[$attribute:meta])*] $visibility:vis $name:ident $shape:ty, { $($field:ident: $value:expr),* }) => {
         $(#[$attribute])*
         $visibility static $name: $crate::ConsumerStorage<
+            $shape,
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().chunk_bytes },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().chunks },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().decompression_bytes },

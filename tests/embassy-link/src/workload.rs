@@ -2,7 +2,7 @@
 
 use crate::executor::now;
 use crate::world::{TOPIC, World};
-use demitasse_io_embassy::{Delivery, Producer, Record, Runner};
+use demitasse_io_embassy::{Delivery, Producer, Record, Runner, Shape};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -26,12 +26,12 @@ pub fn value(number: u32) -> [u8; 20] {
 }
 
 /// Lets the producer work.
-pub fn spawn(world: &mut World, mut runner: Runner) {
+pub fn spawn<S: Shape>(world: &mut World, mut runner: Runner<S>) {
     world.executor.spawn(async move { runner.run().await });
 }
 
 /// Sends records and waits for each; numbers are offsets, since nothing else writes to the topic.
-pub async fn send<const CONNECTIONS: usize>(producer: Producer<CONNECTIONS>, numbers: Range<u32>) -> Report {
+pub async fn send<S: Shape>(producer: Producer<S>, numbers: Range<u32>) -> Report {
     let topic = producer.topic(TOPIC).unwrap();
     let start = now();
     let (mut last, mut stalls) = (start, Vec::new());

@@ -12,7 +12,7 @@ const BAD: Weather = Weather { latency: 200_000, loss: 50, corruption: 10, dupli
 
 #[test]
 fn two_thousand_records_over_a_good_cable() {
-    storage! { static KAFKA: { batch_bytes: 1024, buffers: 4 } }
+    storage! { static KAFKA: Kafka { batch_bytes: 1024, buffers: 4 } }
     let mut world = World::new(GOOD, 1);
     let (producer, mut runner) = KAFKA.start(world.stack, &Config::new(), &[("10.0.0.2", PORT)], 1).unwrap();
     println!("storage of {} bytes, future of {}", KAFKA.memory_bytes(), size_of_val(&runner.run()));

@@ -23,7 +23,7 @@ const STATUS: u32 = 100;
 storage! {
     /// All that Kafka takes. A reading is about 45 bytes in a batch: 8 batches of 2 KiB hold some 350 of them, half a
     /// minute of a broker that is away.
-    static KAFKA: { batch_bytes: 2048, buffers: 8, partitions: 4, topics: 1 }
+    static KAFKA: Kafka { batch_bytes: 2048, buffers: 8, partitions: 4, topics: 1 }
 }
 
 const MEMORY_BYTES: usize = KAFKA.memory_bytes();
@@ -76,7 +76,12 @@ fn config() -> Config {
     config
 }
 
-async fn send(producer: Producer, place: Place, mut measure: impl AsyncFnMut() -> i32, say: impl Fn(Arguments<'_>)) {
+async fn send(
+    producer: Producer<Kafka>,
+    place: Place,
+    mut measure: impl AsyncFnMut() -> i32,
+    say: impl Fn(Arguments<'_>),
+) {
     let topic = match producer.topic(place.topic) {
         Ok(topic) => topic,
         Err(error) => return say(format_args!("topic {}: {error}", place.topic)),

@@ -23,7 +23,7 @@ use firmware_qemu::{board, executor, stack, status};
 consumer_storage! {
     /// All that Kafka takes. One partition, and batches of up to 4 KiB: what sends commands must not make larger ones. A
     /// connection to read it and one for the group; one task waits; and every host is an IPv4 address.
-    static KAFKA: { chunk_bytes: 4096, connections: 2, waiters: 1, host_bytes: 15 }
+    static KAFKA: Commands { chunk_bytes: 4096, connections: 2, waiters: 1, host_bytes: 15 }
 }
 
 // A change that needs more memory than you thought does not compile.
@@ -39,7 +39,7 @@ static MEASURED: AtomicU32 = AtomicU32::new(0);
 
 /// Kafka's own work, beside ours.
 #[embassy_executor::task]
-async fn kafka(mut runner: Runner<2>) {
+async fn kafka(mut runner: Runner<Commands>) {
     runner.run().await;
 }
 
@@ -111,7 +111,7 @@ async fn follow(network: Stack<'static>, spawner: Spawner) {
 }
 
 /// Waits for commands and obeys them; whether there may be more.
-async fn obeyed(consumer: Consumer<2>, topic: Topic) -> bool {
+async fn obeyed(consumer: Consumer<Commands>, topic: Topic) -> bool {
     let mut more = true;
     match consumer.poll(16).await {
         Ok(Some(fetched)) => {

@@ -15,7 +15,7 @@ use firmware_qemu::{board, executor, stack, status};
 
 storage! {
     /// A batch holds 32 records.
-    static KAFKA: { batch_bytes: 4096, buffers: 2, partitions: 1, topics: 1 }
+    static KAFKA: Kafka { batch_bytes: 4096, buffers: 2, partitions: 1, topics: 1 }
 }
 
 /// Kafka's own work and ours in one task: what the one does for the other costs no change of tasks.
@@ -31,7 +31,7 @@ async fn load(network: Stack<'static>) {
 
 /// Called and not inlined: the stack that it needs would be taken at every poll of the task.
 #[inline(never)]
-fn start(network: Stack<'static>, bootstrap: (&str, u16)) -> (Producer, Runner) {
+fn start(network: Stack<'static>, bootstrap: (&str, u16)) -> (Producer<Kafka>, Runner<Kafka>) {
     let mut config = Config::new();
     // What is there when the connection's turn comes goes at once.
     config.linger = Duration::ZERO;
@@ -39,7 +39,7 @@ fn start(network: Stack<'static>, bootstrap: (&str, u16)) -> (Producer, Runner) 
     started
 }
 
-async fn send(producer: Producer, arguments: &Arguments) {
+async fn send(producer: Producer<Kafka>, arguments: &Arguments) {
     let topic = arguments.word(1).unwrap_or("load");
     let (records, burst) = (arguments.number(2, 1000), arguments.number(3, 1));
     let Ok(topic) = producer.topic(topic) else { exit(false) };

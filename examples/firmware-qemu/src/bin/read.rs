@@ -13,11 +13,11 @@ use firmware_qemu::{board, executor, stack, status};
 
 consumer_storage! {
     /// A batch of 32 records fits into its chunk.
-    static KAFKA: { chunk_bytes: 4096 }
+    static KAFKA: Records { chunk_bytes: 4096 }
 }
 
 #[embassy_executor::task]
-async fn kafka(mut runner: Runner) {
+async fn kafka(mut runner: Runner<Records>) {
     runner.run().await;
 }
 

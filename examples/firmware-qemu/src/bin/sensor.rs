@@ -25,7 +25,7 @@ storage! {
     /// minute of a broker that is away. Each of the three keys may go to a partition of its own, which then fills a batch of
     /// its own. Nobody here asks for outcomes, so that few slots are enough to remember them; one task waits, for the
     /// first reading; and without a name service every host is an IPv4 address.
-    static KAFKA: {
+    static KAFKA: Kafka {
         batch_bytes: 4096, buffers: 4, batches: 6, partitions: 3, topics: 1, waiters: 1, host_bytes: 15,
         socket_send_bytes: 2304,
     }
@@ -40,7 +40,7 @@ const BUFFER_BYTES: usize = KAFKA.buffer_bytes();
 
 /// Kafka's own work, beside ours.
 #[embassy_executor::task]
-async fn kafka(mut runner: Runner) -> ! {
+async fn kafka(mut runner: Runner<Kafka>) -> ! {
     runner.run().await;
     core::future::pending().await
 }
@@ -136,7 +136,7 @@ fn measure(number: u32) -> Text<64> {
     Text::new().text("{\"number\":").number(number).text(",\"centidegrees\":").number(centidegrees).text("}")
 }
 
-fn report(what: &str, producer: &Producer, measured: u32, refused: u32) {
+fn report(what: &str, producer: &Producer<Kafka>, measured: u32, refused: u32) {
     let counters = producer.counters();
     status!(
         "{what} measured={measured} acknowledged={} failed={} unknown={} refused={refused} retries={} connections={} stack={}",
