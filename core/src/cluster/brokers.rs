@@ -128,6 +128,16 @@ impl BrokerEntry {
     }
 }
 
+/// The place of the broker with this node id.
+#[inline(never)]
+pub(crate) fn find_node(brokers: &[BrokerEntry], node_id: i32) -> Option<usize> {
+    if node_id < 0 {
+        return None;
+    }
+    let node = node_id as u32 + 1;
+    brokers.iter().position(|b| b.used && b.node == node)
+}
+
 impl Cluster<'_> {
     /// Adds an address of the bootstrap list. `None`: no place, or the host is longer than a cell.
     pub(crate) fn bootstrap(&mut self, host: &str, port: u16) -> Option<usize> {
@@ -165,13 +175,8 @@ impl Cluster<'_> {
     }
 
     /// The broker with this node id.
-    #[inline(never)]
     pub(crate) fn node(&self, node_id: i32) -> Option<usize> {
-        if node_id < 0 {
-            return None;
-        }
-        let node = node_id as u32 + 1;
-        self.brokers.iter().position(|b| b.used && b.node == node)
+        find_node(self.brokers, node_id)
     }
 
     /// One broker of a Metadata response, or of a leader hint (KIP-951). What it returns changed its address, and with

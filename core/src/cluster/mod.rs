@@ -9,7 +9,7 @@ mod partitions;
 mod topics;
 
 pub use brokers::BrokerEntry;
-pub(crate) use brokers::Versions;
+pub(crate) use brokers::{Versions, find_node};
 pub(crate) use metadata::{Metadata, MetadataReading, Open};
 pub use partitions::PartitionEntry;
 pub(crate) use partitions::find_place;

@@ -158,7 +158,7 @@ impl<P: Platform> State<P> {
     }
 
     pub(super) fn begin_topic(&mut self, slot: usize, name: &str) {
-        let topic = self.cluster().find_topic(name);
+        let topic = self.cluster().find_topic(name.as_bytes());
         let receive = &mut self.connections[slot].receive;
         (receive.topic, receive.partition) = (topic.map_or(Link::NONE, Link::to), Link::NONE);
     }

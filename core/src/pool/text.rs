@@ -39,6 +39,6 @@ impl<'a> Text<'a> {
 }
 
 /// FNV-1a. Good enough to tell names apart before they are compared.
-pub(crate) fn hash(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |h, b| (h ^ b as u32).wrapping_mul(0x0100_0193))
+pub(crate) fn hash(text: &[u8]) -> u32 {
+    text.iter().fold(0x811c_9dc5, |h, &b| (h ^ b as u32).wrapping_mul(0x0100_0193))
 }

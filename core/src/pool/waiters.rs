@@ -57,6 +57,11 @@ impl Seat {
     pub(crate) fn is_none(&self) -> bool {
         self.0.is_none()
     }
+
+    /// What it was told, if it was.
+    pub(crate) fn told<'a>(&self, table: &'a [Waiter]) -> Option<&'a Outcome> {
+        table.get(self.0.get()?).filter(|waiter| waiter.phase == Phase::Told).map(|waiter| &waiter.outcome)
+    }
 }
 
 pub(crate) struct SeatsState {
@@ -146,12 +151,6 @@ impl Seats<'_> {
             self.state.woken.push_back(self.table, index, hooks);
         }
         next
-    }
-
-    /// What a seat was told, if it was.
-    pub(crate) fn told(&self, seat: &Seat) -> Option<Outcome> {
-        let waiter = self.table.get(seat.0.get()?)?;
-        (waiter.phase == Phase::Told).then_some(waiter.outcome)
     }
 
     /// Gives the seat back. `list` is the one that it may still wait in. The waker must be dropped unlocked.

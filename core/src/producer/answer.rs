@@ -3,11 +3,12 @@
 use super::batch::Phase;
 use super::batch::sequence_after;
 use super::{Failure, Identity, Outcome, Platform, Reason, State};
-use crate::cluster::{Open, TopicState, Versions};
+use crate::cluster::{Open, TopicState, Versions, find_place};
 use crate::connection::{ConnectionError, Phase as Link_, Received, Request};
 use crate::pool::Link;
 use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
 use crate::time::Instant;
+use crate::wire::FLEXIBLE;
 
 /// Nobody is silent for longer, whatever a broker asks for: Kafka's own answers stay below its quota windows, some seconds.
 const SILENCE_MAX_MILLIS: i32 = 60_000;
@@ -421,13 +422,14 @@ impl<P: Platform> State<P> {
             }
             produce::Item::Partition { index, error, base_offset, log_append_time, .. } => {
                 let topic = self.connections[slot].receive.topic.get();
-                let partition = topic.and_then(|topic| self.cluster().find_partition(topic, index));
+                let partition = topic.and_then(|topic| find_place(&self.partitions, topic, index));
                 self.connections[slot].receive.partition = partition.map_or(Link::NONE, Link::to);
                 match partition.and_then(|partition| self.answered_batch(slot, partition)) {
                     Some(batch) => self.judge(batch, error, base_offset, log_append_time, now, delivered),
                     None => self.s.counters.protocol_violations += 1,
                 }
             }
+            _ if !FLEXIBLE => {}
             produce::Item::RecordError { batch_index } => debug!("record {} of a batch is invalid", batch_index),
             produce::Item::CurrentLeader { leader_id, leader_epoch } => {
                 // Only a newer epoch is news: two brokers that name each other must not be believed in turn.

@@ -62,7 +62,7 @@ impl<P: Platform> State<P> {
             let (length, capacity) = (name.len() as u16, capacities.topic_name_bytes);
             return Err(TopicError::NameTooLong { length, capacity });
         }
-        let known = self.cluster().find_topic(name);
+        let known = self.cluster().find_topic(name.as_bytes());
         let index = match known {
             Some(index) => index,
             None => {

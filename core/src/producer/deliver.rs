@@ -95,8 +95,8 @@ impl<P: Platform> State<P> {
         waker: &Waker,
         replaced: &mut Option<Waker>,
     ) -> Wait<Result<Receipt, DeliveryError>> {
-        let told = self.seats().told(seat);
-        if let Some(told) = told.filter(|_| delivery.count == 1) {
+        let told = if delivery.count == 1 { seat.told(&self.waiters) } else { None };
+        if let Some(&told) = told {
             *replaced = self.leave_delivery(seat, *waits_on);
             return Wait::Ready(self.receipt_of(delivery, told));
         }

@@ -4,6 +4,8 @@
 use super::batch::Phase;
 use super::queue::ready_hooks;
 use super::{Failure, Identity, Outcome, Platform, State};
+#[cfg(not(feature = "scaling"))]
+use crate::cluster::find_node;
 use crate::connection::{Connection, ConnectionError, Phase as Link_, Request, Ring, backoff_millis};
 use crate::pool::{Link, List};
 use crate::protocol::ApiKey;
@@ -67,7 +69,7 @@ impl<P: Platform> State<P> {
     #[cfg(not(feature = "scaling"))]
     pub(crate) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
         let leader = self.partitions[partition].leader;
-        let broker = self.cluster().node(leader)?;
+        let broker = find_node(&self.brokers, leader)?;
         let slot = self.brokers[broker].connection.get()?;
         (self.connections[slot].phase == Link_::Active).then_some(slot)
     }

@@ -3,7 +3,7 @@
 use super::batch::{Phase, age_hooks};
 use super::deliver::Delivery;
 use super::{Acks, Failure, Identity, Outcome, Platform, Reason, State, UnknownOutcome, Wait};
-use crate::cluster::Versions;
+use crate::cluster::{Versions, find_node};
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
 use crate::pool::{Link, Seat, keep};
 use crate::protocol::{ApiKey, ErrorCode};
@@ -238,7 +238,7 @@ impl<P: Platform> State<P> {
                 continue;
             }
             let node = self.node_for(partition);
-            let Some(broker) = self.cluster().node(node) else {
+            let Some(broker) = find_node(&self.brokers, node) else {
                 self.topics[self.partitions[partition].topic()].wanted = true;
                 // While answers leave something open, the next question is due by its backoff already.
                 if self.s.metadata.failures == 0 {

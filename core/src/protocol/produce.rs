@@ -62,8 +62,8 @@ pub fn request_end(writer: &mut Writer<'_>, version: i16) {
 pub enum Item<'a> {
     /// A topic; its partitions follow.
     Topic {
-        /// Its name.
-        name: &'a str,
+        /// The bytes of its name: they are only compared, with every batch, so nobody looks whether they are text.
+        name: &'a [u8],
         /// How many [`Item::Partition`] the message claims to have for it.
         partitions: u32,
     },
@@ -184,7 +184,7 @@ impl ResponseReader {
                 None
             }
             Stage::Topic if self.topics > 0 => {
-                let name = reader.string(flexible)?;
+                let name = reader.text(flexible)?;
                 let partitions = count(reader, flexible)?;
                 self.topics = self.topics.wrapping_sub(1);
                 self.partitions = partitions;

@@ -175,6 +175,12 @@ impl<'a> Reader<'a> {
         self.nullable_string(flexible)?.ok_or(ReadError::Malformed)
     }
 
+    /// As [`Reader::string`], of bytes that are only to be compared: whether they are UTF-8 does not matter.
+    pub fn text(&mut self, flexible: bool) -> Result<&'a [u8], ReadError> {
+        let length = self.string_length(flexible)?.ok_or(ReadError::Malformed)?;
+        self.bytes(length)
+    }
+
     /// Reads a `NULLABLE_STRING` or `COMPACT_NULLABLE_STRING`; bytes that are not UTF-8 are malformed.
     pub fn nullable_string(&mut self, flexible: bool) -> Result<Option<&'a str>, ReadError> {
         let Some(length) = self.string_length(flexible)? else {

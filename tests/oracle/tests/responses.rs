@@ -328,7 +328,8 @@ fn produce_response() {
             let mut response =
                 oracle::ProduceResponse::default().with_throttle_time_ms(throttle).with_unknown_tagged_fields(tags);
             for (name, partitions, tags) in topics {
-                expected.push(shown(produce::Item::Topic { name: &name, partitions: partitions.len() as u32 }));
+                expected
+                    .push(shown(produce::Item::Topic { name: name.as_bytes(), partitions: partitions.len() as u32 }));
                 for partition in &partitions {
                     expected.push(shown(produce::Item::Partition {
                         index: partition.index,

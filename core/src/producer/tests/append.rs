@@ -39,7 +39,7 @@ fn who_waits_for_room_is_told_when_a_slot_comes_free() {
     let _ = rig.state.wait_for_room::<()>(&mut seat, Waker::noop(), &mut None, Instant::NEVER);
     let now = rig.now();
     rig.state.closed(0, ConnectionError::Closed, now);
-    assert!(rig.state.seats().told(&seat).is_some());
+    assert!(seat.told(&rig.state.waiters).is_some());
     rig.send(0);
 }
 
@@ -59,8 +59,8 @@ fn who_waits_for_room_is_told_at_its_own_deadline_in_whatever_order_they_stand()
     wait(&mut rig, &mut sooner, 60_000);
     rig.pass(60_000);
     assert!(rig.tick() <= at_millis(110_000));
-    assert!(rig.state.seats().told(&sooner).is_some());
-    assert!(rig.state.seats().told(&later).is_none());
+    assert!(sooner.told(&rig.state.waiters).is_some());
+    assert!(later.told(&rig.state.waiters).is_none());
 }
 
 /// It was the sticky one when the topic still had it, and stayed that.

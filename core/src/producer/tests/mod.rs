@@ -213,7 +213,7 @@ impl Rig {
 
     /// What an answer to the oldest request says of one partition.
     fn judge(&mut self, partition: i32, error: ErrorCode) {
-        self.produce_item(produce::Item::Topic { name: "t", partitions: 1 });
+        self.produce_item(produce::Item::Topic { name: b"t", partitions: 1 });
         let (base_offset, log_append_time, log_start_offset) = (1, -1, 0);
         let index = partition;
         self.produce_item(produce::Item::Partition { index, error, base_offset, log_append_time, log_start_offset });
