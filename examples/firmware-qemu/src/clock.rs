@@ -11,8 +11,8 @@ use embassy_time_driver::Driver;
 use embassy_time_queue_utils::Queue;
 
 struct SysTickClock {
-    /// Milliseconds since the start.
-    milliseconds: Mutex<Cell<u64>>,
+    /// Microseconds from the start to the last interrupt.
+    microseconds: Mutex<Cell<u64>>,
     /// Core cycles in a millisecond; 0 before the start.
     cycles: Mutex<Cell<u32>>,
     /// When the first of `queue` is due, in microseconds.
@@ -21,7 +21,7 @@ struct SysTickClock {
 }
 
 embassy_time_driver::time_driver_impl!(static CLOCK: SysTickClock = SysTickClock {
-    milliseconds: Mutex::new(Cell::new(0)),
+    microseconds: Mutex::new(Cell::new(0)),
     cycles: Mutex::new(Cell::new(0)),
     // 0 and not "never": a static that is all zero takes no flash. The first interrupt sets it right.
     next: Mutex::new(Cell::new(0)),
@@ -43,16 +43,16 @@ impl Driver for SysTickClock {
             if cycles == 0 {
                 return 0;
             }
-            let mut milliseconds = self.milliseconds.borrow(token).get();
+            let mut microseconds = self.microseconds.borrow(token).get();
             let mut left = SYST::get_current();
             if SCB::is_pendst_pending() {
                 // It ran out and the interrupt waits for us: look again, and count the millisecond ourselves.
                 left = SYST::get_current();
-                milliseconds += 1;
+                microseconds += 1000;
             }
             // It counts from cycles - 1 down to 0.
             let gone = (cycles - 1).saturating_sub(left);
-            milliseconds * 1000 + u64::from(gone * 1000 / cycles)
+            microseconds + u64::from(gone * 1000 / cycles)
         })
     }
 
@@ -69,9 +69,9 @@ impl Driver for SysTickClock {
 #[cortex_m_rt::exception]
 fn SysTick() {
     critical_section::with(|token| {
-        let milliseconds = CLOCK.milliseconds.borrow(token);
-        milliseconds.set(milliseconds.get() + 1);
-        let now = milliseconds.get() * 1000;
+        let microseconds = CLOCK.microseconds.borrow(token);
+        let now = microseconds.get() + 1000;
+        microseconds.set(now);
         if CLOCK.next.borrow(token).get() <= now {
             CLOCK.wake_due(token, now);
         }

@@ -41,10 +41,17 @@ fn bytes(words: &mut [u32], first: usize, length: usize) -> &mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>().add(first), length) }
 }
 
-/// Reads that many words from a register, as many as there are places for.
+/// Reads that many words from a register, as many as there are places for; four at a time, as in [`write_words`].
 fn read_words(registers: Registers, register: usize, count: usize, places: &mut [u32]) {
     let (here, beyond) = (count.min(places.len()), count.saturating_sub(places.len()));
-    for place in places.iter_mut().take(here) {
+    let (fours, rest) = places.get_mut(..here).unwrap_or(&mut []).as_chunks_mut::<4>();
+    for [a, b, c, d] in fours {
+        *a = registers.read(register);
+        *b = registers.read(register);
+        *c = registers.read(register);
+        *d = registers.read(register);
+    }
+    for place in rest {
         *place = registers.read(register);
     }
     for _ in 0..beyond {
