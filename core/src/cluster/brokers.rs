@@ -184,6 +184,7 @@ impl Cluster<'_> {
     ///
     /// When there are more brokers than places, those that lead a partition of ours are kept: the leaders are known
     /// from the response before, and if one is missing the response after this one brings it.
+    #[inline(never)]
     pub(crate) fn broker(&mut self, node_id: i32, host: &str, port: i32) -> Option<usize> {
         let Ok(port) = u16::try_from(port) else { return None };
         if node_id < 0 || host.is_empty() || host.len() > self.hosts.cell_bytes() {

@@ -78,6 +78,9 @@ impl<P: Platform> State<P> {
     /// Reads what has arrived and acts on it; how many bytes were used up. The rest is an incomplete item: it must be
     /// there again, with more behind it, at the next call. `delivered` is told the age in microseconds and the records
     /// of each batch that was acknowledged.
+    ///
+    /// Not inlined: what it needs of registers and stack would weigh on all of the connection's future.
+    #[inline(never)]
     pub(crate) fn receive(
         &mut self,
         slot: usize,

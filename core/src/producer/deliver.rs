@@ -396,7 +396,11 @@ impl<P: Platform> State<P> {
         self.tell_room();
     }
 
+    #[inline(never)]
     pub(crate) fn tell_room(&mut self) {
+        if self.s.room.is_empty() {
+            return;
+        }
         let mut room = core::mem::take(&mut self.s.room);
         self.seats().tell(&mut room, Outcome::Pending);
     }
@@ -464,6 +468,7 @@ impl<P: Platform> State<P> {
     pub(super) fn is_due(&self, index: usize, now: Instant) -> bool {
         let batch = &self.batches[index];
         let flushed = self.s.flushing && (batch.serial.wrapping_sub(self.s.flush_serial) as i32) <= 0;
-        flushed || self.s.closing || batch.opened_at.after_millis(self.s.settings.linger) <= now
+        let linger = self.s.settings.linger;
+        linger == 0 || flushed || self.s.closing || batch.opened_at.after_millis(linger) <= now
     }
 }

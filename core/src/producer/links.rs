@@ -50,18 +50,14 @@ impl<P: Platform> State<P> {
 
     pub(super) fn make_ready(&mut self, partition: usize, slot: usize) {
         self.unready(partition);
-        let mut ready = self.connections[slot].ready;
-        ready.push_back(&mut self.queues, partition, ready_hooks);
-        self.connections[slot].ready = ready;
+        self.connections[slot].ready.push_back(&mut self.queues, partition, ready_hooks);
         self.queues[partition].ready_on = Link::to(slot);
         self.wake_connection(slot);
     }
 
     fn unready(&mut self, partition: usize) {
         if let Some(slot) = core::mem::take(&mut self.queues[partition].ready_on).get() {
-            let mut ready = self.connections[slot].ready;
-            ready.remove(&mut self.queues, partition, ready_hooks);
-            self.connections[slot].ready = ready;
+            self.connections[slot].ready.remove(&mut self.queues, partition, ready_hooks);
         }
     }
 

@@ -374,19 +374,13 @@ impl<P: Platform> State<P> {
     fn collect(&mut self, slot: usize, now: Instant) -> Link {
         let (mut first, mut bytes) = (Link::NONE, 0u32);
         let limit = self.s.settings.max_request_size;
-        loop {
-            let mut ready = self.connections[slot].ready;
-            let popped = ready.pop_front(&mut self.queues, ready_hooks);
-            self.connections[slot].ready = ready;
-            let Some(partition) = popped else { break };
+        while let Some(partition) = self.connections[slot].ready.pop_front(&mut self.queues, ready_hooks) {
             self.queues[partition].ready_on = Link::NONE;
             let Some(index) = self.sendable(partition, slot, now) else { continue };
             let length = self.batches[index].length;
             if !first.is_none() && bytes.saturating_add(length) > limit {
                 // It goes with the next request, and first.
-                let mut ready = self.connections[slot].ready;
-                ready.push_front(&mut self.queues, partition, ready_hooks);
-                self.connections[slot].ready = ready;
+                self.connections[slot].ready.push_front(&mut self.queues, partition, ready_hooks);
                 self.queues[partition].ready_on = Link::to(slot);
                 break;
             }
@@ -427,7 +421,7 @@ impl<P: Platform> State<P> {
         // A batch may have been answered while the writer still has its buffer; it comes back in a moment.
         let whole = self.batches[index].buffer.is_some();
         let here = whole && (queue.connection == Link::to(slot) || queue.in_flight == 0);
-        let free = queue.in_flight < self.window(partition, now) && !(queue.retrying && queue.in_flight > 0);
+        let free = queue.in_flight == 0 || (!queue.retrying && queue.in_flight < self.window(partition, now));
         if !here || !leads || !free || queue.retry_at > now {
             return None;
         }
