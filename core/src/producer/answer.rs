@@ -119,8 +119,11 @@ impl<P: Platform> State<P> {
                     return Ok(bytes.len() - window.len());
                 }
             }
-            let connection = &self.connections[slot];
-            let front = if connection.receive.is_between_frames() { self.answerable(slot) } else { None };
+            let between_frames = self.connections[slot].receive.is_between_frames();
+            if between_frames && window.is_empty() {
+                return Ok(bytes.len());
+            }
+            let front = if between_frames { self.answerable(slot) } else { None };
             match self.connections[slot].receive.next(&mut window, front.as_ref())? {
                 None => return Ok(bytes.len() - window.len()),
                 Some(Received::Done) => {
