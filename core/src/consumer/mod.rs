@@ -62,9 +62,9 @@ pub(crate) use inflate::{Inflater, WindowCursor};
 #[cfg(feature = "consumer")]
 pub(crate) use lend::{Landing, Lent};
 #[cfg(feature = "consumer")]
-pub use pacing::Gauges;
+pub(crate) use pacing::Fullness;
 #[cfg(feature = "consumer")]
-pub(crate) use pacing::sane;
+pub use pacing::Gauges;
 #[cfg(feature = "consumer")]
 pub(crate) use session::Session;
 #[cfg(feature = "consumer")]

@@ -23,20 +23,40 @@ pub struct Gauges {
     pub memory: u64,
 }
 
-/// At most `max * (1 - fullness)` records, rounded down, but `min` of them all the same, and never more than `max`.
-pub(crate) fn paced(max: u32, min: u32, fullness: f64) -> u32 {
-    let wanted = (f64::from(max) * (1.0 - fullness)) as u32;
-    wanted.max(min).min(max)
+/// How full what comes after is, from 0 to 1, as a whole number: no poll needs floating point, which a device pays for with
+/// kilobytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fullness {
+    /// What is still free, of [`Fullness::ALL`].
+    free: u32,
 }
 
-/// Below zero is empty, above one and what is no number is full.
-pub(crate) fn sane(fullness: f64) -> f64 {
-    if fullness >= 0.0 {
-        fullness.min(1.0)
-    } else if fullness < 0.0 {
-        0.0
-    } else {
-        1.0
+impl Fullness {
+    const ALL: u32 = 1 << 31;
+
+    /// Below zero is empty, above one and what is no number is full.
+    pub(crate) fn of(fullness: f64) -> Fullness {
+        let free = 1.0 - fullness;
+        // To the nearest; a cast ends at the ends, and makes 0 of what is no number.
+        Fullness { free: ((free * f64::from(Self::ALL) + 0.5) as u32).min(Self::ALL) }
+    }
+
+    /// So many of `all` are in use.
+    fn share(used: u32, all: u32) -> Fullness {
+        let free = u64::from(Self::ALL) * u64::from(all.saturating_sub(used)) / u64::from(all.max(1));
+        Fullness { free: free as u32 }
+    }
+
+    fn as_f64(self) -> f64 {
+        1.0 - f64::from(self.free) / f64::from(Self::ALL)
+    }
+
+    /// At most `max * (1 - fullness)` records, rounded down, but `min` of them all the same, and never more than `max`.
+    fn paced(self, max: u32, min: u32) -> u32 {
+        // What `free` lacks to the share that was meant is less than one, and must not cost a whole record.
+        let wanted = (u64::from(max) * (u64::from(self.free) + 1)) >> 31;
+        let wanted = if self.free == 0 { 0 } else { wanted.min(max.into()) as u32 };
+        wanted.max(min).min(max)
     }
 }
 
@@ -47,14 +67,13 @@ impl<P: Platform> State<P> {
         self.s.poll_size = match self.s.fullness {
             // Whoever polls alone gets what it wants.
             None if others == 0 => max,
-            _ => paced(max, self.s.settings.poll_min_records, self.fullness(others)),
+            _ => self.fullness(others).paced(max, self.s.settings.poll_min_records),
         };
         self.s.poll_size
     }
 
-    fn fullness(&self, callers: u16) -> f64 {
-        let chunks = self.chunks.len().max(1) as u32;
-        self.s.fullness.unwrap_or(f64::from(callers) / f64::from(chunks))
+    fn fullness(&self, callers: u16) -> Fullness {
+        self.s.fullness.unwrap_or_else(|| Fullness::share(callers.into(), self.chunks.len() as u32))
     }
 
     /// The chunks as a pool of the memory plan.
@@ -75,7 +94,7 @@ impl<P: Platform> State<P> {
         }
         let memory = self.chunks.len() as u64 * u64::from(self.s.chunk_bytes);
         Gauges {
-            fullness: self.fullness(self.s.callers),
+            fullness: self.fullness(self.s.callers).as_f64(),
             poll_size: self.s.poll_size,
             bytes_held: held,
             bytes_in_flight: in_flight,
@@ -86,7 +105,7 @@ impl<P: Platform> State<P> {
 
 #[cfg(test)]
 mod tests {
-    use super::{paced, sane};
+    use super::Fullness;
 
     #[test]
     fn a_fuller_buffer_asks_for_less_but_never_nothing() {
@@ -102,8 +121,20 @@ mod tests {
             (5, 10, 1.0, 5),
             (0, 10, 0.3, 0),
             (100, 0, 1.0, 0),
+            (u32::MAX, 0, 1.0, 0),
         ] {
-            assert_eq!(paced(max, min, fullness), expected, "{max} {min} {fullness}");
+            assert_eq!(Fullness::of(fullness).paced(max, min), expected, "{max} {min} {fullness}");
+        }
+    }
+
+    #[test]
+    fn a_share_that_is_no_binary_number_costs_no_record() {
+        for all in 1..100u32 {
+            for used in 0..=all {
+                let given = Fullness::of(f64::from(used) / f64::from(all));
+                assert_eq!(given.paced(all * 10, 0), (all - used) * 10, "{used} of {all}");
+                assert_eq!(Fullness::share(used, all).paced(all * 10, 0), (all - used) * 10, "{used} of {all}");
+            }
         }
     }
 
@@ -118,7 +149,7 @@ mod tests {
             (f64::INFINITY, 1.0),
             (f64::NAN, 1.0),
         ] {
-            assert_eq!(sane(given), taken, "{given}");
+            assert_eq!(Fullness::of(given).as_f64(), taken, "{given}");
         }
     }
 }

@@ -266,7 +266,7 @@ pub(crate) struct Scalars {
     #[cfg(feature = "consumer")]
     pub(crate) callers: u16,
     #[cfg(feature = "consumer")]
-    pub(crate) fullness: Option<f64>,
+    pub(crate) fullness: Option<crate::consumer::Fullness>,
     #[cfg(feature = "consumer")]
     pub(crate) poll_size: u32,
     #[cfg(feature = "consumer")]
