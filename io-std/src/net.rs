@@ -4,6 +4,7 @@ use crate::codec::Encoder;
 use crate::guard;
 use crate::metrics::Latencies;
 use crate::system::{self, ReadHalf, TcpStream, WriteHalf, lookup_host};
+use crc_fast::{CrcAlgorithm, Digest};
 use demitasse_core::embedded_io_async::{ErrorType, Read, Write};
 use demitasse_core::{Clock, Compression, ConnectionError, GatherWrite, Instant, Io, Stream};
 use std::future::poll_fn;
@@ -67,7 +68,7 @@ impl Io for TokioIo {
     }
 
     fn crc32c_append(&self, crc: u32, bytes: &[u8]) -> u32 {
-        crc32c::crc32c_append(crc, bytes)
+        crc32c_append(crc, bytes)
     }
 
     fn compress(&self, _: Compression, input: &[u8], output: &mut [u8]) -> Option<usize> {
@@ -176,6 +177,16 @@ impl Write for Writer<'_> {
     }
 }
 
+/// That of bytes that end with `bytes` and had the checksum `crc` before them.
+fn crc32c_append(crc: u32, bytes: &[u8]) -> u32 {
+    if crc == 0 {
+        return crc_fast::crc32_iscsi(bytes);
+    }
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!crc));
+    digest.update(bytes);
+    digest.finalize() as u32
+}
+
 /// The core gathers at most 8 batches, each with bytes before it, and a tail.
 const PIECES: usize = 17;
 
@@ -196,5 +207,20 @@ impl GatherWrite for Writer<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crc32c_append;
+    use demitasse_core::records::crc32c::crc32c;
+
+    #[test]
+    fn a_checksum_of_pieces_is_that_of_the_whole() {
+        let bytes: Vec<u8> = (0..3000u32).map(|i| (i * i >> 3) as u8).collect();
+        for cut in [0, 1, 7, 255, 256, 1024, 2999, 3000] {
+            let (front, back) = bytes.split_at(cut);
+            assert_eq!(crc32c_append(crc32c_append(0, front), back), crc32c(&bytes), "cut at {cut}");
+        }
     }
 }

@@ -51,7 +51,8 @@ impl<'a> Io for &'a Memory {
     }
 
     fn crc32c_append(&self, crc: u32, bytes: &[u8]) -> u32 {
-        crc32c::crc32c_append(crc, bytes)
+        assert_eq!(crc, 0, "nothing is read here");
+        crc_fast::crc32_iscsi(bytes)
     }
 }
 

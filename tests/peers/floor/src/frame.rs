@@ -92,7 +92,7 @@ impl Frame {
         batch[at::BASE_TIMESTAMP].copy_from_slice(&now);
         batch[at::MAX_TIMESTAMP].copy_from_slice(&now);
         batch[at::COUNT].copy_from_slice(&self.count.to_be_bytes());
-        let crc = crc32c::crc32c(&batch[at::CRC.end..]);
+        let crc = crc_fast::crc32_iscsi(&batch[at::CRC.end..]);
         batch[at::CRC].copy_from_slice(&crc.to_be_bytes());
     }
 
