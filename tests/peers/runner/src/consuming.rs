@@ -2,7 +2,7 @@
 
 mod kcat;
 mod performance;
-mod section;
+pub(crate) mod section;
 
 use crate::brokers::Brokers;
 use crate::measure::{self, Line};

@@ -18,7 +18,7 @@ mod scenarios;
 mod targets;
 mod weight;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 use rounds::Rounds;
 use std::path::{Path, PathBuf};
@@ -42,9 +42,15 @@ struct Arguments {
     /// Only the clients that have one of these words in their name, with commas between.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
+    /// Only the tasks of producing whose title has this text in it, such as "1 MB, against Kafka"; may be repeated.
+    #[arg(long = "row", value_name = "TEXT")]
+    rows: Vec<String>,
     /// Only what reading costs: in numbers.md all else stays as it is.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rows")]
     consuming: bool,
+    /// Only what producing costs: in numbers.md the section about reading stays as it is.
+    #[arg(long, conflicts_with = "consuming")]
+    producing: bool,
     /// Two minutes, to see whether all of it works: little is sent, once, and nothing is weighed.
     #[arg(long)]
     quick: bool,
@@ -63,12 +69,19 @@ fn main() -> Result<()> {
     if !arguments.consuming {
         producing(&arguments, &wanted, &folder)?;
     }
+    if arguments.producing || !arguments.rows.is_empty() {
+        return Ok(());
+    }
     consuming::run(&wanted, arguments.rounds, arguments.records, &folder)
 }
 
 fn producing(arguments: &Arguments, wanted: &impl Fn(&str) -> bool, folder: &Path) -> Result<()> {
     let peers = peers::ALL.iter().filter(|peer| wanted(peer.name)).collect();
-    let scenarios = scenarios::all(arguments.records, arguments.latency_seconds);
+    let mut scenarios = scenarios::all(arguments.records, arguments.latency_seconds);
+    if !arguments.rows.is_empty() {
+        scenarios.retain(|scenario| arguments.rows.iter().any(|text| scenario.title().contains(text)));
+    }
+    ensure!(!scenarios.is_empty(), "no task has such a title");
     let mut rounds = Rounds::new(peers, scenarios)?;
     rounds.run(arguments.rounds)?;
     rounds.count_allocations();

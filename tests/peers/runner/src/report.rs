@@ -1,5 +1,6 @@
 //! docs/numbers.md, and its plots.
 
+use crate::consuming::section;
 use crate::digits::{number, short};
 use crate::measure::{Figure, Line};
 use crate::peers::{Peer, Role};
@@ -74,6 +75,8 @@ pub(crate) fn write(folder: &Path, measured: &Measured) -> Result<()> {
     text.push_str(REMARKS);
     measured.problems(&mut text)?;
     let file = folder.join("numbers.md");
+    let before = std::fs::read_to_string(&file).unwrap_or_default();
+    text.push_str(section::of(&before).unwrap_or_default());
     std::fs::write(&file, text)?;
     eprintln!("{}", file.display());
     Ok(())

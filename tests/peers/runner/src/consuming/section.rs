@@ -44,6 +44,14 @@ pub(crate) fn write(folder: &Path, measured: &Measured) -> Result<()> {
     Ok(())
 }
 
+/// The section as it is in the text, for a run that measures all else.
+pub(crate) fn of(text: &str) -> Option<&str> {
+    let from = text.find(&format!("\n{HEADING}\n"))?;
+    let section = text.get(from..)?;
+    let to = section[1..].find("\n## ").map_or(section.len(), |at| at + 1);
+    section.get(..to)
+}
+
 /// The text with this section, in the place of the one that it had or at its end.
 fn with(text: &str, section: &str) -> String {
     let section = section.trim_end();
@@ -58,7 +66,14 @@ fn with(text: &str, section: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with;
+    use super::{of, with};
+
+    #[test]
+    fn the_section_is_found_alone() {
+        assert_eq!(of("# Numbers\n\n## Others\n\n1\n"), None);
+        assert_eq!(of("# N\n\n## Others\n\n1\n\n## Consuming\n\n### a\n\n2\n"), Some("\n## Consuming\n\n### a\n\n2\n"));
+        assert_eq!(of("# N\n\n## Consuming\n\n2\n\n## Others\n\n1\n"), Some("\n## Consuming\n\n2\n"));
+    }
 
     #[test]
     fn only_this_section_is_replaced() {
