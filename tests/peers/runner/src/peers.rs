@@ -97,11 +97,18 @@ pub(crate) const ALL: &[Peer] = &[
         "`send_blocking` a record from a plain thread; a second one for IO",
     ),
     peer(
+        "demitasse, connections",
+        Role::Ours,
+        DEMITASSE,
+        "connections",
+        "as above, on one thread, with a connection for each partition, as rskafka has: connections.per.broker.min=4",
+    ),
+    peer(
         "rskafka",
         Role::Batches,
         RSKAFKA,
         "",
-        "the caller builds each batch; not idempotent, no linger; 5 batches a partition; one thread",
+        "the caller builds each batch; not idempotent, no linger; 5 batches and a connection a partition; one thread",
     ),
     peer(
         "rdkafka, callback",
