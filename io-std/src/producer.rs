@@ -313,13 +313,13 @@ impl Builder {
     /// The defaults of a server: those of Kafka's Java client, but for these.
     ///
     /// `batch.size` is 64 KiB, not 16: a buffer does not grow, so it is also the largest record that can be sent.
-    /// `buffer.memory` is 12 MiB, not 32: all of it is touched at the start, and 192 batches under way are enough for 100
+    /// `buffer.memory` is 10 MiB, not 32: all of it is touched at the start, and 160 batches under way are enough for 100
     /// MB/s to a broker that takes 100 ms; more is a matter of one setting.
     /// 16 connections, 64 brokers, 64 topics, 1,024 partitions and 1,024 waiting tasks are the ceilings; each can be
     /// set (`connections.max` and so on).
     pub fn new() -> Self {
         let sizing = Sizing {
-            buffer_memory: 12 * 1024 * 1024,
+            buffer_memory: 10 * 1024 * 1024,
             batch_size: 64 * 1024,
             partitions: 1024,
             topics: 64,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 /// `buffer.memory`, as it is by itself.
-const MEMORY: usize = 12 * 1024 * 1024;
+const MEMORY: usize = 10 * 1024 * 1024;
 
 /// Oldest first.
 pub(crate) struct Open {

@@ -18,7 +18,7 @@ pub(crate) const TITLE: &str = "# Numbers\n\nWritten by a program, never by hand
 const METHOD: &str = "\
 Each client does each task in turn, round after round, with the broker on the same machine; figures are medians, the
 range of CPU time is in brackets. All send the same values without keys to 4 partitions, by their own partitioner,
-with acks=all, linger 5 ms, 32 MiB of buffer (demitasse 12, as it is by itself) and no compression, idempotent unless
+with acks=all, linger 5 ms, 32 MiB of buffer (demitasse 10, as it is by itself) and no compression, idempotent unless
 said otherwise, and observe the outcome of every record. CPU time is user and system of the client's process, from a first acknowledged record to
 the last; the broker's is not in it. *Switches* are context switches of its threads, *peak* is the most that was
 ever resident. How many records are in Kafka's log is checked after each run.
