@@ -99,12 +99,14 @@ fn streams(kafka: &Kafka, timeline: &Arc<Timeline>) -> Result<Vec<Stream>> {
     let hold = |builder: Builder| builder.unknown_outcome(UnknownOutcome::Hold);
     let mut impatient = builder().delivery_timeout(Duration::from_secs(6));
     impatient.config_mut().request_timeout = Duration::from_secs(3);
+    // With few buffers, so that whatever happens finds them full; and with connections that come and go all the while.
+    let mut full = builder().batch_size(16 << 10).buffer_memory(4 << 20).connections_per_broker(1..=4);
+    full.config_mut().connections_scale_interval = Duration::from_millis(20);
     let start = |name, topic, burst, millis, builder| {
         Stream::start(Plan { name, topic, burst, pause: Duration::from_millis(millis) }, builder, timeline)
     };
     Ok(vec![
-        // With few buffers, so that whatever happens finds them full.
-        start("full", NUMBERED, FULL.0, FULL.1, builder().batch_size(16 << 10).buffer_memory(4 << 20))?,
+        start("full", NUMBERED, FULL.0, FULL.1, full)?,
         start("slow", NUMBERED, 1, 20, hold(builder()))?,
         start("strict", STRICT, 1, 5, impatient)?,
         start("remade", REMADE, 1, 2, builder())?,

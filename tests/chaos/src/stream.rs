@@ -83,13 +83,17 @@ impl Stream {
     pub(crate) fn counters(&self) -> String {
         let c = self.shared.producer.metrics().counters;
         format!(
-            "{} requests, {} retries, {} duplicates, {} epoch bumps, {} sequence gaps, {} connections lost, {} held, {} forgotten",
+            "{} requests, {} retries, {} duplicates, {} epoch bumps, {} sequence gaps, {} connections lost, {} added, {} retired, \
+             {} partitions moved, {} held, {} forgotten",
             c.requests,
             c.retries,
             c.duplicates,
             c.epoch_bumps,
             c.sequence_gaps,
             c.connections_lost,
+            c.connections_added,
+            c.connections_retired,
+            c.partitions_moved,
             c.held,
             c.forgotten_failures
         )
