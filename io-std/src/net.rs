@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_checksum_of_pieces_is_that_of_the_whole() {
-        let bytes: Vec<u8> = (0..3000u32).map(|i| (i * i >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..3000u32).map(|i| ((i * i) >> 3) as u8).collect();
         for cut in [0, 1, 7, 255, 256, 1024, 2999, 3000] {
             let (front, back) = bytes.split_at(cut);
             assert_eq!(crc32c_append(crc32c_append(0, front), back), crc32c(&bytes), "cut at {cut}");
