@@ -201,6 +201,8 @@ impl<P: Platform> Consumer<P> {
         poll_fn(|cx| self.poll_fetched(&mut seat, cx, max)).await
     }
 
+    /// Not inlined: the copies of a loan on its way would weigh on the stack of the caller's task.
+    #[inline(never)]
     pub(super) fn poll_fetched<'c>(
         &'c self,
         seat: &mut RoomSeat<'c, P>,
@@ -211,8 +213,8 @@ impl<P: Platform> Consumer<P> {
             let mut replaced = None;
             let wait = self.client.with(|state| state.poll_records(&mut seat.seat, cx.waker(), &mut replaced));
             drop(replaced);
-            let Some(lent) = ready!(wait::or_spin(wait, cx))? else { return Poll::Ready(Ok(None)) };
-            let mut fetched = Fetched::new(self, lent, max);
+            let Some((lent, cursor)) = ready!(wait::or_spin(wait, cx))? else { return Poll::Ready(Ok(None)) };
+            let mut fetched = Fetched::new(self, lent, cursor, max);
             if fetched.prepare() {
                 return Poll::Ready(Ok(Some(fetched)));
             }
@@ -317,7 +319,6 @@ struct Progress {
     left: u32,
     /// The partition of the segment that is being read, and the first offset of it that is wanted.
     wanted: Option<(i64, Topic, i32)>,
-    verified: bool,
     over: bool,
     /// The rest of a batch that streams by is to come.
     cut: bool,
@@ -326,7 +327,7 @@ struct Progress {
 impl Progress {
     /// Hands a record out, if it is wanted.
     #[inline]
-    fn take<'a>(&mut self, record: Record<'a>) -> Option<Consumed<'a>> {
+    fn take<'a>(&mut self, record: Record<'a>, verified: bool) -> Option<Consumed<'a>> {
         let (from, topic, partition) = self.wanted.as_mut()?;
         if record.offset < *from {
             return None;
@@ -335,18 +336,17 @@ impl Progress {
         self.left -= 1;
         let (topic, partition) = (*topic, *partition);
         let Record { offset, timestamp, key, value, headers } = record;
-        Some(Consumed { topic, partition, offset, timestamp, key, value, headers, verified: self.verified })
+        Some(Consumed { topic, partition, offset, timestamp, key, value, headers, verified })
     }
 }
 
 impl<'c, P: Platform> Fetched<'c, P> {
-    fn new(consumer: &'c Consumer<P>, lent: Lent<P>, max: u32) -> Self {
-        let cursor = lent.cursor;
+    fn new(consumer: &'c Consumer<P>, lent: Lent<P>, cursor: Cursor, max: u32) -> Self {
         // Where a poll ended within a segment, the next one goes on, unless somebody has sought meanwhile.
         let (left, wanted) = consumer
             .client
             .with(|state| (state.pace(max), cursor.segment().and_then(|segment| state.begin_segment(&segment))));
-        let mut progress = Progress { cursor, left, wanted, verified: lent.verified, over: false, cut: false };
+        let mut progress = Progress { cursor, left, wanted, over: false, cut: false };
         if wanted.is_none() {
             progress.cursor.pass_over();
         }
@@ -406,17 +406,17 @@ impl<'c, P: Platform> Fetched<'c, P> {
         // Nobody has it between two records.
         let mut progress = self.progress.try_borrow_mut().ok()?;
         match &self.window {
-            None => self.advance(&mut progress, &lent.buffer, lent.filled),
+            None => self.advance(&mut progress, lent),
             Some(window) => inflated(&mut progress, window, lent),
         }
     }
 
     #[inline]
-    fn advance<'a>(&self, progress: &mut Progress, chunk: &'a [u8], filled: usize) -> Option<Consumed<'a>> {
+    fn advance<'a>(&self, progress: &mut Progress, lent: &'a Lent<P>) -> Option<Consumed<'a>> {
         while progress.left > 0 {
-            match progress.cursor.step(chunk, filled) {
+            match progress.cursor.step(&lent.buffer, lent.filled) {
                 Step::Record(record) => {
-                    if let Some(record) = progress.take(record) {
+                    if let Some(record) = progress.take(record, lent.verified) {
                         return Some(record);
                     }
                 }
@@ -479,7 +479,7 @@ fn inflated<'a, P: Platform>(
     let mut cursor = window.get();
     let record = inflater.next(&mut cursor)?;
     window.set(cursor);
-    progress.take(record)
+    progress.take(record, lent.verified)
 }
 
 impl<P: Platform> Drop for Fetched<'_, P> {

@@ -40,7 +40,6 @@ pub(crate) struct Lent<P: Platform> {
     pub(crate) chunk: u16,
     pub(crate) number: u32,
     pub(crate) filled: usize,
-    pub(crate) cursor: Cursor,
     /// Whether the checksum of what is in it is known to be right.
     pub(crate) verified: bool,
     pub(crate) inflater: Option<Inflater<P::Buffer, P::Decompress>>,
@@ -131,7 +130,7 @@ impl<P: Platform> State<P> {
         seat: &mut Seat,
         waker: &Waker,
         replaced: &mut Option<Waker>,
-    ) -> Wait<Result<Option<Lent<P>>, ConsumeError>> {
+    ) -> Wait<Result<Option<(Lent<P>, Cursor)>, ConsumeError>> {
         if let Some(error) = self.take_fault() {
             return Wait::Ready(Err(error));
         }
@@ -145,7 +144,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The first chunk that can be read now: what is compressed waits for the inflater, if another task has it.
-    fn take_full(&mut self) -> Option<Lent<P>> {
+    fn take_full(&mut self) -> Option<(Lent<P>, Cursor)> {
         let mut queue = self.s.full_chunks;
         let mut at = queue.first();
         while let Some(index) = at
@@ -163,7 +162,8 @@ impl<P: Platform> State<P> {
         let (number, filled, cursor) = (chunk.number, chunk.filled as usize, chunk.cursor);
         let inflater = if number == 0 { None } else { self.inflater.take() };
         let verified = chunk.stream.is_verified();
-        Some(Lent { buffer: chunk.buffer.take()?, chunk: index as u16, number, filled, cursor, verified, inflater })
+        let buffer = chunk.buffer.take()?;
+        Some((Lent { buffer, chunk: index as u16, number, filled, verified, inflater }, cursor))
     }
 
     /// The window that compressed batches are read through, and their decoders. Before the start, once.

@@ -53,7 +53,29 @@ async fn sensor() {
     }
 }
 
-/// Here and not in the task: what it holds while it waits is taken from RAM for good.
+/// Here and not in the task: what that holds while it waits is taken from RAM for good, and what it needs of the stack is
+/// there with each of its polls.
+#[inline(never)]
+fn start(network: Stack<'static>, spawner: Spawner, bootstrap: (&str, u16), group: &str) -> Consumer<Commands> {
+    // It must differ from start to start: the random number generator of your chip.
+    let seed = Instant::now().as_ticks() as u32;
+    let Some(settings) = settings(group) else {
+        status!("the group's name is too long");
+        exit(false)
+    };
+    let (consumer, runner) = match KAFKA.start(network, &settings, &[bootstrap], seed) {
+        Ok(started) => started,
+        Err(error) => {
+            status!("cannot start: {error}");
+            exit(false)
+        }
+    };
+    let (Ok(task), Ok(other)) = (kafka(runner), sensor()) else { panic!("started twice") };
+    spawner.spawn(task);
+    spawner.spawn(other);
+    consumer
+}
+
 fn settings(group: &str) -> Option<Config> {
     let mut config = Config::new();
     config.group_id = group.try_into().ok()?;
@@ -76,22 +98,7 @@ async fn follow(network: Stack<'static>, spawner: Spawner) {
 
     network.wait_config_up().await;
 
-    // It must differ from start to start: the random number generator of your chip.
-    let seed = Instant::now().as_ticks() as u32;
-    let Some(settings) = settings(group) else {
-        status!("the group's name is too long");
-        exit(false)
-    };
-    let (consumer, runner) = match KAFKA.start(network, &settings, &[bootstrap], seed) {
-        Ok(started) => started,
-        Err(error) => {
-            status!("cannot start: {error}");
-            exit(false)
-        }
-    };
-    let (Ok(task), Ok(other)) = (kafka(runner), sensor()) else { panic!("started twice") };
-    spawner.spawn(task);
-    spawner.spawn(other);
+    let consumer = start(network, spawner, bootstrap, group);
     let assigned = consumer.topic(topic).and_then(|topic| {
         consumer.assign(topic, 0, Start::Committed)?;
         Ok(topic)

@@ -5,7 +5,7 @@
 #![no_std]
 #![no_main]
 
-use demitasse_io_embassy::{Config, Runner, Start, consumer_storage};
+use demitasse_io_embassy::{Config, Consumer, Runner, Start, consumer_storage};
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use firmware_qemu::host::{Arguments, exit};
@@ -21,6 +21,15 @@ async fn kafka(mut runner: Runner<Records>) {
     runner.run().await;
 }
 
+/// A function of its own: what a start needs of the stack does not weigh on the task for good.
+#[inline(never)]
+fn start(network: Stack<'static>, spawner: Spawner, bootstrap: (&str, u16)) -> Consumer<Records> {
+    let Ok((consumer, runner)) = KAFKA.start(network, &Config::new(), &[bootstrap], 1) else { exit(false) };
+    let Ok(task) = kafka(runner) else { exit(false) };
+    spawner.spawn(task);
+    consumer
+}
+
 #[embassy_executor::task]
 async fn read(network: Stack<'static>, spawner: Spawner) {
     let arguments = Arguments::read();
@@ -28,9 +37,7 @@ async fn read(network: Stack<'static>, spawner: Spawner) {
     let topic = arguments.word(1).unwrap_or("load");
     let records = arguments.number(2, 1000);
     network.wait_config_up().await;
-    let Ok((consumer, runner)) = KAFKA.start(network, &Config::new(), &[bootstrap], 1) else { exit(false) };
-    let Ok(task) = kafka(runner) else { exit(false) };
-    spawner.spawn(task);
+    let consumer = start(network, spawner, bootstrap);
     let Ok(topic) = consumer.topic(topic) else { exit(false) };
     if consumer.assign(topic, 0, Start::Beginning).is_err() {
         exit(false);
