@@ -45,6 +45,9 @@ pub(crate) struct Lent<P: Platform> {
     pub(crate) inflater: Option<Inflater<P::Buffer, P::Decompress>>,
 }
 
+/// A chunk for the caller, and where in it the handing out is: apart, since that goes on in the caller's hands.
+pub(crate) type Loan<P> = (Lent<P>, Cursor);
+
 impl<P: Platform> State<P> {
     /// The chunk that records are coming for, if more of them are to come than have been taken.
     pub(crate) fn take_landing(&mut self, slot: usize) -> Option<Landing<P::Buffer>> {
@@ -130,7 +133,7 @@ impl<P: Platform> State<P> {
         seat: &mut Seat,
         waker: &Waker,
         replaced: &mut Option<Waker>,
-    ) -> Wait<Result<Option<(Lent<P>, Cursor)>, ConsumeError>> {
+    ) -> Wait<Result<Option<Loan<P>>, ConsumeError>> {
         if let Some(error) = self.take_fault() {
             return Wait::Ready(Err(error));
         }
@@ -144,7 +147,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The first chunk that can be read now: what is compressed waits for the inflater, if another task has it.
-    fn take_full(&mut self) -> Option<(Lent<P>, Cursor)> {
+    fn take_full(&mut self) -> Option<Loan<P>> {
         let mut queue = self.s.full_chunks;
         let mut at = queue.first();
         while let Some(index) = at
