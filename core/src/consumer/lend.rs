@@ -292,6 +292,10 @@ fn what_is_wrong(segment: &Segment, bytes: &[u8], capacity: u32) -> (i64, Consum
             let fault = Fault::Crc { stored: batch.header.crc, computed: segment.detail };
             (batch.header.base_offset, ConsumeFault::Corrupt(fault))
         }
+        (verify::GOES_BACK, _) => {
+            let fault = Fault::OffsetsGoBack { expected: segment.next };
+            (segment.next, ConsumeFault::Corrupt(fault))
+        }
         (_, Err(BatchError::Corrupt(corrupt))) => (corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)),
         (_, Ok(batch)) => (batch.header.base_offset, ConsumeFault::Compressed(batch.header.compression)),
         (_, Err(BatchError::Incomplete { .. })) => (segment.next, ConsumeFault::Corrupt(Fault::BatchLength(0))),

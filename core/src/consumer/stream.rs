@@ -123,6 +123,10 @@ impl<P: Platform> State<P> {
         let at = segment.records_at();
         let bytes = buffer.get(at..chunk.end as usize).unwrap_or(&[]);
         let Some((mut stream, header)) = Stream::begin(slot, bytes, at, to_come) else { return false };
+        if stream.next <= segment.offset {
+            // `verify` says what is wrong with it.
+            return false;
+        }
         stream.skipped = skipped(&header, buffer.get_mut(SEGMENT_BYTES..at).unwrap_or(&mut []), &[]);
         segment.write(buffer);
         chunk.stream = stream;

@@ -14,6 +14,8 @@ pub(super) const WRONG_CRC: u16 = 1;
 pub(super) const WRONG: u16 = 2;
 /// The first batch is larger than what had room; the detail is its length.
 pub(super) const TOO_LARGE: u16 = 3;
+/// A batch is of offsets that are behind the reader already. What is said of them is not in its checksum.
+pub(super) const GOES_BACK: u16 = 4;
 
 /// Where in a batch its attributes stand, and the bit in their lower byte that says that nobody wants its records.
 const ATTRIBUTES: usize = 22;
@@ -64,6 +66,10 @@ impl<C: Fn(&[u8]) -> u32> Walk<'_, C> {
         while let Some(rest) = records.get_mut(found.sound as usize..).filter(|rest| !rest.is_empty()) {
             let header = match sound(rest, self.judge) {
                 Ok(header) => header,
+                Err(Unsound::Cut(_)) if BatchHeader::read(rest).is_ok_and(|cut| cut.next_offset() <= found.next) => {
+                    found.fault = GOES_BACK;
+                    break;
+                }
                 Err(Unsound::Cut(needed)) => {
                     // The last one of an answer is often cut: it is asked for again. Alone in a chunk it may still not fit.
                     let large = needed as usize > self.most.saturating_sub(self.aborted.len());
@@ -83,6 +89,12 @@ impl<C: Fn(&[u8]) -> u32> Walk<'_, C> {
                     break;
                 }
             };
+            // The first may begin in front of what was asked for, since a broker sends whole batches, but not end there.
+            let first = found.sound == 0;
+            if header.next_offset() <= found.next || !first && header.base_offset < found.next {
+                found.fault = GOES_BACK;
+                break;
+            }
             if skipped(&header, self.aborted, rest) {
                 rest.get_mut(ATTRIBUTES).into_iter().for_each(|attributes| *attributes |= CONTROL);
             } else {
@@ -252,12 +264,30 @@ mod tests {
     }
 
     #[test]
+    fn offsets_do_not_go_back() {
+        let log = |offsets: &[i64]| offsets.iter().flat_map(|&offset| batch(offset, -1, 0, b"k")).collect::<Vec<u8>>();
+        // The reader is at 5. Compaction leaves gaps.
+        for (offsets, sound, fault) in [
+            (&[5, 6][..], 2, SOUND),
+            (&[5, 9], 2, SOUND),
+            (&[9], 1, SOUND),
+            (&[4], 0, GOES_BACK),
+            (&[5, 5], 1, GOES_BACK),
+            (&[5, 6, 3], 2, GOES_BACK),
+        ] {
+            let (segment, skipped) = found(&[], &log(offsets), 0);
+            assert_eq!((skipped.len(), segment.fault), (sound, fault), "{offsets:?}");
+        }
+    }
+
+    #[test]
     fn a_cut_batch_is_wrong_only_if_it_can_never_fit() {
         let whole = batch(5, -1, 0, b"k");
         let cut = &whole[..whole.len() - 1];
         assert_eq!((found(&[], cut, 1).0.fault, found(&[], cut, 0).0.fault), (SOUND, TOO_LARGE));
         assert_eq!(found(&[], cut, 0).0.detail as usize, whole.len());
-        let behind = [&whole[..], cut].concat();
+        let next = batch(6, -1, 0, b"k");
+        let behind = [&whole[..], &next[..next.len() - 1]].concat();
         let (segment, _) = found(&[], &behind, 0);
         assert_eq!((segment.sound as usize, segment.fault), (whole.len(), SOUND));
     }

@@ -1,6 +1,6 @@
 //! The consumer against the model broker, in virtual time.
 
-mod aborted;
+mod altered;
 mod bench;
 mod compressed;
 mod group;

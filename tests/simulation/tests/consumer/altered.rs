@@ -1,12 +1,13 @@
-//! Aborted transactions, of which the model knows nothing: they are put into its answers.
+//! Answers that are altered on their way: aborted transactions, of which the model knows nothing, and offsets that go back.
 
 use crate::bench::{Bench, SECOND, calm, config_with};
 use crate::large::{batch, values, write};
 use demitasse_broker::Release;
 use demitasse_core::protocol::IsolationLevel;
-use demitasse_core::{ConsumeFault, Start};
+use demitasse_core::records::read::Fault;
+use demitasse_core::{Config, ConsumeFault, Start};
 use kafka_protocol::messages::FetchResponse;
-use kafka_protocol::messages::fetch_response::AbortedTransaction;
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 const PRODUCER: i64 = 7;
@@ -22,8 +23,8 @@ fn transactional(values: &[Vec<u8>]) -> Vec<u8> {
     batch
 }
 
-/// From now on each partition of an answer that has records lists so many aborted transactions: the first is the producer's.
-fn abort(bench: &Bench, count: i64) {
+/// From now on each partition of an answer that has records is altered.
+fn alter(bench: &Bench, alter: impl Fn(&mut PartitionData) + 'static) {
     bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
         if request[..2] != [0, 1] {
             return answer;
@@ -31,12 +32,8 @@ fn abort(bench: &Bench, count: i64) {
         let (version, header) = (i16::from_be_bytes([request[2], request[3]]), 9);
         let mut body = &answer[header..];
         let mut response = FetchResponse::decode(&mut body, version).unwrap();
-        for partition in response.responses.iter_mut().flat_map(|topic| &mut topic.partitions) {
-            let of = |number: i64| AbortedTransaction::default().with_producer_id((PRODUCER + number).into());
-            if partition.records.as_ref().is_some_and(|records| !records.is_empty()) {
-                partition.aborted_transactions = Some((0..count).map(of).collect());
-            }
-        }
+        let partitions = response.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
+        partitions.filter(|of| of.records.as_ref().is_some_and(|records| !records.is_empty())).for_each(&alter);
         let mut changed = answer[..header].to_vec();
         response.encode(&mut changed, version).unwrap();
         let length = changed.len() as u32 - 4;
@@ -45,11 +42,17 @@ fn abort(bench: &Bench, count: i64) {
     }));
 }
 
+/// It lists so many aborted transactions: the first is the producer's.
+fn abort(partition: &mut PartitionData, count: i64) {
+    let of = |number: i64| AbortedTransaction::default().with_producer_id((PRODUCER + number).into());
+    partition.aborted_transactions = Some((0..count).map(of).collect());
+}
+
 fn bench(aborted: i64) -> Bench {
     let config = config_with(|config| config.isolation_level = IsolationLevel::ReadCommitted);
     let mut bench = Bench::new(Release::V4_3, 1, 1, config, calm());
     bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
-    abort(&bench, aborted);
+    alter(&bench, move |partition| abort(partition, aborted));
     bench.poll(1000, 0);
     bench
 }
@@ -88,5 +91,30 @@ fn more_of_them_than_a_chunk_can_list_are_told() {
         bench.advance(10 * SECOND);
         assert_eq!(bench.faults.borrow().first().map(|fault| fault.2), fault);
         assert_eq!(bench.offsets(0).len(), if fault.is_none() { 3 } else { 0 });
+    }
+}
+
+/// The offset of a batch is not in its checksum. One that was read already, or is in front of the one before, is told.
+#[test]
+fn offsets_that_go_back_are_told() {
+    // In a batch that fits into a chunk, and in one that does not.
+    for bytes in [100, 900] {
+        let mut bench = Bench::new(Release::V4_3, 1, 1, Config::new(), calm());
+        write(&bench, 0, &batch(&values(3, |_| 100)));
+        bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+        bench.poll(1000, 0);
+        bench.advance(5 * SECOND);
+        assert_eq!(bench.offsets(0), [0, 1, 2]);
+        alter(&bench, |partition| {
+            let records = partition.records.as_mut().unwrap();
+            let mut altered = records.to_vec();
+            altered[..8].fill(0);
+            *records = altered.into();
+        });
+        write(&bench, 0, &batch(&values(3, |_| bytes)));
+        bench.advance(5 * SECOND);
+        let faults = bench.faults.borrow();
+        assert_eq!(*faults, [(0, 3, ConsumeFault::Corrupt(Fault::OffsetsGoBack { expected: 3 }))], "{bytes}");
+        assert_eq!(bench.offsets(0), [0, 1, 2]);
     }
 }
