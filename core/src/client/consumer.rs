@@ -510,11 +510,10 @@ impl<P: Platform> Drop for Fetched<'_, P> {
                 let read = progress.wanted.is_some();
                 progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment, read));
             }
-            let now = self.consumer.client.now();
             if progress.cut {
-                return state.give_back_piece(chunk, buffer, progress.cursor, now);
+                return state.give_back_piece(chunk, buffer, progress.cursor, client.now());
             }
-            state.give_back(chunk, buffer, inflater, progress.cursor, over.then_some(now));
+            state.give_back(chunk, buffer, inflater, progress.cursor, over.then(|| client.now()));
         });
     }
 }

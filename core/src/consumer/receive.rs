@@ -273,19 +273,9 @@ impl<P: Platform> State<P> {
             chunk.end = chunk.filled;
             return;
         }
-        let segment = Segment {
-            place: place as u16,
-            generation: position.generation,
-            offset: position.fetch,
-            aborted: chunk.transactions / ABORTED_BYTES as u32,
-            records,
-            sound: 0,
-            next: position.fetch,
-            epoch: -1,
-            fault: 0,
-            // Alone in the answer, so that the broker has sent the first batch whole.
-            detail: u32::from(chunk.shares == 1),
-        };
+        // Alone in the answer, so that the broker has sent the first batch whole.
+        let detail = u32::from(chunk.shares == 1);
+        let segment = Segment { detail, ..Segment::arrived(place, position, chunk.transactions, records) };
         if chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(start..)).is_some_and(|bytes| segment.write(bytes)) {
             chunk.filled = chunk.end;
         }

@@ -2,6 +2,8 @@
 //!
 //! The numbers stand in the chunk itself, so that nothing else must be sized for the most partitions that an answer may have.
 
+use super::table::Position;
+
 /// Bytes of a segment before its aborted transactions and its records.
 pub(crate) const SEGMENT_BYTES: usize = 44;
 
@@ -46,6 +48,22 @@ impl Segment {
             epoch: i32::from_le_bytes(at.take()),
             detail: u32::from_le_bytes(at.take()),
         })
+    }
+
+    /// One whose records have arrived, and nobody has looked at them.
+    pub(crate) fn arrived(place: usize, position: &Position, transactions: u32, records: u32) -> Segment {
+        Segment {
+            place: place as u16,
+            generation: position.generation,
+            offset: position.fetch,
+            aborted: transactions / ABORTED_BYTES as u32,
+            records,
+            sound: 0,
+            next: position.fetch,
+            epoch: -1,
+            fault: 0,
+            detail: 0,
+        }
     }
 
     /// Writes it to the front of `bytes`; false if there is no room.

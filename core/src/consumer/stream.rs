@@ -8,7 +8,7 @@
 //! The checksum grows with the pieces and is known with the last one: a wrong one is told then, and of the last piece
 //! nothing is handed out.
 
-use super::segment::{ABORTED_BYTES, SEGMENT_BYTES, Segment};
+use super::segment::{SEGMENT_BYTES, Segment};
 use super::table::{Holder, Reading};
 use super::verify::skipped;
 use super::{ConsumeFault, Cursor};
@@ -108,18 +108,8 @@ impl<P: Platform> State<P> {
         let wanted = position.asked == Link::to(slot) && position.reading == Reading::Going;
         let chunk = &mut self.chunks[index];
         let Some(buffer) = chunk.buffer.as_mut().filter(|_| wanted && chunk.filled == 0) else { return false };
-        let segment = Segment {
-            place: place as u16,
-            generation: position.generation,
-            offset: position.fetch,
-            aborted: chunk.transactions / ABORTED_BYTES as u32,
-            records: chunk.end.saturating_sub(SEGMENT_BYTES as u32).saturating_sub(chunk.transactions),
-            sound: 0,
-            next: position.fetch,
-            epoch: -1,
-            fault: 0,
-            detail: 0,
-        };
+        let records = chunk.end.saturating_sub(SEGMENT_BYTES as u32).saturating_sub(chunk.transactions);
+        let segment = Segment::arrived(place, position, chunk.transactions, records);
         let at = segment.records_at();
         let bytes = buffer.get(at..chunk.end as usize).unwrap_or(&[]);
         let Some((mut stream, header)) = Stream::begin(slot, bytes, at, to_come) else { return false };

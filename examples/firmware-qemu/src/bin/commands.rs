@@ -81,6 +81,8 @@ fn settings(group: &str) -> Option<Config> {
     config.group_id = group.try_into().ok()?;
     // A device that is new, or was away for so long that its place is forgotten, begins with the oldest command there is.
     config.offset_reset = OffsetReset::Earliest;
+    // Nothing is obeyed before the checksum of its batch was found right.
+    config.stream_large_batches = false;
     // The broker answers when there is a command, or after this long: fewer bytes on the wire while there is none.
     config.fetch_max_wait = Duration::from_secs(5);
     // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.

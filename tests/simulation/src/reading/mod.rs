@@ -9,6 +9,8 @@ pub mod plan;
 pub mod reader;
 mod writer;
 
+pub use writer::batch;
+
 use crate::executor::Executor;
 use crate::network::{FIRST_PORT, Network, Weather, millis};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables_with};

@@ -42,7 +42,8 @@ fn value(topic: usize, partition: i32, number: u32, bytes: usize) -> Vec<u8> {
     value
 }
 
-fn batch(values: &[Vec<u8>], compressed: bool) -> Vec<u8> {
+/// A batch of these values, without a producer's id; compressed by LZ4 if it is to be.
+pub fn batch(values: &[Vec<u8>], compressed: bool) -> Vec<u8> {
     let room: usize = values.iter().map(|value| value.len() + 40).sum();
     let mut bytes = vec![0; HEADER_BYTES + room];
     let mut at = HEADER_BYTES;

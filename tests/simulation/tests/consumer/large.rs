@@ -3,9 +3,9 @@
 use crate::bench::{Bench, PARTITIONS, SECOND, calm, config_with};
 use demitasse_broker::Release;
 use demitasse_core::records::read::Fault;
-use demitasse_core::records::{Compression, Fields, HEADER_BYTES, Sealing, append, seal};
 use demitasse_core::{Config, ConsumeFault, Start};
 use demitasse_simulation::network::Weather;
+use demitasse_simulation::reading;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,23 +14,7 @@ use std::time::Duration;
 const LARGEST: usize = 2048 - 44 - 9;
 
 pub(crate) fn batch(values: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER_BYTES + values.iter().map(|value| value.len() + 40).sum::<usize>()];
-    let end = (0..).zip(values).fold(HEADER_BYTES, |at, (index, value)| {
-        let fields = Fields { key: None, value: Some(value), headers: &[], timestamp_delta: 0 };
-        append(&mut bytes, at, index, &fields).unwrap()
-    });
-    bytes.truncate(end);
-    let sealing = Sealing {
-        compression: Compression::None,
-        base_timestamp: 1,
-        max_timestamp: 1,
-        producer_id: -1,
-        producer_epoch: -1,
-        base_sequence: -1,
-        records: values.len() as u32,
-    };
-    seal(&mut bytes, &sealing, crc32c::crc32c);
-    bytes
+    reading::batch(values, false)
 }
 
 pub(crate) fn write(bench: &Bench, partition: i32, batch: &[u8]) {
