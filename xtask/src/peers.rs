@@ -19,7 +19,7 @@ cargo xtask peers [--rounds N] [--records N] [--only NAMES] [--row TEXT]... [--p
     --quick                two minutes, to see whether all of it works: little is sent, once, and nothing is weighed
     --no-weight            without build times and sizes of programs, which takes some 15 minutes
     --memory-seconds N     how long demitasse sends for its memory over time, 600 by itself
-    --latency-seconds N    how long each client sends at a fixed rate, 10 by itself
+    --latency-seconds N    how long each client sends at a fixed rate each round, in three runs, 10 by itself
     --out FOLDER           where numbers.md and its plots go instead of docs";
 
 pub(crate) fn run(arguments: &[String]) -> Result {

@@ -2,32 +2,24 @@
 
 use anyhow::Result;
 use demitasse_io_std::{Delivery, DeliveryError, Producer};
-use peer::{Arguments, Latencies, Run};
+use peer::{Latencies, Run};
 use std::collections::VecDeque;
-use std::time::Instant;
-
-/// `buffer.memory`, as it is by itself.
-const MEMORY: usize = 10 * 1024 * 1024;
+use std::sync::Arc;
 
 /// Oldest first.
 pub(crate) struct Open {
     deliveries: VecDeque<Delivery>,
-    /// When each was sent, with `--rate`. Otherwise the clock would be our cost, not the library's.
-    sent: VecDeque<Instant>,
     acknowledged: u64,
-    latencies: Latencies,
+    latencies: Arc<Latencies>,
 }
 
 impl Open {
-    /// `first` fills the queue once, so that its memory is there before it counts. At a rate it has room for as much as
-    /// the buffers can hold, and as much again that is settled behind a partition whose turn comes late.
-    pub(crate) fn new(arguments: &Arguments, first: Delivery) -> Open {
-        let room = if arguments.rate.is_some() { 2 * MEMORY / arguments.size.max(1) } else { 64 * 1024 };
+    /// `first` fills the queue once, so that its memory is there before it counts.
+    pub(crate) fn new(first: Delivery) -> Open {
         let mut deliveries = VecDeque::new();
-        deliveries.resize(room, first);
+        deliveries.resize(64 * 1024, first);
         deliveries.clear();
-        let sent = VecDeque::with_capacity(arguments.rate.map_or(0, |_| room));
-        Open { deliveries, sent, acknowledged: 0, latencies: Latencies::new() }
+        Open { deliveries, acknowledged: 0, latencies: Arc::new(Latencies::new()) }
     }
 
     /// Neighbours in a batch are one delivery, as one question answers for all of them.
@@ -37,14 +29,14 @@ impl Open {
         }
     }
 
-    /// One whose latency counts from `sent`.
-    pub(crate) fn add_timed(&mut self, delivery: Delivery, sent: Instant) {
-        self.deliveries.push_back(delivery);
-        self.sent.push_back(sent);
+    /// For who sends at a rate and waits for each record by itself.
+    pub(crate) fn latencies(&self) -> &Arc<Latencies> {
+        &self.latencies
     }
 
-    pub(crate) fn oldest(&self) -> Option<Delivery> {
-        self.deliveries.front().copied()
+    /// As many have been waited for.
+    pub(crate) fn waited_for(&mut self, records: u32) {
+        self.acknowledged += u64::from(records);
     }
 
     /// Observes what has come back.
@@ -52,9 +44,6 @@ impl Open {
         while let Some(delivery) = self.deliveries.front() {
             let Some(outcome) = producer.outcome(delivery) else { break };
             self.acknowledged += u64::from(outcome?.count);
-            if let Some(sent) = self.sent.pop_front() {
-                self.latencies.seen(sent);
-            }
             self.deliveries.pop_front();
         }
         Ok(())

@@ -23,7 +23,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<()> {
     // The runtime's list of those who yield is made when one first does.
     tokio::task::yield_now().await;
 
-    let mut sender = Sender { arguments, producer, topic, record, open: Open::new(arguments, first) };
+    let mut sender = Sender { arguments, producer, topic, record, open: Open::new(first) };
     let run = Run::begin(arguments)?;
     if arguments.rate.is_some() {
         sender.paced(&run).await?;
@@ -85,24 +85,23 @@ impl Sender<'_> {
     }
 
     async fn paced(&mut self, run: &Run) -> Result<()> {
+        let mut tasks = tokio::task::JoinSet::new();
         for number in 0..self.arguments.records {
-            let mut due = std::pin::pin!(tokio::time::sleep_until(run.due(number).into()));
-            // Outcomes are seen when they come, not when the next record is due.
-            while let Some(oldest) = self.open.oldest() {
-                tokio::select! {
-                    biased;
-                    outcome = self.producer.wait(oldest) => drop(outcome?),
-                    () = &mut due => break,
-                }
-                self.open.look(&self.producer)?;
-            }
-            due.await;
+            tokio::time::sleep_until(run.due(number).into()).await;
             let sent = run.start(number);
-            self.open.add_timed(self.producer.send(self.topic, &self.record).await?, sent);
+            let delivery = self.producer.send(self.topic, &self.record).await?;
+            let (producer, latencies) = (self.producer.clone(), self.open.latencies().clone());
+            tasks.spawn(async move {
+                let receipt = producer.wait(delivery).await;
+                latencies.seen(sent);
+                receipt.map(|receipt| receipt.count)
+            });
+            while let Some(done) = tasks.try_join_next() {
+                self.open.waited_for(done??);
+            }
         }
-        while let Some(oldest) = self.open.oldest() {
-            self.producer.wait(oldest).await?;
-            self.open.look(&self.producer)?;
+        while let Some(done) = tasks.join_next().await {
+            self.open.waited_for(done??);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ pub(crate) fn run(arguments: &Arguments, senders: u64) -> Result<()> {
     let first = producer.send_blocking(topic, &Record::new(&payload))?;
     producer.wait_blocking(first)?;
 
-    let mut opens: Vec<_> = (0..senders).map(|_| Open::new(arguments, first)).collect();
+    let mut opens: Vec<_> = (0..senders).map(|_| Open::new(first)).collect();
     let run = Run::begin(arguments)?;
     thread::scope(|scope| {
         let send = |open| scope.spawn(|| send(arguments, &producer, topic, &run, senders, open));
@@ -46,9 +46,9 @@ fn send(
         if arguments.rate.is_some() {
             let sent = run.pace(number);
             let delivery = producer.send_blocking(topic, &record)?;
-            open.add_timed(delivery, sent);
-            producer.wait_blocking(delivery)?;
-            open.look(producer)?;
+            let receipt = producer.wait_blocking(delivery)?;
+            open.latencies().seen(sent);
+            open.waited_for(receipt.count);
         } else {
             open.add(producer.send_blocking(topic, &record)?);
             if number % between == 0 {

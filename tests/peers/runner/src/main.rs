@@ -33,7 +33,7 @@ struct Arguments {
     /// Records of 1000 bytes a run; of 100 bytes it is four times as many.
     #[arg(long, default_value = "500000", default_value_if("quick", "true", "50000"))]
     records: u64,
-    /// How long each client sends at a fixed rate, for its latency.
+    /// How long each client sends at a fixed rate each round, for its latency.
     #[arg(long, default_value = "10", default_value_if("quick", "true", "1"))]
     latency_seconds: u64,
     /// How long demitasse sends without a pause, for its memory.

@@ -21,7 +21,8 @@ range of CPU time is in brackets. All send the same values without keys to 4 par
 with acks=all, linger 5 ms, 32 MiB of buffer (demitasse 10, as it is by itself) and no compression, idempotent unless
 said otherwise, and observe the outcome of every record. CPU time is user and system of the client's process, from a first acknowledged record to
 the last; the broker's is not in it. *Switches* are context switches of its threads, *peak* is the most that was
-ever resident. How many records are in Kafka's log is checked after each run.
+ever resident. How many records are in Kafka's log is checked after each run. Latency is measured in three short runs each
+round, since the latest differ more from run to run than from client to client.
 
 *The sink* reads and acknowledges, and does nothing else: what clients cost when no broker is in the way.
 *The floor* is what no client can do without, see tests/peers/floor; the last column compares with its second mode.

@@ -32,7 +32,7 @@ impl Rounds {
             for (place, scenario) in self.scenarios.iter().enumerate().rev() {
                 eprintln!("round {} of {rounds}: {}", round + 1, scenario.title());
                 // Who comes first, after another scenario, changes with the round.
-                for turn in 0..self.peers.len() {
+                for turn in 0..self.peers.len() * scenario.runs() as usize {
                     let peer = (turn + round) % self.peers.len();
                     let line = self.measure(peer, scenario, false);
                     self.results.add((place, peer), line);
