@@ -39,12 +39,12 @@ pub use client::{Admin, GatherWrite, Io, Producer, Scratch, Stream};
 pub use client::{Batches, Consumed, Consumer, Fetched, Records};
 pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
-pub use consumer::{Chunk, Position};
+pub use consumer::{Chunk, Inflater, Position};
 #[cfg(feature = "consumer")]
 pub use consumer::{CommitError, ConsumeError, ConsumeFault, Gauges, Start};
 pub use embedded_io_async;
 pub use heapless;
-pub use pool::{Empty, Link, Waiter};
+pub use pool::{Empty, Link, Never, Waiter};
 #[cfg(feature = "compression")]
 pub use producer::CompressionLevels;
 #[cfg(feature = "consumer")]

@@ -9,8 +9,8 @@ use core::ops::{Deref, DerefMut};
 #[cfg(not(feature = "consumer"))]
 use demitasse_core::Empty;
 use demitasse_core::{
-    Batch, BrokerEntry, Chunk, Connection, Lock, PartitionEntry, PartitionQueue, Platform, Position, Request, State,
-    TopicEntry, Waiter,
+    Batch, BrokerEntry, Chunk, Connection, Inflater, Lock, PartitionEntry, PartitionQueue, Platform, Position, Request,
+    State, TopicEntry, Waiter,
 };
 
 /// A batch buffer.
@@ -49,13 +49,18 @@ pub(crate) type Decoder = demitasse_core::records::codec::NoCodec;
 #[cfg(feature = "lz4")]
 pub(crate) type Decoder = demitasse_core::records::lz4::Lz4;
 
-/// What a consumer has and a producer has not: its tables, the buffers of its chunks, and what it decompresses into.
+#[cfg(not(feature = "lz4"))]
+pub(crate) type LentInflater = demitasse_core::Never<Inflater<Buffer, Decoder>>;
+#[cfg(feature = "lz4")]
+pub(crate) type LentInflater = &'static mut Inflater<Buffer, Decoder>;
+
+/// What a consumer has and a producer has not: its tables, the buffers of its chunks, and what it decompresses with.
 pub(crate) struct Reading<B> {
     pub(crate) positions: Positions,
     pub(crate) chunks: Chunks,
     pub(crate) buffers: B,
     #[cfg(feature = "consumer")]
-    pub(crate) window: Option<Buffer>,
+    pub(crate) inflater: Option<LentInflater>,
 }
 
 impl Reading<core::iter::Empty<Buffer>> {
@@ -72,7 +77,7 @@ impl Reading<core::iter::Empty<Buffer>> {
             chunks: &mut [],
             buffers: core::iter::empty(),
             #[cfg(feature = "consumer")]
-            window: None,
+            inflater: None,
         }
     }
 }
@@ -87,6 +92,7 @@ pub trait Shape:
         Positions = Positions,
         Chunks = Chunks,
         Decompress = Decoder,
+        Inflater = LentInflater,
         Lock = CellLock<State<Self>>,
         Clock = EmbassyClock,
     > + 'static
@@ -137,6 +143,7 @@ impl<const CONNECTIONS: usize> Platform for Shared<CONNECTIONS> {
     type Positions = Positions;
     type Chunks = Chunks;
     type Decompress = Decoder;
+    type Inflater = LentInflater;
     type Lock = CellLock<State<Self>>;
     type Clock = EmbassyClock;
 }
@@ -175,6 +182,7 @@ impl<
     type Positions = Positions;
     type Chunks = Chunks;
     type Decompress = Decoder;
+    type Inflater = LentInflater;
     type Lock = CellLock<State<Self>>;
     type Clock = EmbassyClock;
 }

@@ -250,8 +250,8 @@ impl<
         let client: &'static Client<P> = self.client.init(Client::new(CellLock::new(state), EmbassyClock::new()));
         client.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice).chain(reading.buffers));
         #[cfg(feature = "consumer")]
-        if let Some(window) = reading.window {
-            client.lend_decompression(crate::platform::Decoder::default(), window);
+        if let Some(inflater) = reading.inflater {
+            client.lend_inflater(inflater);
         }
         client.start(config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
         let slots = links.each_mut().map(|link| {

@@ -9,8 +9,8 @@ use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{
-    Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, MemoryPlan, OffsetReset, Records, Scratch, Setting,
-    Sizing, Start, StartError, State, Topic, TopicError,
+    Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, Inflater, MemoryPlan, OffsetReset, Records,
+    Scratch, Setting, Sizing, Start, StartError, State, Topic, TopicError,
 };
 use futures_core::Stream;
 use std::fmt;
@@ -437,7 +437,7 @@ impl ConsumerBuilder {
         core.lend(batches.chain((0..chunks).map(|_| buffer(self.chunk_bytes))));
         let window = self.window_bytes.unwrap_or(self.chunk_bytes);
         if window > 0 {
-            core.lend_decompression(Decoders::new(), buffer(window));
+            core.lend_inflater(Box::new(Inflater::new(Decoders::new(), buffer(window))));
         }
         let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);

@@ -3,8 +3,8 @@
 use crate::codec::Decoders;
 use crate::net::StdClock;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Chunk, Connection, Lock, PartitionEntry, PartitionQueue, Platform, Position,
-    Request, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Connection, Inflater, Lock, PartitionEntry, PartitionQueue, Platform,
+    Position, Request, State, Tables, TopicEntry, Waiter,
 };
 use std::sync::Mutex;
 
@@ -31,6 +31,7 @@ impl Platform for Heap {
     type Positions = Box<[Position]>;
     type Chunks = Box<[Chunk<Buffer>]>;
     type Decompress = Decoders;
+    type Inflater = Box<Inflater<Buffer, Decoders>>;
     type Lock = MutexLock<State<Heap>>;
     type Clock = StdClock;
 }

@@ -2,11 +2,11 @@
 
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
-use crate::consumer::{CommitError, ConsumeError, Cursor, Fullness, Gauges, Lent, Start, Step, WindowCursor};
+use crate::consumer::{CommitError, ConsumeError, Cursor, Fullness, Gauges, Lent, Start, Step};
 use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError};
 use crate::protocol::ErrorCode;
 use crate::records::read::{Headers, Record};
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -29,10 +29,10 @@ impl<P: Platform> Consumer<P> {
         self.client.lend(buffers);
     }
 
-    /// Hands over what compressed batches are read with: the decoders, and the window that they write into, which must hold
-    /// the largest record. Without it a compressed batch is an error of its partition. Before the start, once.
-    pub fn lend_decompression(&self, codec: P::Decompress, window: P::Buffer) {
-        self.client.with(|state| state.lend_inflater(codec, window));
+    /// Hands over what compressed batches are read with. Without it a compressed batch is an error of its partition. Before
+    /// the start, once.
+    pub fn lend_inflater(&self, inflater: P::Inflater) {
+        self.client.with(|state| state.lend_inflater(inflater));
     }
 
     /// As [`Producer::start`].
@@ -308,8 +308,8 @@ pub struct Fetched<'c, P: Platform> {
     /// None once it was given back.
     lent: Option<Lent<P>>,
     progress: RefCell<Progress>,
-    /// Where in the window the handing out is, if the records are those of a compressed batch.
-    window: Option<Cell<WindowCursor>>,
+    /// Whether the records are those of a compressed batch.
+    inflated: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -350,7 +350,7 @@ impl<'c, P: Platform> Fetched<'c, P> {
         if wanted.is_none() {
             progress.cursor.pass_over();
         }
-        Fetched { consumer, lent: Some(lent), progress: RefCell::new(progress), window: None }
+        Fetched { consumer, lent: Some(lent), progress: RefCell::new(progress), inflated: false }
     }
 
     /// Goes up to the first record that is wanted, and has it decompressed if need be. False: there is none.
@@ -370,7 +370,7 @@ impl<'c, P: Platform> Fetched<'c, P> {
                     match inflater.prepare((*number, cursor.at()), &header, payload, from) {
                         Ok(true) => {
                             progress.cursor.begin_batch(&header);
-                            self.window = Some(Cell::new(inflater.cursor()));
+                            self.inflated = true;
                             return true;
                         }
                         Ok(false) => progress.cursor.pass_batch(&header),
@@ -405,9 +405,12 @@ impl<'c, P: Platform> Fetched<'c, P> {
         let lent = self.lent.as_ref()?;
         // Nobody has it between two records.
         let mut progress = self.progress.try_borrow_mut().ok()?;
-        match &self.window {
-            None => self.advance(&mut progress, lent),
-            Some(window) => inflated(&mut progress, window, lent),
+        match &lent.inflater {
+            Some(inflater) if self.inflated => {
+                let record = if progress.left > 0 { inflater.next()? } else { return None };
+                progress.take(record, lent.verified)
+            }
+            _ => self.advance(&mut progress, lent),
         }
     }
 
@@ -469,31 +472,16 @@ fn between<P: Platform>(client: &Producer<P>, progress: &mut Progress, step: Ste
     true
 }
 
-/// The next record of a compressed batch.
-fn inflated<'a, P: Platform>(
-    progress: &mut Progress,
-    window: &Cell<WindowCursor>,
-    lent: &'a Lent<P>,
-) -> Option<Consumed<'a>> {
-    let inflater = lent.inflater.as_ref().filter(|_| progress.left > 0)?;
-    let mut cursor = window.get();
-    let record = inflater.next(&mut cursor)?;
-    window.set(cursor);
-    progress.take(record, lent.verified)
-}
-
 impl<P: Platform> Drop for Fetched<'_, P> {
     fn drop(&mut self) {
-        let Some(Lent { mut buffer, chunk, filled, mut inflater, .. }) = self.lent.take() else { return };
+        let Some(Lent { mut buffer, chunk, filled, inflater, .. }) = self.lent.take() else { return };
         let progress = self.progress.get_mut();
-        if let (Some(window), Some(inflater)) = (&self.window, &mut inflater) {
-            inflater.handed_out(&window.get());
-            if inflater.is_over() {
-                // It may well be the last of its chunk.
-                if let Step::Compressed(_, header) = progress.cursor.step(&buffer, filled) {
-                    progress.cursor.pass_batch(&header);
-                }
-            }
+        // It may well be the last of its chunk.
+        if self.inflated
+            && inflater.as_ref().is_some_and(|inflater| inflater.is_over())
+            && let Step::Compressed(_, header) = progress.cursor.step(&buffer, filled)
+        {
+            progress.cursor.pass_batch(&header);
         }
         let read_to = progress.cursor.segment().zip(progress.wanted);
         let client = &self.consumer.client;

@@ -19,3 +19,7 @@ impl<B> Chunk<B> {
     /// One without a buffer.
     pub const EMPTY: Chunk<B> = Chunk(PhantomData);
 }
+
+/// Decoders of compressed batches; nothing, without the feature `consumer`.
+#[derive(Debug)]
+pub struct Inflater<B, D>(PhantomData<(B, D)>);

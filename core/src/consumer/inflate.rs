@@ -8,14 +8,15 @@ use super::ConsumeFault;
 use crate::records::Compression;
 use crate::records::codec::{CodecError, Decompress, Next};
 use crate::records::read::{BatchError, BatchHeader, Fault, Record, RecordCursor};
+use core::cell::Cell;
 use core::ops::DerefMut;
 
 /// What a batch may become is bounded by the larger of these: bytes in all, and times what it is compressed.
 const LEAST_LIMIT: u32 = 64 << 20;
 const MOST_RATIO: u32 = 1024;
 
-/// The decoders and the window that they write into: moved to who polls, and back.
-pub(crate) struct Inflater<B, D> {
+/// The decoders and the window that they write into, which must hold the largest record. Who polls has it, and gives it back.
+pub struct Inflater<B, D> {
     codec: D,
     window: B,
     /// Whose bytes are in the window: the number of the chunk, and where in it the batch begins.
@@ -27,15 +28,14 @@ pub(crate) struct Inflater<B, D> {
     limit: u32,
     /// Of the window: up to here it was decompressed, and up to there handed out.
     filled: usize,
-    read: usize,
-    records: RecordCursor,
+    at: Cell<WindowCursor>,
     /// What must be free before it goes on; nothing once the stream is over.
     room: Option<usize>,
 }
 
-/// Where in a window the handing out is: a few words without a borrow.
+/// Where in a window the handing out is.
 #[derive(Clone, Copy)]
-pub(crate) struct WindowCursor {
+struct WindowCursor {
     read: usize,
     records: RecordCursor,
 }
@@ -52,7 +52,8 @@ enum Ahead {
 }
 
 impl<B: DerefMut<Target = [u8]>, D: Decompress> Inflater<B, D> {
-    pub(crate) fn new(codec: D, window: B) -> Self {
+    /// Decoders that have decoded nothing yet.
+    pub const fn new(codec: D, window: B) -> Self {
         Inflater {
             codec,
             window,
@@ -62,8 +63,7 @@ impl<B: DerefMut<Target = [u8]>, D: Decompress> Inflater<B, D> {
             produced: 0,
             limit: 0,
             filled: 0,
-            read: 0,
-            records: RecordCursor::EMPTY,
+            at: Cell::new(WindowCursor { read: 0, records: RecordCursor::EMPTY }),
             room: None,
         }
     }
@@ -94,9 +94,9 @@ impl<B: DerefMut<Target = [u8]>, D: Decompress> Inflater<B, D> {
     fn begin(&mut self, owner: (u32, u32), header: &BatchHeader) -> Result<(), Stopped> {
         self.owner = None;
         self.compression = header.compression;
-        (self.consumed, self.produced, self.filled, self.read) = (0, 0, 0, 0);
+        (self.consumed, self.produced, self.filled) = (0, 0, 0);
         self.limit = header.records_length().saturating_mul(MOST_RATIO).max(LEAST_LIMIT);
-        self.records = RecordCursor::new(header, u32::MAX);
+        self.at.set(WindowCursor { read: 0, records: RecordCursor::new(header, u32::MAX) });
         self.room = Some(1);
         self.codec.begin(header.compression).map_err(|error| self.stopped_by(error))?;
         self.owner = Some(owner);
@@ -115,22 +115,23 @@ impl<B: DerefMut<Target = [u8]>, D: Decompress> Inflater<B, D> {
 
     /// Skips what is not wanted.
     fn ahead(&mut self, from: i64) -> Result<Ahead, Stopped> {
-        let mut rest = self.window.get(self.read..self.filled).unwrap_or(&[]);
+        let WindowCursor { read, records } = self.at.get_mut();
+        let mut rest = self.window.get(*read..self.filled).unwrap_or(&[]);
         loop {
             if self.room.is_none() {
-                self.records.set_bytes_left(rest.len() as u32);
-            } else if self.records.records_left() == 0 {
+                records.set_bytes_left(rest.len() as u32);
+            } else if records.records_left() == 0 {
                 // What is behind the last record must be the end of the stream.
                 return match rest.len() {
                     0 => Ok(Ahead::Cut(1)),
-                    bytes => Err(stopped(self.records.corrupt(Fault::BatchNotOver(bytes as u32)))),
+                    bytes => Err(stopped(records.corrupt(Fault::BatchNotOver(bytes as u32)))),
                 };
             }
-            let before = self.records;
-            match self.records.next(&mut rest) {
-                Ok(Some(record)) if record.offset < from => self.read = self.filled.saturating_sub(rest.len()),
+            let before = *records;
+            match records.next(&mut rest) {
+                Ok(Some(record)) if record.offset < from => *read = self.filled.saturating_sub(rest.len()),
                 Ok(Some(_)) => {
-                    self.records = before;
+                    *records = before;
                     return Ok(Ahead::Wanted);
                 }
                 Ok(None) => return Ok(Ahead::BatchEnd),
@@ -142,16 +143,17 @@ impl<B: DerefMut<Target = [u8]>, D: Decompress> Inflater<B, D> {
 
     /// Moves what is cut to the front, and decompresses as much behind it as there is room for.
     fn fill(&mut self, payload: &[u8], needed: usize) -> Result<(), Stopped> {
-        let kept = self.codec.history().min(self.read);
-        let gone = self.read.saturating_sub(kept);
+        let read = self.at.get().read;
+        let kept = self.codec.history().min(read);
+        let gone = read.saturating_sub(kept);
         self.window.copy_within(gone..self.filled, 0);
-        (self.read, self.filled) = (kept, self.filled.saturating_sub(gone));
-        let cut = self.filled.saturating_sub(self.read);
+        (self.at.get_mut().read, self.filled) = (kept, self.filled.saturating_sub(gone));
+        let cut = self.filled.saturating_sub(kept);
         let needed = needed.max(cut.saturating_add(self.room.unwrap_or(1)));
         let capacity = self.window.len().saturating_sub(kept);
         if needed > capacity {
             let (needed, capacity) = (needed.try_into().unwrap_or(u32::MAX), capacity as u32);
-            return Err((self.records.due(), ConsumeFault::RecordTooLarge { needed, capacity }));
+            return Err((self.due(), ConsumeFault::RecordTooLarge { needed, capacity }));
         }
         let input = payload.get(self.consumed..).unwrap_or(&[]);
         let progress = self.codec.decompress(input, &mut self.window, self.filled);
@@ -161,7 +163,7 @@ impl<B: DerefMut<Target = [u8]>, D: Decompress> Inflater<B, D> {
         self.produced = self.produced.saturating_add(progress.produced as u32);
         if self.produced > self.limit {
             let (compressed, limit) = (payload.len() as u32, self.limit);
-            return Err((self.records.due(), ConsumeFault::ExpandsTooFar { compressed, limit }));
+            return Err((self.due(), ConsumeFault::ExpandsTooFar { compressed, limit }));
         }
         self.room = match progress.next {
             Next::Ended => None,
@@ -177,34 +179,31 @@ impl<B: DerefMut<Target = [u8]>, D: Decompress> Inflater<B, D> {
     }
 
     fn stopped_by(&self, error: CodecError) -> Stopped {
-        (self.records.due(), ConsumeFault::Decompression(self.compression, error))
+        (self.due(), ConsumeFault::Decompression(self.compression, error))
     }
 
-    /// In front of the next record.
-    pub(crate) fn cursor(&self) -> WindowCursor {
-        WindowCursor { read: self.read, records: self.records }
+    /// The offset of the record that comes next.
+    fn due(&self) -> i64 {
+        self.at.get().records.due()
     }
 
     /// The next record that is whole in the window. What is wrong with one shows when the window is prepared again.
     #[inline]
-    pub(crate) fn next<'a>(&'a self, cursor: &mut WindowCursor) -> Option<Record<'a>> {
-        let mut rest = self.window.get(cursor.read..self.filled)?;
-        if cursor.records.records_left() == 0 {
+    pub(crate) fn next(&self) -> Option<Record<'_>> {
+        let WindowCursor { read, mut records } = self.at.get();
+        let mut rest = self.window.get(read..self.filled)?;
+        if records.records_left() == 0 {
             return None;
         }
-        let record = cursor.records.next(&mut rest).ok()??;
-        cursor.read = self.filled.saturating_sub(rest.len());
+        let record = records.next(&mut rest).ok()??;
+        self.at.set(WindowCursor { read: self.filled.saturating_sub(rest.len()), records });
         Some(record)
-    }
-
-    /// What the cursor has passed was handed out.
-    pub(crate) fn handed_out(&mut self, cursor: &WindowCursor) {
-        (self.read, self.records) = (cursor.read, cursor.records);
     }
 
     /// Whether the batch is over, to its last byte.
     pub(crate) fn is_over(&self) -> bool {
-        self.room.is_none() && self.records.records_left() == 0 && self.read == self.filled
+        let WindowCursor { read, records } = self.at.get();
+        self.room.is_none() && records.records_left() == 0 && read == self.filled
     }
 }
 

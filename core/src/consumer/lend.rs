@@ -2,7 +2,7 @@
 
 use super::assign::Start;
 use super::cursor::Cursor;
-use super::inflate::{Inflater, Stopped};
+use super::inflate::Stopped;
 use super::segment::{SEGMENT_BYTES, Segment};
 use super::table::{Holder, Reading, chunk_hooks};
 use super::verify;
@@ -42,7 +42,7 @@ pub(crate) struct Lent<P: Platform> {
     pub(crate) filled: usize,
     /// Whether the checksum of what is in it is known to be right.
     pub(crate) verified: bool,
-    pub(crate) inflater: Option<Inflater<P::Buffer, P::Decompress>>,
+    pub(crate) inflater: Option<P::Inflater>,
 }
 
 /// A chunk for the caller, and where in it the handing out is: apart, since that goes on in the caller's hands.
@@ -170,8 +170,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The window that compressed batches are read through, and their decoders. Before the start, once.
-    pub(crate) fn lend_inflater(&mut self, codec: P::Decompress, window: P::Buffer) {
-        let inflater = Inflater::new(codec, window);
+    pub(crate) fn lend_inflater(&mut self, inflater: P::Inflater) {
         self.s.inflater_bytes = inflater.memory();
         self.inflater = Some(inflater);
     }
@@ -181,7 +180,7 @@ impl<P: Platform> State<P> {
         &mut self,
         chunk: u16,
         buffer: P::Buffer,
-        inflater: Option<Inflater<P::Buffer, P::Decompress>>,
+        inflater: Option<P::Inflater>,
         cursor: Cursor,
         over: Option<Instant>,
     ) {

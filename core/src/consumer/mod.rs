@@ -48,7 +48,7 @@ mod turns;
 mod verify;
 
 #[cfg(not(feature = "consumer"))]
-pub use absent::{Chunk, Position};
+pub use absent::{Chunk, Inflater, Position};
 #[cfg(feature = "consumer")]
 pub use assign::Start;
 #[cfg(feature = "consumer")]
@@ -58,7 +58,7 @@ pub use error::{CommitError, ConsumeError, ConsumeFault};
 #[cfg(feature = "consumer")]
 pub(crate) use group::Group;
 #[cfg(feature = "consumer")]
-pub(crate) use inflate::{Inflater, WindowCursor};
+pub use inflate::Inflater;
 #[cfg(feature = "consumer")]
 pub(crate) use lend::{Landing, Lent};
 #[cfg(feature = "consumer")]

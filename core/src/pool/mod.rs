@@ -9,7 +9,7 @@ mod text;
 mod waiters;
 
 pub(crate) use buffers::Buffers;
-pub use empty::Empty;
+pub use empty::{Empty, Never};
 pub(crate) use table::Table;
 pub(crate) use text::{Text, cell_bytes, hash};
 pub use waiters::Waiter;

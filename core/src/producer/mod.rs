@@ -50,7 +50,7 @@ pub(crate) use send::{GATHER, Order, Outgoing};
 
 use crate::cluster::{BrokerEntry, Cluster, Metadata, PartitionEntry, TopicEntry};
 use crate::connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
-use crate::consumer::{Chunk, Position};
+use crate::consumer::{Chunk, Inflater, Position};
 use crate::pool::{Buffers, Level, Link, List, Seats, SeatsState, Table, Text, Waiter, Wakes, cell_bytes};
 use crate::time::{Clock, Instant};
 use config::Settings;
@@ -94,6 +94,8 @@ pub trait Platform: Sized {
     type Chunks: DerefMut<Target = [Chunk<Self::Buffer>]>;
     /// What a consumer reads compressed batches with; [`NoCodec`](crate::records::codec::NoCodec) if it reads none.
     type Decompress: crate::records::codec::Decompress;
+    /// Where these and their window live, a box or a reference; [`Never`](crate::Never) if there are none.
+    type Inflater: DerefMut<Target = Inflater<Self::Buffer, Self::Decompress>>;
     /// The one lock.
     type Lock: Lock<State<Self>>;
     /// The clock.
@@ -143,7 +145,7 @@ pub struct State<P: Platform> {
     pub(crate) chunks: Table<P::Chunks>,
     /// At home unless a caller reads a chunk with compressed batches.
     #[cfg(feature = "consumer")]
-    pub(crate) inflater: Option<crate::consumer::Inflater<P::Buffer, P::Decompress>>,
+    pub(crate) inflater: Option<P::Inflater>,
     pub(crate) s: Scalars,
 }
 

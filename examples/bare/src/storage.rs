@@ -1,9 +1,10 @@
 //! Where the memory lies: vectors here; on a device, arrays in a `static` (see `io-embassy/src/storage.rs`).
 
 use crate::io::Network;
+use demitasse_core::records::codec::NoCodec;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Chunk, Connection, Empty, PartitionEntry, PartitionQueue, Platform, Position,
-    Request, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Connection, Empty, Inflater, Never, PartitionEntry, PartitionQueue,
+    Platform, Position, Request, State, Tables, TopicEntry, Waiter,
 };
 use std::cell::RefCell;
 
@@ -25,7 +26,8 @@ impl Platform for Bare {
     type Waiters = Vec<Waiter>;
     type Positions = Empty<Position>;
     type Chunks = Empty<Chunk<Self::Buffer>>;
-    type Decompress = demitasse_core::records::codec::NoCodec;
+    type Decompress = NoCodec;
+    type Inflater = Never<Inflater<Self::Buffer, NoCodec>>;
     type Lock = Lock;
     type Clock = Network;
 }

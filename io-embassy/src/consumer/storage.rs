@@ -56,7 +56,10 @@ struct Memory<const CHUNK_BYTES: usize, const CHUNKS: usize, const DECOMPRESSION
     positions: [Position; PARTITIONS],
     chunks: [Chunk<Buffer>; CHUNKS],
     buffers: [[u8; CHUNK_BYTES]; CHUNKS],
+    #[cfg(feature = "lz4")]
     window: [u8; DECOMPRESSION_BYTES],
+    #[cfg(feature = "lz4")]
+    inflater: static_cell::StaticCell<demitasse_core::Inflater<Buffer, crate::platform::Decoder>>,
 }
 
 impl<
@@ -126,7 +129,10 @@ impl<
                 positions: [const { Position::EMPTY }; PARTITIONS],
                 chunks: [const { Chunk::EMPTY }; CHUNKS],
                 buffers: [[0; CHUNK_BYTES]; CHUNKS],
+                #[cfg(feature = "lz4")]
                 window: [0; DECOMPRESSION_BYTES],
+                #[cfg(feature = "lz4")]
+                inflater: static_cell::StaticCell::new(),
             }),
         }
     }
@@ -159,12 +165,19 @@ impl<
         bootstrap: &[(&str, u16)],
         seed: u32,
     ) -> Result<(Consumer<P>, Runner<P>), StartError> {
-        let Memory { positions, chunks, buffers, window } = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
+        let memory = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
         let reading = Reading {
-            positions,
-            chunks,
-            buffers: buffers.iter_mut().map(<[u8; CHUNK_BYTES]>::as_mut_slice),
-            window: (DECOMPRESSION_BYTES > 0).then_some(window),
+            positions: &mut memory.positions,
+            chunks: &mut memory.chunks,
+            buffers: memory.buffers.iter_mut().map(<[u8; CHUNK_BYTES]>::as_mut_slice),
+            #[cfg(feature = "lz4")]
+            inflater: (DECOMPRESSION_BYTES > 0).then(|| {
+                let decoder = crate::platform::Decoder::default();
+                memory.inflater.init(demitasse_core::Inflater::new(decoder, &mut memory.window))
+            }),
+            // There is no window: `must_work` has seen to it.
+            #[cfg(not(feature = "lz4"))]
+            inflater: None,
         };
         let (client, runner) = self.client.begin(stack, config, bootstrap, seed, reading)?;
         Ok((Consumer::new(client), runner))

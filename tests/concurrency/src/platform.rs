@@ -1,8 +1,9 @@
 //! The server's side, but for the lock and the clock.
 
+use demitasse_core::records::codec::NoCodec;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Empty, Instant, Lock, PartitionEntry, PartitionQueue,
-    Platform, Position, Request, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Empty, Inflater, Instant, Lock, Never, PartitionEntry,
+    PartitionQueue, Platform, Position, Request, State, Tables, TopicEntry, Waiter,
 };
 use shuttle::sync::Mutex;
 
@@ -24,7 +25,8 @@ impl Platform for Scheduled {
     type Waiters = Vec<Waiter>;
     type Positions = Empty<Position>;
     type Chunks = Empty<Chunk<Self::Buffer>>;
-    type Decompress = demitasse_core::records::codec::NoCodec;
+    type Decompress = NoCodec;
+    type Inflater = Never<Inflater<Self::Buffer, NoCodec>>;
     type Lock = ScheduledLock<State<Scheduled>>;
     type Clock = StandingClock;
 }

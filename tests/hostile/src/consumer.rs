@@ -6,7 +6,7 @@ use demitasse_broker::{Cluster, Options};
 use demitasse_core::records::crc32c::crc32c;
 use demitasse_core::records::lz4::{self, Lz4};
 use demitasse_core::records::{HEADER_BYTES, Sealing, seal};
-use demitasse_core::{Capacities, Compression, Config, Consumer, Scratch, Sizing, Start, State};
+use demitasse_core::{Capacities, Compression, Config, Consumer, Inflater, Scratch, Sizing, Start, State};
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
@@ -57,7 +57,7 @@ pub(crate) fn run(data: &[u8]) {
     let buffer = |bytes: usize| vec![0; bytes].into_boxed_slice();
     let buffers = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes as usize));
     consumer.lend(buffers.chain((0..2).map(|_| buffer(CHUNK_BYTES >> (data.len() % 4)))));
-    consumer.lend_decompression(Lz4::new(), buffer(window));
+    consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(window))));
     let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
     let mut config = Config::new();
     config.fetch_max_wait = Duration::from_millis(10);

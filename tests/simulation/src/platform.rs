@@ -1,9 +1,10 @@
 //! The client's side of the simulation: heap tables, a lock that cannot be taken twice, and the run's clock.
 
 use crate::executor::Time;
+use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Instant, Lock, PartitionEntry, PartitionQueue, Platform,
-    Position, Request, State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Inflater, Instant, Lock, PartitionEntry, PartitionQueue,
+    Platform, Position, Request, State, Tables, TopicEntry, Waiter,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -29,7 +30,8 @@ impl Platform for Simulated {
     type Waiters = Vec<Waiter>;
     type Positions = Vec<Position>;
     type Chunks = Vec<Chunk<Box<[u8]>>>;
-    type Decompress = demitasse_core::records::lz4::Lz4;
+    type Decompress = Lz4;
+    type Inflater = Box<Inflater<Self::Buffer, Lz4>>;
     type Lock = CellLock<State<Simulated>>;
     type Clock = SimulatedClock;
 }

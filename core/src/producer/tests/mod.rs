@@ -6,8 +6,9 @@ use super::*;
 use crate::cluster::Versions;
 use crate::connection::Phase;
 use crate::consumer::{Chunk, Position};
-use crate::pool::Empty;
+use crate::pool::{Empty, Never};
 use crate::protocol::{ApiKey, ErrorCode, produce};
+use crate::records::codec::NoCodec;
 use core::cell::{Cell, RefCell};
 use std::boxed::Box;
 use std::vec::Vec;
@@ -37,7 +38,8 @@ impl Platform for Heap {
     type Waiters = Vec<Waiter>;
     type Positions = Empty<Position>;
     type Chunks = Empty<Chunk<Self::Buffer>>;
-    type Decompress = crate::records::codec::NoCodec;
+    type Decompress = NoCodec;
+    type Inflater = Never<Inflater<Self::Buffer, NoCodec>>;
     type Lock = CellLock;
     type Clock = ManualClock;
 }

@@ -17,7 +17,7 @@ use crate::platform::{CellLock, Simulated, SimulatedClock, tables_with};
 use crate::simulate::{Broken, advance, until};
 use demitasse_broker::{Cluster, Faults};
 use demitasse_core::records::lz4::Lz4;
-use demitasse_core::{CommitError, Consumer, Counters, Scratch, Start, State, Topic};
+use demitasse_core::{CommitError, Consumer, Counters, Inflater, Scratch, Start, State, Topic};
 use ledger::{Ledger, Told};
 use plan::{Event, Plan};
 use std::cell::{Cell, RefCell};
@@ -187,7 +187,7 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let buffer = |bytes: u32| vec![0xdb; bytes as usize].into_boxed_slice();
     let batches = (0..c.buffers).map(|_| buffer(c.batch_bytes));
     consumer.lend(batches.chain((0..plan.chunks).map(|_| buffer(plan.chunk_bytes))));
-    consumer.lend_decompression(Lz4::new(), buffer(plan.chunk_bytes));
+    consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(plan.chunk_bytes))));
     let scratch = (c.frame_bytes as usize, c.receive_bytes as usize);
     let started = consumer.start(&plan.config, &[("broker", FIRST_PORT)], scratch, plan.seed as u32 | 1);
     started.map_err(|error| format!("the plan cannot be: {error}"))?;

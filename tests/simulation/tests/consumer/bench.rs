@@ -2,7 +2,9 @@
 
 use demitasse_broker::{Cluster, Options, Release};
 use demitasse_core::records::lz4::Lz4;
-use demitasse_core::{Capacities, Config, ConsumeFault, Consumer, Producer, Record, Scratch, Sizing, State, Topic};
+use demitasse_core::{
+    Capacities, Config, ConsumeFault, Consumer, Inflater, Producer, Record, Scratch, Sizing, State, Topic,
+};
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
@@ -92,7 +94,7 @@ impl Bench {
         consumer.lend(batches.chain((0..chunks).map(|_| buffer(CHUNK_BYTES))));
         // The model's batches are read by the core's decoder.
         if window > 0 {
-            consumer.lend_decompression(Lz4::new(), buffer(window));
+            consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(window))));
         }
         consumer.start(&config, &bootstrap, scratch, 2).unwrap();
 
