@@ -35,7 +35,7 @@ pub struct Sizing {
 pub struct Capacities {
     /// Bytes of one batch buffer.
     pub batch_bytes: u32,
-    /// Batch buffers.
+    /// Batch buffers. A consumer needs neither these nor slots of batches.
     pub buffers: u16,
     /// Slots of batches: as many more than buffers as outcomes are to be remembered.
     pub batches: u16,
@@ -151,7 +151,8 @@ impl Capacities {
             // A frame is told where its batches stand in 16 bits.
             ("frame_bytes", self.frame_bytes, Self::least_frame_bytes(self.topic_name_bytes), u16::MAX as u32),
         ];
-        let mut i = 0;
+        // The first three are about batches. That who writes has some is looked at by the start.
+        let mut i = if self.buffers == 0 && self.batches == 0 { 3 } else { 0 };
         while i < rules.len() {
             let (what, given, least, most) = rules[i];
             if given < least {

@@ -553,8 +553,9 @@ impl<P: Platform> State<P> {
         }
         let lent = self.buffers.iter().flatten().count();
         let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
+        let writes = self.positions.is_empty();
         let needs = [
-            ("buffers that were lent", lent, self.buffers.len()),
+            ("buffers that were lent", lent, self.buffers.len().max(writes.into())),
             ("host_bytes", capacities.host_bytes as usize, longest),
             ("brokers", self.brokers.len(), bootstrap.len() + coordinators(config)),
         ];
