@@ -17,6 +17,9 @@ use core::task::Waker;
 /// for its index (4 more) and its timestamp (9 more), and for its length in consequence (1 more).
 const INDEX_AND_TIME_BYTES: usize = 14;
 
+/// Partitions that are looked at for one with nothing under way, when all have something.
+const BUSY_LOOKS: u32 = 8;
+
 /// Why a record could not be appended now or at all. Small, since it stands in every result of the hot path; the
 /// [`SendError`] that users see is made from it when there is one.
 #[derive(Clone, Copy)]
@@ -116,6 +119,9 @@ impl<P: Platform> State<P> {
         clock: &impl Clock,
     ) -> Result<Delivery, Refused> {
         let Some(first) = records.first() else { return Err(Refused::EmptySlice) };
+        if sticky && self.open_batch(place).is_none() && self.is_busy(place) {
+            place = self.leave_sticky(place)?;
+        }
         while let Some(index) = self.open_batch(place) {
             if let Some(delivery) = self.fill(index, place, sticky, records, clock) {
                 return Ok(delivery);
@@ -126,9 +132,7 @@ impl<P: Platform> State<P> {
             self.seal(index);
             self.reconsider(place);
             if sticky {
-                let topic = self.partitions[place].topic();
-                self.topics[topic].sticky = Link::NONE;
-                place = self.sticky(topic)?;
+                place = self.leave_sticky(place)?;
             }
         }
         let index = self.open(place, first, clock)?;
@@ -285,13 +289,17 @@ impl<P: Platform> State<P> {
         }
         let (count, before) = (entry.partition_count, entry.sticky);
         let start = self.random() % count.max(1);
-        let mut choice = None;
-        // A partition that has a leader and is not the one before; failing that, whatever there is.
+        let (mut choice, mut best) = (None, (false, false));
+        // A partition that has a leader, is not the one before and has nothing under way; failing that, whatever there is.
         // More than there are places for cannot be found anyway.
         for step in 0..count.min(self.partitions.len() as u32) {
             let Some(place) = self.cluster().find_partition(topic, ((start + step) % count) as i32) else { continue };
-            choice = Some(place);
-            if self.partitions[place].leader >= 0 && (Link::to(place) != before || count == 1) {
+            let leads = self.partitions[place].leader >= 0 && (Link::to(place) != before || count == 1);
+            let rank = (leads, !self.is_busy(place));
+            if choice.is_none() || rank > best {
+                (choice, best) = (Some(place), rank);
+            }
+            if rank == (true, true) || best.0 && step >= BUSY_LOOKS {
                 break;
             }
         }
@@ -300,6 +308,19 @@ impl<P: Platform> State<P> {
         let entry = &mut self.topics[topic];
         (entry.sticky, entry.sticky_bytes) = (Link::to(place), 0);
         Ok(place)
+    }
+
+    /// Another partition becomes the sticky one.
+    fn leave_sticky(&mut self, place: usize) -> Result<usize, Refused> {
+        let topic = self.partitions[place].topic();
+        self.topics[topic].sticky = Link::NONE;
+        self.sticky(topic)
+    }
+
+    /// Whether a batch that is opened there had to wait for others, while those on another connection may go at once. As in
+    /// Java's client (KIP-794), a leader that is slow so gets fewer records without a key. A device has few connections.
+    fn is_busy(&self, place: usize) -> bool {
+        cfg!(feature = "scaling") && !self.queues[place].batches.is_empty()
     }
 
     fn count_sticky(&mut self, place: usize, bytes: u32) {

@@ -100,3 +100,20 @@ fn a_place_that_is_given_away_takes_no_more_records_of_its_old_topic() {
     let own = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
     assert_eq!(rig.state.partitions[own.place as usize].topic(), 0);
 }
+
+/// What is opened behind a batch that is under way waits for it: there are other partitions.
+#[cfg(feature = "scaling")]
+#[test]
+fn a_batch_without_keys_is_opened_where_nothing_is_under_way() {
+    let mut rig = Rig::new(SMALL, &config());
+    let mut places = [0, 1].map(|number| {
+        let place = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap().place as usize;
+        let again = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap().place as usize;
+        assert_eq!(place, again, "an open batch takes more, {number}");
+        let index = rig.state.queues[place].batches.last().unwrap();
+        rig.state.seal(index);
+        place
+    });
+    places.sort_unstable();
+    assert!(places[0] < places[1], "{places:?}");
+}
