@@ -20,7 +20,7 @@ fn pender(_context: *mut ()) {
 pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
     static EXECUTOR: StaticCell<raw::Executor> = StaticCell::new();
     let executor: &'static raw::Executor = EXECUTOR.init(raw::Executor::new(core::ptr::null_mut()));
-    spawn(executor.spawner());
+    begin(spawn, executor.spawner());
     loop {
         if WORK.load(Ordering::Acquire) {
             WORK.store(false, Ordering::Release);
@@ -36,4 +36,10 @@ pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
         // SAFETY: they were on before, and no lock is held here.
         unsafe { cortex_m::interrupt::enable() };
     }
+}
+
+/// Not inlined: what a start needs of the stack would be taken for as long as the device runs.
+#[inline(never)]
+fn begin(spawn: impl FnOnce(Spawner), spawner: Spawner) {
+    spawn(spawner);
 }
