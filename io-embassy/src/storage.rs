@@ -232,7 +232,7 @@ impl<
         }
         let Memory { tables, buffers, names, hosts, links } =
             self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
-        let state = self.state.init(State::new(Tables::<P> {
+        let tables = Tables::<P> {
             buffers: (&mut tables.buffers).into(),
             batches: (&mut tables.batches).into(),
             partitions: (&mut tables.partitions).into(),
@@ -246,7 +246,8 @@ impl<
             waiters: (&mut tables.waiters).into(),
             positions: reading.positions,
             chunks: reading.chunks,
-        }));
+        };
+        let state = self.state.init_with(|| State::new(tables));
         let client: &'static Client<P> = self.client.init(Client::new(CellLock::new(state), EmbassyClock::new()));
         client.lend(buffers.iter_mut().map(<[u8; BATCH_BYTES]>::as_mut_slice).chain(reading.buffers));
         #[cfg(feature = "consumer")]

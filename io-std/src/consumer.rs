@@ -288,8 +288,8 @@ impl ConsumerBuilder {
     /// partitions.
     pub fn new() -> Self {
         let sizing = Sizing {
-            buffer_memory: 128,
-            batch_size: 128,
+            buffer_memory: 0,
+            batch_size: 0,
             partitions: 1024,
             topics: 64,
             brokers: 64,
@@ -406,7 +406,7 @@ impl ConsumerBuilder {
     pub fn plan(&self) -> (Capacities, u16) {
         let chunks = self.fetch_memory.checked_div(self.chunk_bytes.into()).unwrap_or(0);
         // A request names every partition that is to be read.
-        let capacities = Capacities { frame_bytes: 32 * 1024, ..Capacities::derive(&self.sizing) };
+        let capacities = Capacities { frame_bytes: 32 * 1024, ..Capacities::derive(&self.sizing).without_batches() };
         (capacities, chunks.min(1 << 15) as u16)
     }
 
@@ -433,8 +433,7 @@ impl ConsumerBuilder {
         // Not touched: the first free chunk is always the next to be used, so who keeps up has few of them resident, and who
         // falls behind no more than all.
         let buffer = |bytes: u32| vec![0; bytes as usize].into_boxed_slice();
-        let batches = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes));
-        core.lend(batches.chain((0..chunks).map(|_| buffer(self.chunk_bytes))));
+        core.lend((0..chunks).map(|_| buffer(self.chunk_bytes)));
         let window = self.window_bytes.unwrap_or(self.chunk_bytes);
         if window > 0 {
             core.lend_inflater(Box::new(Inflater::new(Decoders::new(), buffer(window))));

@@ -24,7 +24,7 @@ impl<P: Platform> Consumer<P> {
         Consumer { client: Producer::new(lock, clock) }
     }
 
-    /// Hands the buffers over: first the producer's one, then those of the chunks. Before the start, once.
+    /// Hands the chunks' buffers over. Before the start, once.
     pub fn lend(&self, buffers: impl Iterator<Item = P::Buffer>) {
         self.client.lend(buffers);
     }
@@ -343,9 +343,9 @@ impl Progress {
 impl<'c, P: Platform> Fetched<'c, P> {
     fn new(consumer: &'c Consumer<P>, lent: Lent<P>, cursor: Cursor, max: u32) -> Self {
         // Where a poll ended within a segment, the next one goes on, unless somebody has sought meanwhile.
-        let (left, wanted) = consumer
-            .client
-            .with(|state| (state.pace(max), cursor.segment().and_then(|segment| state.begin_segment(&segment))));
+        let segment = cursor.segment(&lent.buffer);
+        let (left, wanted) =
+            consumer.client.with(|state| (state.pace(max), segment.and_then(|segment| state.begin_segment(&segment))));
         let mut progress = Progress { cursor, left, wanted, over: false, cut: false };
         if wanted.is_none() {
             progress.cursor.pass_over();
@@ -483,7 +483,7 @@ impl<P: Platform> Drop for Fetched<'_, P> {
         {
             progress.cursor.pass_batch(&header);
         }
-        let read_to = progress.cursor.segment().zip(progress.wanted);
+        let segment = progress.cursor.segment(&buffer);
         let client = &self.consumer.client;
         // If only ends of segments are left, the chunk is free at once and not after another poll.
         let over = progress.over || progress.cursor.is_over(&buffer, filled);
@@ -491,12 +491,12 @@ impl<P: Platform> Drop for Fetched<'_, P> {
             progress.cursor.compact(&mut buffer);
         }
         client.with(|state| {
-            if let Some((segment, (next, ..))) = read_to {
-                state.handed_out(&segment, next, progress.cursor.epoch());
+            if let Some((segment, (next, ..))) = segment.as_ref().zip(progress.wanted) {
+                state.handed_out(segment, next, progress.cursor.epoch());
             }
             if over && !progress.over {
                 let read = progress.wanted.is_some();
-                progress.cursor.segment().into_iter().for_each(|segment| state.end_of_segment(&segment, read));
+                segment.iter().for_each(|segment| state.end_of_segment(segment, read));
             }
             if progress.cut {
                 return state.give_back_piece(chunk, buffer, progress.cursor, client.now());

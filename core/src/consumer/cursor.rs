@@ -8,8 +8,8 @@ use crate::records::read::{BatchError, BatchHeader, Record, RecordCursor};
 /// See the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor {
-    /// The segment that is being read, and where the one behind it begins.
-    segment: Option<Segment>,
+    /// Where the segment that is being read begins, and the one behind it.
+    segment: Option<u32>,
     next_segment: u32,
     /// Where the next batch or record of it begins, and where its sound batches end.
     at: u32,
@@ -42,9 +42,9 @@ impl Cursor {
     /// Of a chunk that was never used: all zero bits, so that a table of them takes nothing in flash.
     pub(crate) const NOWHERE: Cursor = Cursor { epoch: 0, ..Cursor::START };
 
-    /// The segment that is being read.
-    pub(crate) fn segment(&self) -> Option<Segment> {
-        self.segment
+    /// The segment that is being read, as it stands in the chunk: a copy here would go along wherever the chunk goes.
+    pub(crate) fn segment(&self, chunk: &[u8]) -> Option<Segment> {
+        chunk.get(self.segment? as usize..).and_then(Segment::read)
     }
 
     /// The leader's epoch of the record that was handed out last.
@@ -84,7 +84,6 @@ impl Cursor {
         if self.segment.is_none() {
             return;
         }
-        self.segment = Some(*segment);
         self.at = segment.records_at() as u32;
         (self.sound, self.next_segment) = (self.at.saturating_add(segment.sound), filled);
         if segment.sound == 0 {
@@ -94,7 +93,7 @@ impl Cursor {
 
     /// Moves what is left of a piece to where the segment's records begin.
     pub(crate) fn compact(&mut self, chunk: &mut [u8]) {
-        let start = self.segment.map_or(0, |segment| segment.records_at()) as u32;
+        let start = self.segment(chunk).map_or(0, |segment| segment.records_at()) as u32;
         let (from, to) = (self.at as usize, self.sound as usize);
         if start <= self.at && from <= to && to <= chunk.len() {
             chunk.copy_within(from..to, start as usize);
@@ -119,7 +118,8 @@ impl Cursor {
     #[inline]
     pub(crate) fn step<'a>(&mut self, chunk: &'a [u8], filled: usize) -> Step<'a> {
         loop {
-            let Some(segment) = self.segment else { return self.begin(chunk.get(..filled).unwrap_or(&[])) };
+            let Some(start) = self.segment else { return self.begin(chunk.get(..filled).unwrap_or(&[])) };
+            let segment = || chunk.get(start as usize..).and_then(Segment::read);
             let mut window = chunk.get(self.at as usize..self.sound as usize).unwrap_or(&[]);
             if let Some(records) = &mut self.records {
                 let result = records.next(&mut window);
@@ -128,6 +128,7 @@ impl Cursor {
                     Ok(Some(record)) => return Step::Record(record),
                     Ok(None) => self.records = None,
                     Err(error) => {
+                        let Some(segment) = segment() else { return Step::End };
                         let capacity = chunk.len().saturating_sub(segment.records_at());
                         let stopped = match error {
                             BatchError::Incomplete { needed } if needed <= capacity => return Step::Cut,
@@ -146,7 +147,9 @@ impl Cursor {
             // What was verified can be read.
             match BatchHeader::read(window) {
                 Ok(header) if header.is_control() => self.at = self.at.saturating_add(header.length),
-                Ok(header) if header.compression != Compression::None => return Step::Compressed(segment, header),
+                Ok(header) if header.compression != Compression::None => {
+                    return segment().map_or(Step::End, |segment| Step::Compressed(segment, header));
+                }
                 Ok(header) => {
                     self.at = self.at.saturating_add(crate::records::HEADER_BYTES as u32);
                     self.records = Some(RecordCursor::new(&header, header.records_length()));
@@ -154,7 +157,7 @@ impl Cursor {
                 }
                 Err(_) => {
                     self.segment = None;
-                    return Step::SegmentEnd(segment);
+                    return segment().map_or(Step::End, Step::SegmentEnd);
                 }
             }
         }
@@ -166,7 +169,7 @@ impl Cursor {
         self.next_segment = start.saturating_add(segment.bytes() as u32);
         self.at = start.saturating_add(segment.records_at() as u32);
         self.sound = self.at.saturating_add(segment.sound);
-        (self.segment, self.records) = (Some(segment), None);
+        (self.segment, self.records) = (Some(start), None);
         Step::Segment(segment)
     }
 }

@@ -169,9 +169,10 @@ impl<P: Platform> State<P> {
     pub(crate) fn give_back_piece(&mut self, chunk: u16, buffer: P::Buffer, cursor: Cursor, now: Instant) {
         let index = chunk as usize;
         self.s.callers = self.s.callers.saturating_sub(1);
+        let segment = cursor.segment(&buffer);
         let chunk = &mut self.chunks[index];
         (chunk.buffer, chunk.cursor) = (Some(buffer), cursor);
-        if let Some(segment) = cursor.segment() {
+        if let Some(segment) = segment {
             self.piece_over(index, &segment, cursor.end(), now);
         }
     }

@@ -35,7 +35,7 @@ pub struct Sizing {
 pub struct Capacities {
     /// Bytes of one batch buffer.
     pub batch_bytes: u32,
-    /// Batch buffers. A consumer needs neither these nor slots of batches.
+    /// Batch buffers.
     pub buffers: u16,
     /// Slots of batches: as many more than buffers as outcomes are to be remembered.
     pub batches: u16,
@@ -119,6 +119,11 @@ impl Capacities {
             }),
             receive_bytes: 4096,
         }
+    }
+
+    /// The same for a consumer, which has no batches.
+    pub const fn without_batches(self) -> Self {
+        Capacities { batch_bytes: 0, buffers: 0, batches: 0, ..self }
     }
 
     /// The least that a frame buffer must hold for topic names of this length.

@@ -501,6 +501,12 @@ impl<P: Platform> State<P> {
         Seats { table: &mut self.waiters, state: &mut self.s.seats }
     }
 
+    /// Whether there are batches. A consumer has none; where that is known to the compiler, it leaves out what is done with
+    /// them.
+    pub(crate) fn writes(&self) -> bool {
+        !self.batches.is_empty()
+    }
+
     /// The ring of a connection: its stretch of the table of requests.
     #[inline(never)]
     pub(crate) fn places(&mut self, slot: usize) -> &mut [Request] {

@@ -167,7 +167,7 @@ impl<P: Platform> State<P> {
         if self.s.metadata_slot == Link::to(slot) && self.s.metadata.due_at() <= now {
             return self.ask_metadata(slot, now, frame);
         }
-        if self.s.identity_slot == Link::to(slot) && self.s.identity == Identity::Wanted {
+        if self.writes() && self.s.identity_slot == Link::to(slot) && self.s.identity == Identity::Wanted {
             return self.ask_identity(slot, now, frame);
         }
         if self.connections[slot].phase == Link_::Negotiating {

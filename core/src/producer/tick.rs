@@ -364,7 +364,7 @@ impl<P: Platform> State<P> {
     /// Who is to ask for metadata and for a producer id.
     fn find_whom_to_ask(&mut self, now: Instant) -> Instant {
         let metadata_at = self.s.metadata.due_at();
-        let identity_wanted = self.s.settings.idempotence && self.s.identity == Identity::Wanted;
+        let identity_wanted = self.writes() && self.s.settings.idempotence && self.s.identity == Identity::Wanted;
         let identity_at = if identity_wanted { self.s.identity_at } else { Instant::NEVER };
         let mut next = Instant::NEVER;
         for due in [metadata_at, identity_at] {

@@ -51,12 +51,11 @@ pub(crate) fn run(data: &[u8]) {
     let network = Network::new(cluster, Weather { latency: 100, ..Weather::default() }, 1, time.clone());
     executor.spawn(network.clone().pump());
 
-    let capacities = Capacities::derive(&SIZING);
+    let capacities = Capacities::derive(&SIZING).without_batches();
     let clock = SimulatedClock { time, wall_offset: Rc::new(Cell::new(0)) };
     let consumer = Rc::new(Consumer::<Simulated>::new(CellLock::new(State::new(tables_with(&capacities, 2))), clock));
     let buffer = |bytes: usize| vec![0; bytes].into_boxed_slice();
-    let buffers = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes as usize));
-    consumer.lend(buffers.chain((0..2).map(|_| buffer(CHUNK_BYTES >> (data.len() % 4)))));
+    consumer.lend((0..2).map(|_| buffer(CHUNK_BYTES >> (data.len() % 4))));
     consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(window))));
     let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
     let mut config = Config::new();

@@ -185,8 +185,7 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let clock = SimulatedClock { time: time.clone(), wall_offset: Rc::new(Cell::new(0)) };
     let consumer = Rc::new(Consumer::new(CellLock::new(State::new(tables_with(&c, plan.chunks))), clock));
     let buffer = |bytes: u32| vec![0xdb; bytes as usize].into_boxed_slice();
-    let batches = (0..c.buffers).map(|_| buffer(c.batch_bytes));
-    consumer.lend(batches.chain((0..plan.chunks).map(|_| buffer(plan.chunk_bytes))));
+    consumer.lend((0..plan.chunks).map(|_| buffer(plan.chunk_bytes)));
     consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(plan.chunk_bytes))));
     let scratch = (c.frame_bytes as usize, c.receive_bytes as usize);
     let started = consumer.start(&plan.config, &[("broker", FIRST_PORT)], scratch, plan.seed as u32 | 1);

@@ -118,9 +118,9 @@ impl Plan {
             ..Options::default()
         };
         let capacities = Capacities {
-            batch_bytes: 128,
-            buffers: 1,
-            batches: 2,
+            batch_bytes: 0,
+            buffers: 0,
+            batches: 0,
             partitions: 12,
             topics: 2,
             topic_name_bytes: 8,

@@ -7,7 +7,7 @@ use demitasse_core::{
 };
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
-use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
+use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables, tables_with};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -80,8 +80,7 @@ impl Bench {
         let clock = || SimulatedClock { time: time.clone(), wall_offset: Rc::new(Cell::new(0)) };
 
         let capacities = Capacities::derive(&sizing());
-        let lock = |chunks| CellLock::new(State::new(tables_with(&capacities, chunks)));
-        let producer = Rc::new(Producer::new(lock(0), clock()));
+        let producer = Rc::new(Producer::new(CellLock::new(State::new(tables(&capacities))), clock()));
         let buffer = |bytes: u32| vec![0; bytes as usize].into_boxed_slice();
         producer.lend((0..capacities.buffers).map(|_| buffer(capacities.batch_bytes)));
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
@@ -89,9 +88,9 @@ impl Bench {
         let writes = config_with(|own| (own.linger, own.compression) = (Duration::ZERO, config.compression));
         producer.start(&writes, &bootstrap, scratch, 1).unwrap();
 
-        let consumer = Rc::new(Consumer::new(lock(chunks), clock()));
-        let batches = (0..capacities.buffers).map(|_| buffer(capacities.batch_bytes));
-        consumer.lend(batches.chain((0..chunks).map(|_| buffer(CHUNK_BYTES))));
+        let tables = tables_with(&capacities.without_batches(), chunks);
+        let consumer = Rc::new(Consumer::new(CellLock::new(State::new(tables)), clock()));
+        consumer.lend((0..chunks).map(|_| buffer(CHUNK_BYTES)));
         // The model's batches are read by the core's decoder.
         if window > 0 {
             consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(window))));
