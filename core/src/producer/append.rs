@@ -92,7 +92,8 @@ impl<P: Platform> State<P> {
     }
 
     /// Appends to the partition at `place` as many of the records as its batch still takes, at least one; how many is in
-    /// the delivery. If the partition is the sticky one, a full batch makes another the sticky one (KIP-480).
+    /// the delivery. If the partition is the sticky one, a full batch makes another the sticky one (KIP-480), and so does one
+    /// that is under way.
     #[inline]
     fn append_at(
         &mut self,

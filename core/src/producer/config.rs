@@ -32,7 +32,8 @@ impl Acks {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Partitioner {
-    /// As Java's client: murmur2 of the key. Without a key: one partition until a batch is full (KIP-480, KIP-794).
+    /// As Java's client: murmur2 of the key. Without a key: one partition until a batch is full (KIP-480, KIP-794); with the
+    /// feature `scaling` another one before that, if a batch would be opened behind one that is under way.
     Murmur2,
     /// As librdkafka's `consistent_random`: CRC-32 of the key. Without a key: as above.
     Crc32,
