@@ -139,7 +139,6 @@ pub struct State<P: Platform> {
     pub(crate) connections: Table<P::Connections>,
     pub(crate) requests: Table<P::Requests>,
     pub(crate) waiters: Table<P::Waiters>,
-    #[cfg_attr(not(feature = "consumer"), expect(dead_code, reason = "it has no entries"))]
     pub(crate) positions: Table<P::Positions>,
     #[cfg_attr(not(feature = "consumer"), expect(dead_code, reason = "it has no entries"))]
     pub(crate) chunks: Table<P::Chunks>,
