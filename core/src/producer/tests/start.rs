@@ -35,3 +35,11 @@ fn the_clock_sleeps_until_the_start_and_no_longer() {
     rig.start(&config()).unwrap();
     assert!(rig.state.s.clock_due);
 }
+
+/// Capacities without batches are a consumer's: with them every record would wait for room that never comes.
+#[test]
+fn start_refuses_a_producer_without_batches() {
+    let mut rig = Rig::unstarted(Sizes { buffers: 0, batches: 0, ..SMALL });
+    let error = CapacityError::new("buffers that were lent", 0, 1);
+    assert_eq!(rig.start(&config()), Err(StartError::Capacity(error)));
+}
