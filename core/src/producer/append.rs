@@ -318,8 +318,8 @@ impl<P: Platform> State<P> {
         self.sticky(topic)
     }
 
-    /// Whether a batch that is opened there had to wait for others, while those on another connection may go at once. As in
-    /// Java's client (KIP-794), a leader that is slow so gets fewer records without a key. A device has few connections.
+    /// Whether a batch that is opened there comes behind others, while those of another partition may go at once. Java's client
+    /// also weighs partitions by what waits for them (KIP-794). A device has few connections, and nothing to gain.
     fn is_busy(&self, place: usize) -> bool {
         cfg!(feature = "scaling") && !self.queues[place].batches.is_empty()
     }

@@ -558,9 +558,10 @@ impl<P: Platform> State<P> {
         }
         let lent = self.buffers.iter().flatten().count();
         let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
-        let writes = self.positions.is_empty();
+        // Only a consumer does without batches.
+        let least = usize::from(self.positions.is_empty());
         let needs = [
-            ("buffers that were lent", lent, self.buffers.len().max(writes.into())),
+            ("buffers that were lent", lent, self.buffers.len().max(least)),
             ("host_bytes", capacities.host_bytes as usize, longest),
             ("brokers", self.brokers.len(), bootstrap.len() + coordinators(config)),
         ];

@@ -14,7 +14,8 @@ use demitasse_core::{CommitError, ConsumeError, Consumed, Counters, Gauges, Memo
 /// A consumer's handle: a reference, to be copied into as many tasks as there are on one executor.
 ///
 /// Partitions are assigned by hand, and read in turn; a record is handed out when the CRC of its whole batch was found
-/// right, unless the batch is larger than a chunk: see [`Consumed::verified`]. Its [`crate::Runner`] must run beside the tasks that use it. It is not `Send`, as [`crate::Producer`] is not.
+/// right, unless the batch is larger than a chunk: see [`Consumed::verified`]. Its [`crate::Runner`] must run beside the
+/// tasks that use it. It is not `Send`, as [`crate::Producer`] is not.
 ///
 /// It is named after the storage, as [`crate::Producer`] is.
 pub struct Consumer<P: Shape = Shared>(&'static Client<P>);
