@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use demitasse_core::{Clock, Instant};
+use embassy_time::{Duration, Timer};
 
 /// The monotonic clock, and what to add to it for the date.
 pub struct EmbassyClock {
@@ -34,12 +35,8 @@ impl Clock for EmbassyClock {
 }
 
 /// Waits until the clock shows `at`, not a tick less: the core would look, see nothing due, and wait again.
-pub(crate) async fn sleep_until(at: Instant) {
-    match embassy_time::Instant::try_from_micros(at.as_micros()) {
-        Some(tick) => {
-            let short = tick.as_micros() < at.as_micros();
-            embassy_time::Timer::at(if short { tick + embassy_time::Duration::from_ticks(1) } else { tick }).await;
-        }
-        None => core::future::pending().await,
-    }
+pub(crate) fn sleep_until(at: Instant) -> Timer {
+    let tick = embassy_time::Instant::try_from_micros(at.as_micros()).unwrap_or(embassy_time::Instant::MAX);
+    let short = tick.as_micros() < at.as_micros();
+    Timer::at(tick.checked_add(Duration::from_ticks(short.into())).unwrap_or(tick))
 }

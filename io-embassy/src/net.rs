@@ -2,6 +2,7 @@
 
 use crate::clock::sleep_until;
 use core::cell::{RefCell, RefMut};
+use core::future::Future;
 use demitasse_core::{ConnectionError, GatherWrite, Instant, Io, Stream};
 use embassy_net::tcp::{ConnectError, Error, TcpReader, TcpSocket, TcpWriter};
 use embassy_net::{IpAddress, Ipv4Address, Stack};
@@ -59,8 +60,8 @@ impl Io for &'static Net {
         Err(ConnectionError::Resolve)
     }
 
-    async fn sleep_until(&self, at: Instant) {
-        sleep_until(at).await;
+    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> {
+        sleep_until(at)
     }
 
     /// There is no memory for it: a start with a `compression.type` is refused.
@@ -117,8 +118,8 @@ impl ErrorType for Writer<'_> {
 }
 
 impl Read for Reader<'_> {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        self.0.read(buffer).await
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
+        self.0.read(buffer)
     }
 }
 
@@ -136,27 +137,24 @@ impl Write for Writer<'_> {
 impl GatherWrite for Writer<'_> {
     /// All pieces into the socket's buffer at once, the only copy: each visit to the socket has its price. Where the buffer
     /// is full or comes to its end, the rest goes with the next.
-    async fn write_gathered(&mut self, pieces: &[&[u8]]) -> Result<(), Error> {
-        let mut written = 0;
-        loop {
-            let more = self.0.write_with(|free| {
-                let (count, more) = copy(pieces, written, free);
-                written += count;
-                (count, more)
-            });
-            if !more.await? {
-                return Ok(());
-            }
+    fn write_gathered(&mut self, pieces: &[&[u8]]) -> impl Future<Output = Result<(), Error>> {
+        let mut rest = (pieces, 0);
+        async move {
+            // By reference: the network stack's future holds what it is given several times.
+            let rest = &mut rest;
+            while self.0.write_with(|free| copy(rest, free)).await? {}
+            Ok(())
         }
     }
 }
 
-/// Copies what lies behind the first `skip` bytes of the pieces, as much as there is room for: how many bytes, and whether
-/// there are more.
-fn copy(pieces: &[&[u8]], skip: usize, to: &mut [u8]) -> (usize, bool) {
-    let (mut skip, mut free) = (skip, to);
+/// Copies what lies behind the first bytes of the pieces, which were copied before, as much as there is room for: how many
+/// bytes, and whether there are more.
+fn copy((pieces, copied): &mut (&[&[u8]], usize), to: &mut [u8]) -> (usize, bool) {
+    let (mut skip, mut free) = (*copied, to);
     let room = free.len();
-    for piece in pieces {
+    let mut more = false;
+    for piece in *pieces {
         let rest = piece.get(skip..).unwrap_or(&[]);
         skip = skip.saturating_sub(piece.len());
         let here = rest.len().min(free.len());
@@ -165,10 +163,13 @@ fn copy(pieces: &[&[u8]], skip: usize, to: &mut [u8]) -> (usize, bool) {
         place.copy_from_slice(bytes);
         free = behind;
         if here < rest.len() {
-            return (room, true);
+            more = true;
+            break;
         }
     }
-    (room - free.len(), false)
+    let count = room - free.len();
+    *copied += count;
+    (count, more)
 }
 
 /// Four decimal numbers with dots between them. Not by `parse`, which is a kilobyte of flash for what it can besides.
@@ -205,11 +206,11 @@ mod tests {
     fn pieces_are_copied_in_order_into_whatever_room_there_is() {
         let pieces: [&[u8]; 4] = [b"abc", b"", b"defgh", b"i"];
         for room in 1..12 {
-            let (mut all, mut more) = (std::vec::Vec::new(), true);
+            let (mut all, mut rest, mut more) = (std::vec::Vec::new(), (&pieces[..], 0), true);
             while more {
                 let mut place = std::vec![0; room];
                 let count;
-                (count, more) = copy(&pieces, all.len(), &mut place);
+                (count, more) = copy(&mut rest, &mut place);
                 all.extend_from_slice(&place[..count]);
             }
             assert_eq!(all, b"abcdefghi");

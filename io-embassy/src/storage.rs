@@ -47,6 +47,8 @@ pub struct Storage<
     >,
     state: StaticCell<State<P>>,
     client: StaticCell<Client<P>>,
+    /// Here and not in the runner, which a task holds twice: as what it was given, and as its variable.
+    slots: StaticCell<[Slot; CONNECTIONS]>,
 }
 
 /// Everything that is handed out at the start, so that it is handed out once.
@@ -181,6 +183,7 @@ impl<
             }),
             state: StaticCell::new(),
             client: StaticCell::new(),
+            slots: StaticCell::new(),
         }
     }
 
@@ -259,7 +262,7 @@ impl<
             let Link { frame, receive, socket_receive, socket_send, net } = link;
             Slot { net: net.init(Net::new(stack, socket_receive, socket_send)), frame, receive }
         });
-        Ok((client, Runner::new(core(client), slots)))
+        Ok((client, Runner::new(core(client), self.slots.init(slots))))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic,
 use crate::protocol::ErrorCode;
 use crate::records::read::{Headers, Record};
 use core::cell::RefCell;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
@@ -228,13 +228,13 @@ impl<P: Platform> Consumer<P> {
     }
 
     /// As [`Producer::run_clock`].
-    pub async fn run_clock(&self, io: &impl Io) {
-        self.client.run_clock(io).await;
+    pub fn run_clock(&self, io: &impl Io) -> impl Future<Output = ()> {
+        self.client.run_clock(io)
     }
 
     /// As [`Producer::run_connection`].
-    pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
-        self.client.run_connection(io, slot, scratch).await;
+    pub fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> {
+        self.client.run_connection(io, slot, scratch)
     }
 
     /// Commits as [`Consumer::commit`] does if there is a group and nobody has used [`Consumer::commit_offsets`], reads no more, and lets the driver's futures end.

@@ -3,6 +3,10 @@
 //! One future for time and one for each connection slot. They may be joined in one task or run on many threads. Each
 //! may be dropped at any await: buffers come home, and what was outstanding on its connection is sent again over
 //! another, or by the same slot once it is run again.
+//!
+//! What lives as long as a connection is an `async move` block: an `async fn` has each of its arguments twice, as what it was
+//! called with and as a variable. That was 250 bytes of RAM a connection, and code that copies them.
+#![allow(clippy::manual_async_fn, reason = "see above")]
 
 use super::{GatherWrite, Io, Producer, Stream};
 use crate::connection::ConnectionError;
@@ -55,23 +59,26 @@ impl<P: Platform> Producer<P> {
     ///
     /// # Cancellation
     /// Dropped, nothing expires and nothing lingers to its end until it is run again.
-    pub async fn run_clock(&self, io: &impl Io) {
-        loop {
-            let tick = poll_fn(|cx| {
-                let mut replaced = None;
-                let until = self.with(|state| state.tick(self.now(), cx.waker(), &mut replaced));
-                drop(replaced);
-                Poll::Ready(until)
-            });
-            let Some(until) = tick.await else { return };
-            // The task may be woken for its other futures: then it is not yet time to look.
-            let due = pin!(poll_fn(|cx| {
-                let mut replaced = None;
-                let due = self.look(|state| state.is_clock_due(cx.waker(), &mut replaced));
-                drop(replaced);
-                if due { Poll::Ready(()) } else { Poll::Pending }
-            }));
-            first_of(due, pin!(io.sleep_until(until))).await;
+    pub fn run_clock(&self, io: &impl Io) -> impl Future<Output = ()> {
+        async move {
+            loop {
+                let tick = poll_fn(|cx| {
+                    let mut replaced = None;
+                    let until = self.with(|state| state.tick(self.now(), cx.waker(), &mut replaced));
+                    drop(replaced);
+                    Poll::Ready(until)
+                });
+                let Some(until) = tick.await else { return };
+                let mut sleep = pin!(io.sleep_until(until));
+                // The task may be woken for its other futures: then it is not yet time to look.
+                poll_fn(|cx| {
+                    let mut replaced = None;
+                    let due = self.look(|state| state.is_clock_due(cx.waker(), &mut replaced));
+                    drop(replaced);
+                    if due { Poll::Ready(()) } else { sleep.as_mut().poll(cx) }
+                })
+                .await;
+            }
         }
     }
 
@@ -80,32 +87,39 @@ impl<P: Platform> Producer<P> {
     ///
     /// # Cancellation
     /// Dropped, its connection ends; what was outstanding on it is sent again.
-    pub async fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) {
+    pub fn run_connection(&self, io: &impl Io, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> {
         #[cfg(feature = "compression")]
         let Scratch { frame, receive, mut pack } = scratch;
         #[cfg(not(feature = "compression"))]
         let (Scratch { frame, receive }, mut pack) = (scratch, Pack::default());
-        self.with(|state| state.serve(slot, true));
-        let _served = Served { producer: self, slot };
-        loop {
-            let order = poll_fn(|cx| {
-                let mut replaced = None;
-                let order = self.with(|state| state.order(slot, self.now(), receive, cx.waker(), &mut replaced));
-                drop(replaced);
-                if let Order::Wait = order { Poll::Pending } else { Poll::Ready(order) }
-            });
-            let Order::Open { host, port } = order.await else { return };
-            let lost = Lost { producer: self, slot };
-            let host = receive.get(..host).and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("");
-            let error = match self.connect(io, slot, host, port).await {
-                Ok(mut stream) => {
-                    self.with(|state| state.opened(slot, self.now()));
-                    self.talk(io, slot, &mut stream, frame, receive, &mut pack).await
-                }
-                Err(error) => error,
-            };
-            core::mem::forget(lost);
-            self.with(|state| state.closed(slot, error, self.now()));
+        async move {
+            self.with(|state| state.serve(slot, true));
+            let mut served = Served { producer: self, slot, connects: false };
+            loop {
+                let order = poll_fn(|cx| {
+                    let mut replaced = None;
+                    let order = self.with(|state| state.order(slot, self.now(), receive, cx.waker(), &mut replaced));
+                    drop(replaced);
+                    if let Order::Wait = order { Poll::Pending } else { Poll::Ready(order) }
+                });
+                let Order::Open { host, port } = order.await else { return };
+                served.connects = true;
+                let host = receive.get(..host).and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("");
+                let mut stream = self.connect(io, slot, host, port).await;
+                let error = match &mut stream {
+                    Ok(stream) => {
+                        self.with(|state| state.opened(slot, self.now()));
+                        let (reader, writer) = stream.split();
+                        let write = pin!(self.write(io, slot, writer, frame, &mut pack));
+                        let read = pin!(self.read(io, slot, reader, receive));
+                        self.talk(slot, read, write).await
+                    }
+                    Err(error) => *error,
+                };
+                drop(stream);
+                served.connects = false;
+                self.with(|state| state.closed(slot, error, self.now()));
+            }
         }
     }
 
@@ -119,21 +133,15 @@ impl<P: Platform> Producer<P> {
     }
 
     /// Reads and writes until the connection ends.
-    async fn talk(
+    fn talk(
         &self,
-        io: &impl Io,
         slot: usize,
-        stream: &mut impl Stream,
-        frame: &mut [u8],
-        receive: &mut [u8],
-        pack: &mut Pack<'_>,
-    ) -> ConnectionError {
-        let (reader, writer) = stream.split();
-        let mut write = pin!(self.write(io, slot, writer, frame, pack));
-        let mut read = pin!(self.read(io, slot, reader, receive));
+        mut read: Pin<&mut impl Future<Output = ConnectionError>>,
+        mut write: Pin<&mut impl Future<Output = ConnectionError>>,
+    ) -> impl Future<Output = ConnectionError> {
         // In this order: `closing` leaves the waker in the state before anything is looked at, and what was read is acted on
         // by `write` in the same poll, without a wake.
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
             if let Some(end) = self.closing(slot, cx) {
                 return Poll::Ready(end);
             }
@@ -142,7 +150,6 @@ impl<P: Platform> Producer<P> {
                 end => end,
             }
         })
-        .await
     }
 
     /// Whether the state wants the slot's stream to end; else its task is woken when it does.
@@ -153,34 +160,36 @@ impl<P: Platform> Producer<P> {
         closing
     }
 
-    async fn write(
+    fn write(
         &self,
         io: &impl Io,
         slot: usize,
         mut writer: impl GatherWrite,
         frame: &mut [u8],
         pack: &mut Pack<'_>,
-    ) -> ConnectionError {
-        let mut job = Job { producer: self, outgoing: Outgoing::EMPTY };
-        loop {
-            // Woken for whatever reason it looks again; `closing` has left the waker in the state.
-            poll_fn(|_| {
-                self.pack(io, slot, pack);
-                let some =
-                    self.with(|state| state.may_send(slot) && state.next(slot, self.now(), frame, &mut job.outgoing));
-                if some { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-            job.seal(|bytes| io.crc32c_append(0, bytes));
-            let mut pieces = [&[][..]; 2 * GATHER + 1];
-            let count = job.pieces(frame, &mut pieces);
-            if let Err(error) = writer.write_gathered(pieces.get(..count).unwrap_or(&[])).await {
-                return lost(error.kind());
+    ) -> impl Future<Output = ConnectionError> {
+        async move {
+            let mut job = Job { producer: self, outgoing: Outgoing::EMPTY };
+            loop {
+                // Woken for whatever reason it looks again; `closing` has left the waker in the state.
+                poll_fn(|_| {
+                    self.pack(io, slot, pack);
+                    let some = self
+                        .with(|state| state.may_send(slot) && state.next(slot, self.now(), frame, &mut job.outgoing));
+                    if some { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+                job.seal(|bytes| io.crc32c_append(0, bytes));
+                let mut pieces = [&[][..]; 2 * GATHER + 1];
+                let count = job.pieces(frame, &mut pieces);
+                if let Err(error) = writer.write_gathered(pieces.get(..count).unwrap_or(&[])).await {
+                    return lost(error.kind());
+                }
+                self.with(|state| {
+                    job.put_back(state);
+                    state.written(slot, self.now());
+                });
             }
-            self.with(|state| {
-                job.put_back(state);
-                state.written(slot, self.now());
-            });
         }
     }
 
@@ -209,42 +218,50 @@ impl<P: Platform> Producer<P> {
     /// a piece of a batch, it waits. Ends when something else comes next: whether it has done anything, so that the state is to
     /// look again at what is there, and at what may have been the end of the response.
     #[cfg(feature = "consumer")]
-    async fn land(&self, io: &impl Io, slot: usize, reader: &mut impl Read) -> Result<bool, ConnectionError> {
-        let mut some = false;
-        loop {
-            if let Some(mut taken) = self.with(|state| state.take_unverified(slot)) {
-                if let Some((crc, from)) = taken.piece {
-                    let crc = io.crc32c_append(crc, taken.buffer.get(from..taken.filled).unwrap_or(&[]));
-                    self.with(|state| state.piece_verified(taken.chunk, taken.buffer, crc, self.now()));
+    fn land(
+        &self,
+        io: &impl Io,
+        slot: usize,
+        reader: &mut impl Read,
+    ) -> impl Future<Output = Result<bool, ConnectionError>> {
+        async move {
+            let mut some = false;
+            loop {
+                if let Some(mut taken) = self.with(|state| state.take_unverified(slot)) {
+                    if let Some((crc, from)) = taken.piece {
+                        let crc = io.crc32c_append(crc, taken.buffer.get(from..taken.filled).unwrap_or(&[]));
+                        self.with(|state| state.piece_verified(taken.chunk, taken.buffer, crc, self.now()));
+                        return Ok(true);
+                    }
+                    let supports = if taken.inflates { P::Decompress::supports } else { NoCodec::supports };
+                    let crc = |bytes: &[u8]| io.crc32c_append(0, bytes);
+                    let judge = crate::consumer::Judge { crc, supports, streams: taken.streams };
+                    let compressed = crate::consumer::verify(&mut taken.buffer, taken.filled, &judge);
+                    self.with(|state| state.verified(taken.chunk, taken.buffer, compressed));
                     return Ok(true);
                 }
-                let supports = if taken.inflates { P::Decompress::supports } else { NoCodec::supports };
-                let crc = |bytes: &[u8]| io.crc32c_append(0, bytes);
-                let judge = crate::consumer::Judge { crc, supports, streams: taken.streams };
-                let compressed = crate::consumer::verify(&mut taken.buffer, taken.filled, &judge);
-                self.with(|state| state.verified(taken.chunk, taken.buffer, compressed));
-                return Ok(true);
-            }
-            let mut held = false;
-            poll_fn(|_| match self.look(|state| state.holds_back(slot)) {
-                true => {
-                    held = true;
-                    Poll::Pending
+                let mut held = false;
+                poll_fn(|_| match self.look(|state| state.holds_back(slot)) {
+                    true => {
+                        held = true;
+                        Poll::Pending
+                    }
+                    false => Poll::Ready(()),
+                })
+                .await;
+                if held {
+                    return Ok(true);
                 }
-                false => Poll::Ready(()),
-            })
-            .await;
-            if held {
-                return Ok(true);
+                let mut landing =
+                    Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
+                let Some(place) = landing.place() else { return Ok(some) };
+                match reader.read(place).await {
+                    Ok(0) => return Err(ConnectionError::Closed),
+                    Ok(count) => landing.landed(count),
+                    Err(error) => return Err(lost(error.kind())),
+                }
+                some = true;
             }
-            let mut landing = Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
-            let Some(place) = landing.place() else { return Ok(some) };
-            match reader.read(place).await {
-                Ok(0) => return Err(ConnectionError::Closed),
-                Ok(count) => landing.landed(count),
-                Err(error) => return Err(lost(error.kind())),
-            }
-            some = true;
         }
     }
 
@@ -253,32 +270,40 @@ impl<P: Platform> Producer<P> {
         Ok(false)
     }
 
-    async fn read(&self, io: &impl Io, slot: usize, mut reader: impl Read, receive: &mut [u8]) -> ConnectionError {
-        let mut have = 0;
-        loop {
-            let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
-                // One item of a response fills the buffer: no broker that is one sends that.
-                return ConnectionError::Protocol;
-            };
-            match reader.read(free).await {
-                Ok(0) => return ConnectionError::Closed,
-                Ok(count) => have += count,
-                Err(error) => return lost(error.kind()),
-            }
+    fn read(
+        &self,
+        io: &impl Io,
+        slot: usize,
+        mut reader: impl Read,
+        receive: &mut [u8],
+    ) -> impl Future<Output = ConnectionError> {
+        async move {
+            let mut have = 0;
             loop {
-                let bytes = receive.get(..have).unwrap_or(&[]);
-                let mut delivered = |micros, records| io.delivered(micros, records);
-                match self.with(|state| state.receive(slot, bytes, self.now(), &mut delivered)) {
-                    Ok(used) => {
-                        receive.copy_within(used..have, 0);
-                        have -= used;
-                    }
-                    Err(error) => return error,
+                let Some(free) = receive.get_mut(have..).filter(|free| !free.is_empty()) else {
+                    // One item of a response fills the buffer: no broker that is one sends that.
+                    return ConnectionError::Protocol;
+                };
+                match reader.read(free).await {
+                    Ok(0) => return ConnectionError::Closed,
+                    Ok(count) => have += count,
+                    Err(error) => return lost(error.kind()),
                 }
-                match self.land(io, slot, &mut reader).await {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(end) => return end,
+                loop {
+                    let bytes = receive.get(..have).unwrap_or(&[]);
+                    let delivered = &mut |micros, records| io.delivered(micros, records);
+                    match self.with(|state| state.receive(slot, bytes, self.now(), delivered)) {
+                        Ok(used) => {
+                            receive.copy_within(used..have, 0);
+                            have -= used;
+                        }
+                        Err(error) => return error,
+                    }
+                    match self.land(io, slot, &mut reader).await {
+                        Ok(true) => {}
+                        Ok(false) => break,
+                        Err(end) => return end,
+                    }
                 }
             }
         }
@@ -292,32 +317,23 @@ pub(super) fn lost(kind: ErrorKind) -> ConnectionError {
     }
 }
 
-/// Tells the state that a slot is not served any more.
+/// Tells the state, should the driver be dropped, that the slot's stream is gone, and that nobody serves it any more.
 struct Served<'a, P: Platform> {
     producer: &'a Producer<P>,
     slot: usize,
+    connects: bool,
 }
 
 impl<P: Platform> Drop for Served<'_, P> {
     fn drop(&mut self) {
         let now = self.producer.now();
+        if self.connects {
+            self.producer.with(|state| state.closed(self.slot, ConnectionError::Dropped, now));
+        }
         self.producer.with(|state| {
             state.serve(self.slot, false);
             state.abandoned(self.slot, now);
         });
-    }
-}
-
-/// Tells the state that a slot's stream is gone, should the driver be dropped.
-struct Lost<'a, P: Platform> {
-    producer: &'a Producer<P>,
-    slot: usize,
-}
-
-impl<P: Platform> Drop for Lost<'_, P> {
-    fn drop(&mut self) {
-        let now = self.producer.now();
-        self.producer.with(|state| state.closed(self.slot, ConnectionError::Dropped, now));
     }
 }
 
@@ -371,15 +387,6 @@ impl<P: Platform> Drop for Job<'_, P> {
         let producer = self.producer;
         producer.with(|state| self.put_back(state));
     }
-}
-
-/// Until one of them ends. By pinned reference: by value an `async fn` would hold each of them twice.
-async fn first_of(mut a: Pin<&mut impl Future<Output = ()>>, mut b: Pin<&mut impl Future<Output = ()>>) {
-    poll_fn(|cx| {
-        let ready = a.as_mut().poll(cx).is_ready() || b.as_mut().poll(cx).is_ready();
-        if ready { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 /// A chunk that is read into. Dropped, at any await, it goes back.

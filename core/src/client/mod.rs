@@ -22,7 +22,7 @@ use crate::producer::{
     SendError, StartError, State, Topic, TopicError, record_bytes,
 };
 use crate::time::{Clock, Instant};
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::task::Poll;
 use core::time::Duration;
 use wait::{DeliverySeat, RoomSeat};
@@ -100,10 +100,13 @@ impl<P: Platform> Producer<P> {
     /// # Cancellation
     /// Dropped before it is ready, the record was not taken. Records of one task keep their order; a task that waits
     /// may be overtaken by others.
-    pub async fn send(&self, to: impl Into<Destination>, record: &Record<'_>) -> Result<Delivery, SendError> {
+    pub fn send(
+        &self,
+        to: impl Into<Destination>,
+        record: &Record<'_>,
+    ) -> impl Future<Output = Result<Delivery, SendError>> {
         let to = to.into();
-        let bytes = || record_bytes(record);
-        self.when_room(to, bytes, |state, clock| state.append(to, record, clock)).await
+        self.when_room(to, || record_bytes(record), move |state, clock| state.append(to, record, clock))
     }
 
     /// Takes many records for one partition under one taking of the state: all of them or none. They are one delivery.
@@ -126,9 +129,13 @@ impl<P: Platform> Producer<P> {
     ///
     /// # Cancellation
     /// Dropped before it is ready, none of the records was taken.
-    pub async fn send_slice(&self, to: impl Into<Destination>, records: &[Record<'_>]) -> Result<Delivery, SendError> {
+    pub fn send_slice(
+        &self,
+        to: impl Into<Destination>,
+        records: &[Record<'_>],
+    ) -> impl Future<Output = Result<Delivery, SendError>> {
         let to = to.into();
-        self.when_room(to, || slice_bytes(records), |state, clock| state.append_slice(to, records, clock)).await
+        self.when_room(to, || slice_bytes(records), move |state, clock| state.append_slice(to, records, clock))
     }
 
     /// Takes records for any partitions of a topic, as many under one taking of the state as there is room for, and
@@ -175,40 +182,43 @@ impl<P: Platform> Producer<P> {
         Ok(())
     }
 
-    async fn when_room(
+    #[allow(clippy::manual_async_fn, reason = "an `async fn` has its arguments twice")]
+    fn when_room(
         &self,
         to: Destination,
         bytes: impl Fn() -> usize,
         mut append: impl FnMut(&mut State<P>, &P::Clock) -> Result<Delivery, Refused>,
-    ) -> Result<Delivery, SendError> {
-        // Nearly always there is room, and nothing to prepare for waiting.
-        if let Ok(delivery) = self.with(|state| append(state, &self.clock)) {
-            return Ok(delivery);
-        }
-        let mut seat = RoomSeat::new(self);
-        let mut deadline = None;
-        poll_fn(|cx| {
-            let mut replaced = None;
-            let result = self.with(|state| {
-                let refused = match append(state, &self.clock) {
-                    Ok(delivery) => return Ok(Ok(delivery)),
-                    Err(refused) if refused.is_for_good() => return Ok(Err(state.refusal(refused, to, 0))),
-                    Err(refused) => refused,
-                };
-                let now = self.clock.now();
-                let deadline = *deadline.get_or_insert_with(|| now.after_millis(state.max_block()));
-                if deadline <= now {
-                    return Ok(Err(state.timeout(refused, to, bytes() as u32)));
-                }
-                Err(state.wait_for_room(&mut seat.seat, cx.waker(), &mut replaced, deadline))
-            });
-            drop(replaced);
-            match result {
-                Ok(result) => Poll::Ready(result),
-                Err(wait) => wait::pending(wait, cx, || self.too_many_waiters()),
+    ) -> impl Future<Output = Result<Delivery, SendError>> {
+        async move {
+            // Nearly always there is room, and nothing to prepare for waiting.
+            if let Ok(delivery) = self.with(|state| append(state, &self.clock)) {
+                return Ok(delivery);
             }
-        })
-        .await
+            let mut seat = RoomSeat::new(self);
+            let mut deadline = None;
+            poll_fn(|cx| {
+                let mut replaced = None;
+                let result = self.with(|state| {
+                    let refused = match append(state, &self.clock) {
+                        Ok(delivery) => return Ok(Ok(delivery)),
+                        Err(refused) if refused.is_for_good() => return Ok(Err(state.refusal(refused, to, 0))),
+                        Err(refused) => refused,
+                    };
+                    let now = self.clock.now();
+                    let deadline = *deadline.get_or_insert_with(|| now.after_millis(state.max_block()));
+                    if deadline <= now {
+                        return Ok(Err(state.timeout(refused, to, bytes() as u32)));
+                    }
+                    Err(state.wait_for_room(&mut seat.seat, cx.waker(), &mut replaced, deadline))
+                });
+                drop(replaced);
+                match result {
+                    Ok(result) => Poll::Ready(result),
+                    Err(wait) => wait::pending(wait, cx, || self.too_many_waiters()),
+                }
+            })
+            .await
+        }
     }
 
     fn too_many_waiters<T>(&self) -> Result<T, SendError> {
