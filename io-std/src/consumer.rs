@@ -280,6 +280,9 @@ pub struct ConsumerBuilder {
     window_bytes: Option<u32>,
 }
 
+/// Room for the names of some hundred partitions. More are asked for one request after the other.
+const FRAME_BYTES: u32 = 8 * 1024;
+
 /// What a fetch of the largest batch that a broker takes by itself needs, and then some.
 const CHUNK_BYTES: u32 = 1024 * 1024 + 64 * 1024;
 
@@ -406,7 +409,7 @@ impl ConsumerBuilder {
     pub fn plan(&self) -> (Capacities, u16) {
         let chunks = self.fetch_memory.checked_div(self.chunk_bytes.into()).unwrap_or(0);
         // A request names every partition that is to be read.
-        let capacities = Capacities { frame_bytes: 32 * 1024, ..Capacities::derive(&self.sizing).without_batches() };
+        let capacities = Capacities { frame_bytes: FRAME_BYTES, ..Capacities::derive(&self.sizing).without_batches() };
         (capacities, chunks.min(1 << 15) as u16)
     }
 

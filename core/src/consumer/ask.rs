@@ -15,6 +15,16 @@ pub(super) const PARTITION_BYTES: usize = 64;
 /// Bytes of a request beside its partitions.
 const REQUEST_BYTES: usize = 256;
 
+/// What a request is to ask for.
+struct Marked {
+    /// Partitions.
+    count: usize,
+    /// Partitions that it has no room for.
+    left: usize,
+    /// The most bytes that it needs.
+    bytes: usize,
+}
+
 impl<P: Platform> State<P> {
     /// Something about the partition has changed: whoever must act on it will.
     pub(super) fn reread(&mut self, place: usize) {
@@ -84,7 +94,7 @@ impl<P: Platform> State<P> {
             && !looking
             && self.s.some_look
         {
-            if self.mark(slot, Reading::Looking, now, frame.len()).0 > 0 {
+            if self.mark(slot, Reading::Looking, now, frame.len()).count > 0 {
                 return self.list_offsets(slot, version, now, frame);
             }
             self.s.some_look = self.positions.iter().any(|position| position.reading == Reading::Looking);
@@ -111,22 +121,29 @@ impl<P: Platform> State<P> {
             // They were woken with us; whoever fetched least lately goes first.
             return None;
         }
-        let (marked, bytes) = self.mark(slot, Reading::Going, now, frame.len());
-        if marked == 0 {
+        let marked = self.mark(slot, Reading::Going, now, frame.len());
+        if marked.count == 0 {
             return None;
         }
-        self.mark_forgotten(slot, frame.len().saturating_sub(bytes));
+        self.mark_forgotten(slot, frame.len().saturating_sub(marked.bytes));
         self.chunks[chunk].reset(Holder::Request);
         self.s.chunks_high = self.s.chunks_high.max((self.chunks.len() - free + 1) as u16);
         let patience = self.patience(slot, free, others, now);
+        // Those for which the request has no room are not to wait for the others' silence. A session is told of them by the
+        // next requests; without one they have their turn each time.
+        let patience = match marked.left {
+            0 => patience,
+            left if self.connections[slot].session.is_new() => patience / (1 + left.div_ceil(marked.count) as u32),
+            _ => 0,
+        };
         self.fetch(slot, version, chunk, patience, now, frame)
     }
 
     /// Marks what is asked for over this connection now: partitions that it leads, in turn, as many as a request has room
-    /// for. How many, and the most bytes that they need.
-    fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> (usize, usize) {
+    /// for.
+    fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> Marked {
         let (total, start) = (self.positions.len(), self.s.read_cursor as usize);
-        let (mut marked, mut bytes) = (0, REQUEST_BYTES);
+        let mut marked = Marked { count: 0, left: 0, bytes: REQUEST_BYTES };
         for step in 0..total {
             let place = (start + step) % total;
             let position = &self.positions[place];
@@ -137,18 +154,22 @@ impl<P: Platform> State<P> {
             let (session, entry) = (self.connections[slot].session, &self.partitions[place]);
             let silent = reading == Reading::Going && !session::is_named(slot, session, &self.positions[place], entry);
             let own = if silent { 0 } else { PARTITION_BYTES + self.name_bytes(place) };
-            if marked > 0 && bytes + own > frame {
-                break;
+            if marked.count > 0 && marked.bytes + own > frame {
+                if marked.left == 0 {
+                    self.s.read_cursor = place as u16;
+                }
+                marked.left += 1;
+                continue;
             }
-            bytes += own;
-            if marked == 0 {
+            marked.bytes += own;
+            if marked.count == 0 {
                 // A broker fills an answer from the front: the next one begins with somebody else.
                 self.s.read_cursor = ((place + 1) % total) as u16;
             }
             (self.positions[place].asked, self.positions[place].fresh) = (Link::to(slot), true);
-            marked += 1;
+            marked.count += 1;
         }
-        (marked, bytes)
+        marked
     }
 
     pub(super) fn name_bytes(&mut self, place: usize) -> usize {
@@ -167,7 +188,7 @@ impl<P: Platform> State<P> {
                 self.positions[place].reading = Reading::Checking;
             }
         }
-        self.mark(slot, Reading::Checking, now, frame).0 > 0
+        self.mark(slot, Reading::Checking, now, frame).count > 0
     }
 
     fn ask_for_epochs(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {

@@ -80,7 +80,8 @@ impl<P: Platform> State<P> {
             position.generation = position.generation.wrapping_add(1);
             // What is wrong further on will be found again there.
             (position.fetch, position.epoch) = (position.next, position.next_epoch);
-            (position.asked, position.pending) = (Link::NONE, None);
+            position.asked = Link::NONE;
+            position.take_expected();
             self.reread(place);
         }
     }
@@ -102,7 +103,7 @@ impl<P: Platform> State<P> {
     ) -> Wait<Result<i64, ConsumeError>> {
         let place = self.position_place(topic, partition);
         if let Some(place) = place
-            && let Some(fault) = self.positions[place].fault.take()
+            && let Some(fault) = self.positions[place].take_untold()
         {
             self.s.faults = self.s.faults.saturating_sub(1);
             let offset = self.positions[place].next;
@@ -128,12 +129,9 @@ impl<P: Platform> State<P> {
     }
 
     /// The partition cannot be read on, until somebody jumps.
+    #[inline(never)]
     pub(super) fn fail_reading(&mut self, place: usize, offset: i64, fault: ConsumeFault) {
-        let position = &mut self.positions[place];
-        if position.fault.is_none() {
-            self.s.faults += 1;
-        }
-        (position.reading, position.fault, position.next) = (Reading::Failed, Some(fault), offset.max(position.next));
+        self.s.faults += u16::from(self.positions[place].fail(offset, fault));
         self.tell_room();
     }
 
@@ -163,7 +161,7 @@ impl<P: Platform> State<P> {
             return None;
         }
         for place in 0..self.positions.len() {
-            if let Some(fault) = self.positions[place].fault.take() {
+            if let Some(fault) = self.positions[place].take_untold() {
                 self.s.faults -= 1;
                 let entry = &self.partitions[place];
                 let topic = Topic(entry.topic() as u16);

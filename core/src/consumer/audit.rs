@@ -49,7 +49,7 @@ impl<P: Platform> State<P> {
         self.audit_held()?;
         let looks = self.positions.iter().any(|position| position.reading == Reading::Looking);
         must(!looks || self.s.some_look, "a position is to be looked for, and nobody knows")?;
-        let faults = self.positions.iter().filter(|position| position.fault.is_some()).count();
+        let faults = self.positions.iter().filter(|position| position.is_untold()).count();
         must(faults <= self.s.faults as usize, "errors of partitions are miscounted")
     }
 

@@ -7,7 +7,7 @@
 //! has not gone out, and nothing is lost with a connection.
 
 use super::assign::Start;
-use super::table::{Position, Reading};
+use super::table::{Offset, Position, Reading};
 use super::{CommitError, ConsumeFault};
 use crate::connection::{Phase, backoff_millis};
 use crate::pool::{Link, Seat};
@@ -83,7 +83,7 @@ impl<P: Platform> State<P> {
         for position in self.positions.iter_mut() {
             // Also what was committed before: a request of an old connection may have come after it.
             if position.is_known() {
-                position.commit = Some((position.next, position.next_epoch));
+                position.commit = Some((Offset::new(position.next), position.next_epoch));
             }
         }
         self.want_commits()
@@ -101,7 +101,7 @@ impl<P: Platform> State<P> {
                 let position = &mut self.positions[place];
                 // Only of the last record that was handed out is the epoch known.
                 let epoch = if offset == position.next { position.next_epoch } else { -1 };
-                position.commit = Some((offset, epoch));
+                position.commit = Some((Offset::new(offset), epoch));
             }
         }
         self.s.group.by_hand = true;
@@ -149,7 +149,7 @@ impl<P: Platform> State<P> {
 
     /// What the group keeps, as far as it was told or asked.
     pub(crate) fn committed(&self, topic: Topic, partition: i32) -> Option<i64> {
-        self.positions[self.position_place(topic, partition)?].committed
+        self.positions[self.position_place(topic, partition)?].committed.map(Offset::get)
     }
 
     /// There is something to ask the coordinator, or to tell it.
@@ -288,7 +288,7 @@ impl<P: Platform> State<P> {
             let wanted = marked.filter_map(|(place, position)| {
                 let entry = &cluster.partitions[place];
                 let (offset, leader_epoch) = position.commit?;
-                let (topic, index) = (cluster.name(entry.topic()), entry.index);
+                let (topic, index, offset) = (cluster.name(entry.topic()), entry.index, offset.get());
                 Some(offset_commit::Position { topic, index, offset, leader_epoch, metadata: None })
             });
             offset_commit::request(writer, version, &settings.group_id, wanted);
@@ -332,6 +332,8 @@ impl<P: Platform> State<P> {
         }
     }
 
+    // Not inlined into `receive`, which then would have copies of much else: 0.8 KB of flash.
+    #[inline(never)]
     fn recalled(&mut self, place: usize, kept: &offset_fetch::Position, now: Instant) {
         if kept.error != ErrorCode::NONE {
             return match verdict(kept.error) {
@@ -344,7 +346,7 @@ impl<P: Platform> State<P> {
             return self.reset_reading(place, ConsumeFault::NotCommitted);
         }
         let position = &mut self.positions[place];
-        (position.reading, position.committed) = (Reading::Going, Some(kept.offset));
+        (position.reading, position.committed) = (Reading::Going, Some(Offset::new(kept.offset)));
         (position.next, position.fetch) = (kept.offset, kept.offset);
         (position.next_epoch, position.epoch) = (kept.leader_epoch, kept.leader_epoch);
         self.reread(place);

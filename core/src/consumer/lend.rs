@@ -123,8 +123,7 @@ impl<P: Platform> State<P> {
         let at = segment.records_at().saturating_add(segment.sound as usize);
         let capacity = self.s.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32);
         let (offset, fault) = what_is_wrong(segment, bytes.get(at..).unwrap_or(&[]), capacity);
-        // Told once what is sound in front of it has been handed out.
-        self.positions[place].pending = Some((offset, fault));
+        self.positions[place].expect_failure((offset, fault));
     }
 
     /// The next chunk to hand out, or an error of a partition; else the task is woken when there is something.
@@ -249,7 +248,7 @@ impl<P: Platform> State<P> {
         if let Some(position) = self.positions.get_mut(segment.place as usize)
             && position.generation == segment.generation
         {
-            position.pending = Some(stopped);
+            position.expect_failure(stopped);
         }
     }
 
@@ -259,7 +258,7 @@ impl<P: Platform> State<P> {
         let Some(position) = self.positions.get_mut(place) else { return };
         position.held = position.held.saturating_sub(1);
         if position.generation == segment.generation {
-            match position.pending.take() {
+            match position.take_expected() {
                 Some((offset, fault)) => self.fail_reading(place, offset, fault),
                 None if segment.next > position.next => {
                     (position.next, position.next_epoch) = (segment.next, segment.epoch);

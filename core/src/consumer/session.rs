@@ -28,7 +28,7 @@ impl Session {
     pub(crate) const NONE: Session = Session { id: fetch::NO_SESSION, epoch: fetch::NEW_SESSION };
 
     /// Whether the broker remembers anything.
-    fn is_new(self) -> bool {
+    pub(super) fn is_new(self) -> bool {
         self.id == fetch::NO_SESSION || self.epoch == fetch::NEW_SESSION
     }
 }
@@ -67,8 +67,12 @@ impl<P: Platform> State<P> {
             let position = &self.positions[place];
             let stale = in_session && position.told.slot == Link::to(slot) && !position.fresh;
             let bytes = if stale { super::ask::PARTITION_BYTES + self.name_bytes(place) } else { 0 };
-            self.positions[place].forgotten = stale && bytes <= room;
+            let forgotten = stale && bytes <= room;
             room = room.saturating_sub(bytes);
+            // Only what changes is written: of a table that is zero, the rest takes no memory.
+            if self.positions[place].forgotten != forgotten {
+                self.positions[place].forgotten = forgotten;
+            }
         }
     }
 

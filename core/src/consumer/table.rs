@@ -5,6 +5,7 @@ use super::session::Told;
 use super::stream::Stream;
 use crate::pool::{Hooks, Link};
 use crate::time::Instant;
+use core::num::NonZeroU64;
 
 /// What there is to do for a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,20 @@ pub(crate) enum Reading {
     Checking,
     /// It cannot be read on; somebody must decide.
     Failed,
+}
+
+/// An offset, but for `i64::MAX`, which no log reaches: an `Option` of it takes eight bytes, zero for none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Offset(NonZeroU64);
+
+impl Offset {
+    pub(crate) fn new(offset: i64) -> Offset {
+        Offset(NonZeroU64::new((offset ^ i64::MAX) as u64).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(crate) fn get(self) -> i64 {
+        self.0.get() as i64 ^ i64::MAX
+    }
 }
 
 /// What a consumer knows of one partition; stands at the same place as the partition's entry in the cluster's table.
@@ -64,13 +79,13 @@ pub struct Position {
     pub(crate) high_watermark: i64,
     /// What the group keeps, as far as known; what it is to keep, with the epoch of the record before; and what a request
     /// that is out has asked it to.
-    pub(crate) committed: Option<i64>,
-    pub(crate) commit: Option<(i64, i32)>,
-    pub(crate) committing: Option<(i64, i32)>,
-    /// What is wrong behind what is still to be handed out, and at which offset.
-    pub(crate) pending: Option<(i64, ConsumeFault)>,
-    /// What has not been told yet.
-    pub(crate) fault: Option<ConsumeFault>,
+    pub(crate) committed: Option<Offset>,
+    pub(crate) commit: Option<(Offset, i32)>,
+    pub(crate) committing: Option<(Offset, i32)>,
+    /// Of one that has failed: what has not been told yet. Of others: what is wrong behind what is still to be handed out,
+    /// and at which offset.
+    pub(super) fault: Option<ConsumeFault>,
+    pub(super) fault_at: i64,
 }
 
 impl Position {
@@ -99,13 +114,43 @@ impl Position {
         committed: None,
         commit: None,
         committing: None,
-        pending: None,
         fault: None,
+        fault_at: 0,
     };
 
     /// Whether the next offset to hand out is known.
     pub(super) fn is_known(&self) -> bool {
         matches!(self.reading, Reading::Going | Reading::Checking | Reading::Failed)
+    }
+
+    /// It will fail at this offset, once what is sound in front of it has been handed out.
+    pub(super) fn expect_failure(&mut self, (offset, fault): (i64, ConsumeFault)) {
+        if self.reading != Reading::Failed {
+            (self.fault, self.fault_at) = (Some(fault), offset);
+        }
+    }
+
+    /// Takes what will make it fail, and the offset.
+    pub(super) fn take_expected(&mut self) -> Option<(i64, ConsumeFault)> {
+        let fault = if self.reading == Reading::Failed { None } else { self.fault.take() };
+        fault.map(|fault| (self.fault_at, fault))
+    }
+
+    /// It has failed. Whether there is one error more to tell.
+    pub(super) fn fail(&mut self, offset: i64, fault: ConsumeFault) -> bool {
+        let more = !self.is_untold();
+        (self.reading, self.fault, self.next) = (Reading::Failed, Some(fault), offset.max(self.next));
+        more
+    }
+
+    /// Whether it has failed, and nobody has been told.
+    pub(super) fn is_untold(&self) -> bool {
+        self.reading == Reading::Failed && self.fault.is_some()
+    }
+
+    /// Takes what is to be told.
+    pub(super) fn take_untold(&mut self) -> Option<ConsumeFault> {
+        if self.is_untold() { self.fault.take() } else { None }
     }
 
     /// What is left of it when nobody reads it any more: what was fetched is passed over, what is to be committed is not.
@@ -184,4 +229,32 @@ impl<B> Chunk<B> {
 
 pub(crate) fn chunk_hooks<B>(chunk: &mut Chunk<B>) -> &mut Hooks {
     &mut chunk.hooks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offset_that_a_log_may_have_is_kept() {
+        for offset in [-1, 0, 1, i64::MAX - 1, i64::MIN] {
+            assert_eq!(Offset::new(offset).get(), offset);
+        }
+        assert_eq!(Offset::new(i64::MAX).get(), i64::MAX - 1);
+        assert_eq!(size_of::<Option<Offset>>(), 8);
+    }
+
+    #[test]
+    fn what_is_wrong_further_on_does_not_replace_what_has_failed() {
+        let mut position = Position { reading: Reading::Going, ..Position::EMPTY };
+        position.expect_failure((7, ConsumeFault::NotCommitted));
+        assert!(!position.is_untold());
+        assert_eq!(position.take_expected(), Some((7, ConsumeFault::NotCommitted)));
+        assert!(position.fail(7, ConsumeFault::NotCommitted));
+        position.expect_failure((9, ConsumeFault::OffsetOutOfRange));
+        assert_eq!(position.take_expected(), None);
+        assert!(!position.fail(5, ConsumeFault::OffsetOutOfRange), "one error is told, the last");
+        assert_eq!(position.take_untold(), Some(ConsumeFault::OffsetOutOfRange));
+        assert_eq!((position.take_untold(), position.next), (None, 7));
+    }
 }

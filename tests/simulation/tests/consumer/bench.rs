@@ -32,7 +32,7 @@ fn sizing() -> Sizing {
     Sizing {
         buffer_memory: 64 * 512,
         batch_size: 512,
-        partitions: 8,
+        partitions: 64,
         topics: 2,
         brokers: 4,
         connections: 3,
@@ -153,7 +153,11 @@ impl Bench {
     }
 
     pub(crate) fn send(&mut self, partition: i32, values: impl Iterator<Item = Vec<u8>>) {
-        let to = self.producer.topic("t").unwrap().partition(partition);
+        self.send_to("t", partition, values);
+    }
+
+    pub(crate) fn send_to(&mut self, topic: &str, partition: i32, values: impl Iterator<Item = Vec<u8>>) {
+        let to = self.producer.topic(topic).unwrap().partition(partition);
         let (producer, values): (_, Vec<_>) = (self.producer.clone(), values.collect());
         self.executor.spawn(async move {
             for value in values {
