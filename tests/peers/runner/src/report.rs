@@ -17,7 +17,7 @@ pub(crate) const TITLE: &str = "# Numbers\n\nWritten by a program, never by hand
 
 const METHOD: &str = "\
 Each client does each task in turn, round after round, with the broker on the same machine; figures are medians, the
-range of CPU time is in brackets. All send the same values without keys to 4 partitions, by their own partitioner,
+range of CPU time and of p99 is in brackets. All send the same values without keys to 4 partitions, by their own partitioner,
 with acks=all, linger 5 ms, 32 MiB of buffer (demitasse 10, as it is by itself) and no compression, idempotent unless
 said otherwise, and observe the outcome of every record. CPU time is user and system of the client's process, from a first acknowledged record to
 the last; the broker's is not in it. *Switches* are context switches of its threads, *peak* is the most that was
@@ -147,9 +147,11 @@ impl Measured {
         for (index, peer) in self.peers.iter().enumerate() {
             let key = (place, index);
             let figure = |digits, figure: Figure| number(self.results.median(key, figure), digits);
+            let p99: Figure = |line| line.p99_ms;
+            let (least, most) = self.results.range(key, p99).unwrap_or_default();
             let cells = [
                 figure(2, |line| line.p50_ms),
-                figure(2, |line| line.p99_ms),
+                format!("{} ({least:.2}-{most:.2})", figure(2, p99)),
                 figure(2, |line| line.p999_ms),
                 figure(0, Line::cpu),
                 figure(0, |line| Some(line.peak_mib)),
