@@ -1,11 +1,12 @@
-//! A Kafka client without an allocator: protocol, record batches, fixed pools and a producer.
+//! A Kafka client without an allocator: protocol, record batches, fixed pools, a producer and a consumer.
 //!
 //! `no_std` and sans-IO: this crate knows no socket, no clock, no executor and no heap. A side brings storage, a lock
-//! and a clock ([`Platform`]) and a network ([`Io`]); ready-made are `demitasse-io-std` for tokio and, to come,
-//! `demitasse-io-embassy` for embassy.
+//! and a clock ([`Platform`]) and a network ([`Io`]); ready-made are `demitasse-io-std` for tokio and `demitasse-io-embassy`
+//! for embassy.
 //!
 //! Each folder is a layer and uses only those above it: [`wire`], [`protocol`], [`records`], `pool`, `cluster`,
-//! `connection`, `producer` with `consumer` beside it, `client`. `docs/architecture.md` in the repository has the map and the reasons.
+//! `config`, `connection`, `state`, `producer` with `consumer` beside it, `client`. `docs/architecture.md` in the repository
+//! has the map and the reasons.
 //!
 //! # Features
 //! - `log`, `defmt`: where log lines go; at most one of them, none by default.
@@ -25,12 +26,14 @@ mod fmt;
 
 mod client;
 mod cluster;
+mod config;
 mod connection;
 mod consumer;
 mod pool;
 mod producer;
 pub mod protocol;
 pub mod records;
+mod state;
 pub mod time;
 pub mod wire;
 
@@ -38,6 +41,11 @@ pub use client::{Admin, GatherWrite, Io, Producer, Scratch, Stream};
 #[cfg(feature = "consumer")]
 pub use client::{Batches, Consumed, Consumer, Fetched, Records};
 pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
+#[cfg(feature = "compression")]
+pub use config::CompressionLevels;
+#[cfg(feature = "consumer")]
+pub use config::OffsetReset;
+pub use config::{Acks, Config, ConfigError, Partitioner, PropertyError, Setting, UnknownOutcome, WaitersFull};
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
 pub use consumer::{Chunk, Inflater, Position};
 #[cfg(feature = "consumer")]
@@ -45,16 +53,13 @@ pub use consumer::{CommitError, ConsumeError, ConsumeFault, Gauges, Start};
 pub use embedded_io_async;
 pub use heapless;
 pub use pool::{Empty, Link, Never, Waiter};
-#[cfg(feature = "compression")]
-pub use producer::CompressionLevels;
-#[cfg(feature = "consumer")]
-pub use producer::OffsetReset;
 pub use producer::{
-    Acks, Batch, Capacities, CapacityError, Config, ConfigError, Counters, Delivery, DeliveryError, DeliveryFailure,
-    Destination, Failure, Fault, Lock, MemoryPlan, Outcome, PartitionQueue, Partitioner, Platform, Pool, PropertyError,
-    Reason, Receipt, Record, SendError, Setting, Sizing, StartError, State, Tables, Topic, TopicError, UnknownOutcome,
-    Usage, WaitersFull,
+    Batch, Delivery, DeliveryError, DeliveryFailure, Destination, Failure, Fault, Outcome, PartitionQueue, Reason,
+    Receipt, Record, SendError, Topic, TopicError, Usage,
 };
 pub use protocol::ErrorCode;
 pub use records::{Compression, Header};
+pub use state::{
+    Capacities, CapacityError, Counters, Lock, MemoryPlan, Platform, Pool, Sizing, StartError, State, Tables,
+};
 pub use time::{Clock, Instant};

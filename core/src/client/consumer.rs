@@ -2,10 +2,12 @@
 
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
+use crate::config::Config;
 use crate::consumer::{CommitError, ConsumeError, Cursor, Fullness, Gauges, Lent, Start, Step};
-use crate::producer::{Config, Counters, MemoryPlan, Platform, StartError, Topic, TopicError};
+use crate::producer::{Topic, TopicError};
 use crate::protocol::ErrorCode;
 use crate::records::read::{Headers, Record};
+use crate::state::{Counters, MemoryPlan, Platform, StartError};
 use core::cell::RefCell;
 use core::future::{Future, poll_fn};
 use core::task::{Context, Poll, ready};
@@ -180,7 +182,7 @@ impl<P: Platform> Consumer<P> {
     /// `max * (1 - fullness)` records, rounded down, and `poll.min.records` of them all the same. Less than 0 counts as 0;
     /// more than 1, and what is no number, as 1.
     pub fn set_fullness(&self, fullness: f64) {
-        self.client.with(|state| state.s.fullness = Some(Fullness::of(fullness)));
+        self.client.with(|state| state.s.consumer.fullness = Some(Fullness::of(fullness)));
     }
 
     /// What there is to see at this moment.

@@ -10,12 +10,13 @@
 
 use super::{GatherWrite, Io, Producer, Stream};
 use crate::connection::ConnectionError;
-use crate::producer::{GATHER, Order, Outgoing, Platform, State};
+use crate::producer::{GATHER, Order, Outgoing};
 use crate::records;
 #[cfg(feature = "consumer")]
 use crate::records::codec::{Decompress, NoCodec};
 #[cfg(feature = "compression")]
 use crate::records::{Compression, HEADER_BYTES};
+use crate::state::{Platform, State};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};

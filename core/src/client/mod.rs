@@ -17,10 +17,13 @@ pub use io::{GatherWrite, Io, Stream};
 #[cfg(feature = "consumer")]
 pub use records::{Batches, Records};
 
+use crate::config::Config;
+
 use crate::producer::{
-    Config, Counters, Delivery, DeliveryError, Destination, Lock, MemoryPlan, Platform, Receipt, Record, Refused,
-    SendError, StartError, State, Topic, TopicError, record_bytes,
+    Delivery, DeliveryError, Destination, Receipt, Record, Refused, SendError, Topic, TopicError, record_bytes,
 };
+
+use crate::state::{Counters, Lock, MemoryPlan, Platform, StartError, State};
 use crate::time::{Clock, Instant};
 use core::future::{Future, poll_fn};
 use core::task::Poll;

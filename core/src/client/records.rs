@@ -3,7 +3,7 @@
 use super::consumer::{Consumed, Consumer, Fetched};
 use super::wait::RoomSeat;
 use crate::consumer::ConsumeError;
-use crate::producer::Platform;
+use crate::state::Platform;
 use core::fmt;
 use core::task::{Context, Poll, ready};
 

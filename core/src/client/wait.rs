@@ -2,7 +2,8 @@
 
 use super::Producer;
 use crate::pool::{Link, Seat};
-use crate::producer::{Platform, Wait};
+use crate::producer::Wait;
+use crate::state::Platform;
 use core::task::{Context, Poll};
 
 /// A seat among those who wait for room.

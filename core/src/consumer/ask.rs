@@ -5,8 +5,8 @@ use super::table::{Chunk, Holder, Position, Reading};
 use crate::cluster::PartitionEntry;
 use crate::connection::{Phase, Request};
 use crate::pool::Link;
-use crate::producer::{Platform, State};
 use crate::protocol::{ApiKey, fetch, list_offsets, offset_for_leader_epoch};
+use crate::state::{Platform, State};
 use crate::time::Instant;
 
 /// Bytes of one partition in a request, its topic's entry but for the name included.
@@ -92,12 +92,12 @@ impl<P: Platform> State<P> {
         // Every wake comes through here, so all places are gone through only where there may be something.
         if let Some(version) = versions.get(ApiKey::ListOffsets)
             && !looking
-            && self.s.some_look
+            && self.s.consumer.some_look
         {
             if self.mark(slot, Reading::Looking, now, frame.len()).count > 0 {
                 return self.list_offsets(slot, version, now, frame);
             }
-            self.s.some_look = self.positions.iter().any(|position| position.reading == Reading::Looking);
+            self.s.consumer.some_look = self.positions.iter().any(|position| position.reading == Reading::Looking);
         }
         let version = versions.get(ApiKey::Fetch)?;
         if version < fetch::TELLS_OF_TRUNCATION
@@ -127,7 +127,7 @@ impl<P: Platform> State<P> {
         }
         self.mark_forgotten(slot, frame.len().saturating_sub(marked.bytes));
         self.chunks[chunk].reset(Holder::Request);
-        self.s.chunks_high = self.s.chunks_high.max((self.chunks.len() - free + 1) as u16);
+        self.s.consumer.chunks_high = self.s.consumer.chunks_high.max((self.chunks.len() - free + 1) as u16);
         let patience = self.patience(slot, free, others, now);
         // Those for which the request has no room are not to wait for the others' silence. A session is told of them by the
         // next requests; without one they have their turn each time.
@@ -142,7 +142,7 @@ impl<P: Platform> State<P> {
     /// Marks what is asked for over this connection now: partitions that it leads, in turn, as many as a request has room
     /// for.
     fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> Marked {
-        let (total, start) = (self.positions.len(), self.s.read_cursor as usize);
+        let (total, start) = (self.positions.len(), self.s.consumer.read_cursor as usize);
         let mut marked = Marked { count: 0, left: 0, bytes: REQUEST_BYTES };
         for step in 0..total {
             let place = (start + step) % total;
@@ -156,7 +156,7 @@ impl<P: Platform> State<P> {
             let own = if silent { 0 } else { PARTITION_BYTES + self.name_bytes(place) };
             if marked.count > 0 && marked.bytes + own > frame {
                 if marked.left == 0 {
-                    self.s.read_cursor = place as u16;
+                    self.s.consumer.read_cursor = place as u16;
                 }
                 marked.left += 1;
                 continue;
@@ -164,7 +164,7 @@ impl<P: Platform> State<P> {
             marked.bytes += own;
             if marked.count == 0 {
                 // A broker fills an answer from the front: the next one begins with somebody else.
-                self.s.read_cursor = ((place + 1) % total) as u16;
+                self.s.consumer.read_cursor = ((place + 1) % total) as u16;
             }
             (self.positions[place].asked, self.positions[place].fresh) = (Link::to(slot), true);
             marked.count += 1;
@@ -241,7 +241,7 @@ impl<P: Platform> State<P> {
         now: Instant,
         frame: &mut [u8],
     ) -> Option<usize> {
-        let bytes = self.s.chunk_bytes as i32;
+        let bytes = self.s.consumer.chunk_bytes as i32;
         let session = self.connections[slot].session;
         let rack = self.s.settings.client_rack.clone();
         let rack = if self.may_be_sent_elsewhere() { rack.as_str() } else { "" };
@@ -255,7 +255,7 @@ impl<P: Platform> State<P> {
             session_epoch: session.epoch,
             rack_id: rack,
         };
-        let first = self.s.read_cursor as usize;
+        let first = self.s.consumer.read_cursor as usize;
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
             let cluster = state.cluster_and_positions();
             let (behind, before) = cluster.1.split_at_checked(first).unwrap_or((&[], cluster.1));
@@ -294,9 +294,9 @@ impl<P: Platform> State<P> {
         if let Some(request) = ring.back_mut(self.places(slot)) {
             request.batches = Link::to(chunk);
         }
-        self.s.fetches = self.s.fetches.wrapping_add(1);
+        self.s.consumer.fetches = self.s.consumer.fetches.wrapping_add(1);
         let connection = &mut self.connections[slot];
-        (connection.fetching, connection.has_fetched, connection.fetched) = (true, true, self.s.fetches);
+        (connection.fetching, connection.has_fetched, connection.fetched) = (true, true, self.s.consumer.fetches);
         sent
     }
 

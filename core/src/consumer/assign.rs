@@ -4,8 +4,9 @@ use super::table::{Position, Reading};
 use super::{ConsumeError, ConsumeFault};
 use crate::cluster::TopicState;
 use crate::pool::{Link, Seat};
-use crate::producer::{Platform, State, Topic, TopicError, Wait};
+use crate::producer::{Topic, TopicError, Wait};
 use crate::protocol::list_offsets::{EARLIEST, LATEST};
+use crate::state::{Platform, State};
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -52,7 +53,7 @@ impl<P: Platform> State<P> {
             Start::Committed => (Reading::Recalling, 0, 0),
             Start::Timestamp(millis) => (Reading::Looking, 0, millis.max(0)),
         };
-        self.s.some_look |= reading == Reading::Looking;
+        self.s.consumer.some_look |= reading == Reading::Looking;
         let position = &mut self.positions[place];
         *position = Position { reading, paused: position.paused, target, ..position.left() };
         (position.next, position.fetch) = (offset, offset);
@@ -105,7 +106,7 @@ impl<P: Platform> State<P> {
         if let Some(place) = place
             && let Some(fault) = self.positions[place].take_untold()
         {
-            self.s.faults = self.s.faults.saturating_sub(1);
+            self.s.consumer.faults = self.s.consumer.faults.saturating_sub(1);
             let offset = self.positions[place].next;
             return Wait::Ready(Err(ConsumeError { topic, partition, offset, fault }));
         }
@@ -131,7 +132,7 @@ impl<P: Platform> State<P> {
     /// The partition cannot be read on, until somebody jumps.
     #[inline(never)]
     pub(super) fn fail_reading(&mut self, place: usize, offset: i64, fault: ConsumeFault) {
-        self.s.faults += u16::from(self.positions[place].fail(offset, fault));
+        self.s.consumer.faults += u16::from(self.positions[place].fail(offset, fault));
         self.tell_room();
     }
 
@@ -157,18 +158,18 @@ impl<P: Platform> State<P> {
 
     /// The next error that has not been told.
     pub(super) fn take_fault(&mut self) -> Option<ConsumeError> {
-        if self.s.faults == 0 {
+        if self.s.consumer.faults == 0 {
             return None;
         }
         for place in 0..self.positions.len() {
             if let Some(fault) = self.positions[place].take_untold() {
-                self.s.faults -= 1;
+                self.s.consumer.faults -= 1;
                 let entry = &self.partitions[place];
                 let topic = Topic(entry.topic() as u16);
                 return Some(ConsumeError { topic, partition: entry.index, offset: self.positions[place].next, fault });
             }
         }
-        self.s.faults = 0;
+        self.s.consumer.faults = 0;
         None
     }
 }

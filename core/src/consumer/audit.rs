@@ -3,8 +3,8 @@
 use super::segment::Segment;
 use super::table::{Holder, Reading};
 use crate::connection::Phase;
-use crate::producer::{Platform, State};
 use crate::protocol::ApiKey;
+use crate::state::{Platform, State};
 
 type Verdict = Result<(), &'static str>;
 
@@ -31,12 +31,12 @@ impl<P: Platform> State<P> {
             must(right, "a chunk's buffer is not where it should be")?;
             // Where nothing fits any more a segment's beginning is behind the end.
             let end = if chunk.wanted > 0 { chunk.end.saturating_add(chunk.wanted) } else { chunk.filled };
-            let fits = end <= self.s.chunk_bytes;
+            let fits = end <= self.s.consumer.chunk_bytes;
             must(fits, "more is wanted for a chunk than it holds")?;
         }
         let held_by = |holder| self.chunks.iter().filter(|chunk| chunk.holder == holder).count();
         let (asked, callers) = (held_by(Holder::Request), held_by(Holder::Caller));
-        must(callers == self.s.callers as usize, "chunks in the hands of callers are miscounted")?;
+        must(callers == self.s.consumer.callers as usize, "chunks in the hands of callers are miscounted")?;
         must(asked == self.fetches_out()?, "a chunk waits for an answer that will not come")?;
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
@@ -48,9 +48,9 @@ impl<P: Platform> State<P> {
         }
         self.audit_held()?;
         let looks = self.positions.iter().any(|position| position.reading == Reading::Looking);
-        must(!looks || self.s.some_look, "a position is to be looked for, and nobody knows")?;
+        must(!looks || self.s.consumer.some_look, "a position is to be looked for, and nobody knows")?;
         let faults = self.positions.iter().filter(|position| position.is_untold()).count();
-        must(faults <= self.s.faults as usize, "errors of partitions are miscounted")
+        must(faults <= self.s.consumer.faults as usize, "errors of partitions are miscounted")
     }
 
     /// What a position is said to have waiting is what is there, unless a caller has some of it.

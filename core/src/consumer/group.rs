@@ -9,10 +9,12 @@
 use super::assign::Start;
 use super::table::{Offset, Position, Reading};
 use super::{CommitError, ConsumeFault};
+use crate::config::OffsetReset;
 use crate::connection::{Phase, backoff_millis};
 use crate::pool::{Link, Seat};
-use crate::producer::{OffsetReset, Platform, State, Topic, Wait};
+use crate::producer::{Topic, Wait};
 use crate::protocol::{ApiKey, ErrorCode, IsolationLevel, TopicItem, find_coordinator, offset_commit, offset_fetch};
+use crate::state::{Platform, State};
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -104,22 +106,22 @@ impl<P: Platform> State<P> {
                 position.commit = Some((Offset::new(offset), epoch));
             }
         }
-        self.s.group.by_hand = true;
+        self.s.consumer.group.by_hand = true;
         self.want_commits()
     }
 
     /// At the close: all that was handed out, unless somebody says himself what is to be committed.
     pub(crate) fn last_commit(&mut self) -> Result<u32, CommitError> {
-        if self.s.group.by_hand { self.want_commits() } else { self.commit() }
+        if self.s.consumer.group.by_hand { self.want_commits() } else { self.commit() }
     }
 
     fn want_commits(&mut self) -> Result<u32, CommitError> {
-        if self.s.group.broker.is_none() {
+        if self.s.consumer.group.broker.is_none() {
             self.positions.iter_mut().for_each(|position| position.commit = None);
             return Err(CommitError::NoGroup);
         }
         self.want_group();
-        Ok(self.s.group.refused)
+        Ok(self.s.consumer.group.refused)
     }
 
     /// Whether all that was to be committed is.
@@ -131,7 +133,7 @@ impl<P: Platform> State<P> {
         waker: &Waker,
         replaced: &mut Option<Waker>,
     ) -> Wait<Result<(), CommitError>> {
-        let group = &self.s.group;
+        let group = &self.s.consumer.group;
         if group.refused != refused_before {
             return Wait::Ready(Err(CommitError::Refused(group.refusal)));
         }
@@ -154,13 +156,13 @@ impl<P: Platform> State<P> {
 
     /// There is something to ask the coordinator, or to tell it.
     pub(super) fn want_group(&mut self) {
-        self.s.group.wanted = true;
+        self.s.consumer.group.wanted = true;
         self.wake_clock();
     }
 
     /// Sees to it that somebody asks for the coordinator, or that there is a connection to it.
     pub(crate) fn open_coordinator(&mut self, now: Instant) -> Instant {
-        let group = &self.s.group;
+        let group = &self.s.consumer.group;
         if !group.wanted || !group.asked.is_none() {
             return Instant::NEVER;
         }
@@ -203,7 +205,7 @@ impl<P: Platform> State<P> {
 
     /// Somebody wants to go on where a group was, and there is none.
     fn no_group(&mut self) -> Instant {
-        self.s.group.wanted = false;
+        self.s.consumer.group.wanted = false;
         for place in 0..self.positions.len() {
             if self.positions[place].reading == Reading::Recalling {
                 self.reset_reading(place, ConsumeFault::NotCommitted);
@@ -214,7 +216,7 @@ impl<P: Platform> State<P> {
 
     /// The request that the connection is to write for the group, if any.
     pub(crate) fn ask_for_group(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
-        let group = &self.s.group;
+        let group = &self.s.consumer.group;
         if !group.wanted || !group.asked.is_none() || group.retry_at > now || group.broker.is_none() {
             return None;
         }
@@ -243,7 +245,7 @@ impl<P: Platform> State<P> {
             _ => None,
         };
         if sent.is_some() {
-            self.s.group.asked = Link::to(slot);
+            self.s.consumer.group.asked = Link::to(slot);
         }
         sent
     }
@@ -304,7 +306,7 @@ impl<P: Platform> State<P> {
         match item {
             find_coordinator::Item::Throttle(millis) => self.throttle(slot, millis, now),
             find_coordinator::Item::Coordinator { error, host, port, .. } => {
-                let Some(broker) = self.s.group.broker.get() else { return };
+                let Some(broker) = self.s.consumer.group.broker.get() else { return };
                 if error != ErrorCode::NONE {
                     return self.group_failed(error, now);
                 }
@@ -312,7 +314,7 @@ impl<P: Platform> State<P> {
                     return self.group_failed(ErrorCode::COORDINATOR_NOT_AVAILABLE, now);
                 };
                 self.close_moved(Some(broker).filter(|_| moved));
-                self.s.group.known = true;
+                self.s.consumer.group.known = true;
             }
         }
     }
@@ -341,7 +343,7 @@ impl<P: Platform> State<P> {
                 _ => self.group_failed(kept.error, now),
             };
         }
-        self.s.group.failures = 0;
+        self.s.consumer.group.failures = 0;
         if kept.offset < 0 {
             return self.reset_reading(place, ConsumeFault::NotCommitted);
         }
@@ -364,7 +366,7 @@ impl<P: Platform> State<P> {
                 if kept.error == ErrorCode::NONE {
                     position.committed = Some(committing.0);
                     position.commit = position.commit.filter(|&commit| commit != committing);
-                    self.s.group.failures = 0;
+                    self.s.consumer.group.failures = 0;
                 } else if let Verdict::Refused = verdict(kept.error) {
                     self.refuse_commit(place, kept.error);
                 } else {
@@ -376,15 +378,15 @@ impl<P: Platform> State<P> {
 
     fn refuse_commit(&mut self, place: usize, error: ErrorCode) {
         self.positions[place].commit = None;
-        self.s.group.refused = self.s.group.refused.wrapping_add(1);
-        self.s.group.refusal = error;
+        self.s.consumer.group.refused = self.s.consumer.group.refused.wrapping_add(1);
+        self.s.consumer.group.refusal = error;
     }
 
     /// The coordinator does not do what it was asked.
     fn group_failed(&mut self, error: ErrorCode, now: Instant) {
         match verdict(error) {
             Verdict::Refused => return self.group_refused(error),
-            Verdict::Elsewhere => self.s.group.known = false,
+            Verdict::Elsewhere => self.s.consumer.group.known = false,
             Verdict::Again => {}
         }
         self.back_off_group(now);
@@ -393,7 +395,7 @@ impl<P: Platform> State<P> {
     fn back_off_group(&mut self, now: Instant) {
         let random = self.random();
         let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
-        let group = &mut self.s.group;
+        let group = &mut self.s.consumer.group;
         group.failures = group.failures.saturating_add(1);
         group.retry_at = now.after_millis(backoff_millis(base, max, group.failures, random));
         let at = group.retry_at;
@@ -414,27 +416,27 @@ impl<P: Platform> State<P> {
 
     /// A request for the group is answered, or never will be; what is left to do will be.
     pub(crate) fn group_request_over(&mut self) {
-        self.s.group.asked = Link::NONE;
+        self.s.consumer.group.asked = Link::NONE;
         let mut wanted = false;
         for position in self.positions.iter_mut() {
             position.committing = None;
             wanted |= position.commit.is_some() || position.reading == Reading::Recalling;
         }
-        self.s.group.wanted = wanted;
+        self.s.consumer.group.wanted = wanted;
         self.tell_room();
         self.wake_clock();
     }
 
     /// The connection is gone, and with it perhaps the coordinator.
     pub(super) fn group_request_lost(&mut self, now: Instant) {
-        self.s.group.known = false;
+        self.s.consumer.group.known = false;
         self.back_off_group(now);
         self.group_request_over();
     }
 
     /// A broker has hung up, or cannot be reached: if it was the coordinator, it may be another by now.
     pub(super) fn coordinator_lost(&mut self, broker: usize) {
-        let group = &mut self.s.group;
+        let group = &mut self.s.consumer.group;
         group.known &= group.broker != Link::to(broker);
     }
 

@@ -8,8 +8,9 @@ use super::table::{Holder, Reading, chunk_hooks};
 use super::verify;
 use super::{ConsumeError, ConsumeFault};
 use crate::pool::Seat;
-use crate::producer::{Platform, State, Topic, Wait};
+use crate::producer::{Topic, Wait};
 use crate::records::read::{Batch, BatchError, Fault};
+use crate::state::{Platform, State};
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -76,7 +77,7 @@ impl<P: Platform> State<P> {
     /// A chunk that is to be verified, and how much of it.
     pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Unverified<P::Buffer>> {
         let index = core::mem::take(&mut self.connections[slot].verify).get()?;
-        let (inflates, streams) = (self.s.inflater_bytes > 0, self.s.settings.stream_large_batches);
+        let (inflates, streams) = (self.s.consumer.inflater_bytes > 0, self.s.settings.stream_large_batches);
         let chunk = &mut self.chunks[index];
         let (filled, piece) = (chunk.filled as usize, chunk.stream.unsummed());
         Some(Unverified { buffer: chunk.buffer.take()?, chunk: index as u16, filled, inflates, streams, piece })
@@ -92,8 +93,8 @@ impl<P: Platform> State<P> {
             rest = rest.get(segment.bytes()..).unwrap_or(&[]);
         }
         if compressed {
-            self.s.inflated_chunks = self.s.inflated_chunks.wrapping_add(1).max(1);
-            self.chunks[index].number = self.s.inflated_chunks;
+            self.s.consumer.inflated_chunks = self.s.consumer.inflated_chunks.wrapping_add(1).max(1);
+            self.chunks[index].number = self.s.consumer.inflated_chunks;
         }
         self.chunks[index].buffer = Some(buffer);
         self.queue_chunk(index);
@@ -101,9 +102,9 @@ impl<P: Platform> State<P> {
 
     pub(super) fn queue_chunk(&mut self, index: usize) {
         self.chunks[index].holder = Holder::Queue;
-        let mut queue = self.s.full_chunks;
+        let mut queue = self.s.consumer.full_chunks;
         queue.push_back(&mut self.chunks, index, chunk_hooks);
-        self.s.full_chunks = queue;
+        self.s.consumer.full_chunks = queue;
         self.tell_room();
     }
 
@@ -121,7 +122,7 @@ impl<P: Platform> State<P> {
             return;
         }
         let at = segment.records_at().saturating_add(segment.sound as usize);
-        let capacity = self.s.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32);
+        let capacity = self.s.consumer.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32);
         let (offset, fault) = what_is_wrong(segment, bytes.get(at..).unwrap_or(&[]), capacity);
         self.positions[place].expect_failure((offset, fault));
     }
@@ -147,7 +148,7 @@ impl<P: Platform> State<P> {
 
     /// The first chunk that can be read now: what is compressed waits for the inflater, if another task has it.
     fn take_full(&mut self) -> Option<Loan<P>> {
-        let mut queue = self.s.full_chunks;
+        let mut queue = self.s.consumer.full_chunks;
         let mut at = queue.first();
         while let Some(index) = at
             && self.chunks[index].number != 0
@@ -157,10 +158,10 @@ impl<P: Platform> State<P> {
         }
         let index = at?;
         queue.remove(&mut self.chunks, index, chunk_hooks);
-        self.s.full_chunks = queue;
+        self.s.consumer.full_chunks = queue;
         let chunk = &mut self.chunks[index];
         chunk.holder = Holder::Caller;
-        self.s.callers += 1;
+        self.s.consumer.callers += 1;
         let (number, filled, cursor) = (chunk.number, chunk.filled as usize, chunk.cursor);
         let inflater = if number == 0 { None } else { self.inflater.take() };
         let verified = chunk.stream.is_verified();
@@ -170,7 +171,7 @@ impl<P: Platform> State<P> {
 
     /// The window that compressed batches are read through, and their decoders. Before the start, once.
     pub(crate) fn lend_inflater(&mut self, inflater: P::Inflater) {
-        self.s.inflater_bytes = inflater.memory();
+        self.s.consumer.inflater_bytes = inflater.memory();
         self.inflater = Some(inflater);
     }
 
@@ -188,7 +189,7 @@ impl<P: Platform> State<P> {
             self.tell_room();
         }
         let index = chunk as usize;
-        self.s.callers = self.s.callers.saturating_sub(1);
+        self.s.consumer.callers = self.s.consumer.callers.saturating_sub(1);
         let chunk = &mut self.chunks[index];
         chunk.buffer = Some(buffer);
         if let Some(now) = over {
@@ -196,9 +197,9 @@ impl<P: Platform> State<P> {
             return self.free_chunk(index);
         }
         (chunk.cursor, chunk.holder) = (cursor, Holder::Queue);
-        let mut queue = self.s.full_chunks;
+        let mut queue = self.s.consumer.full_chunks;
         queue.push_front(&mut self.chunks, index, chunk_hooks);
-        self.s.full_chunks = queue;
+        self.s.consumer.full_chunks = queue;
         self.tell_room();
     }
 

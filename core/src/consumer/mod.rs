@@ -11,6 +11,7 @@
 //! - `pacing`: how many records a poll hands out, and gauges. `group`: positions that a group keeps.
 //! - `lend`: chunks to the caller and back. `cursor`: where in a chunk the handing out is. `inflate`: the records of
 //!   compressed batches. `stream`: a batch that is larger than a chunk.
+//! - `table`: what there is for each partition and each chunk; `scalars`: the rest.
 
 #[cfg(not(feature = "consumer"))]
 mod absent;
@@ -34,6 +35,8 @@ mod lend;
 mod pacing;
 #[cfg(feature = "consumer")]
 mod receive;
+#[cfg(feature = "consumer")]
+mod scalars;
 #[cfg(feature = "consumer")]
 mod segment;
 #[cfg(feature = "consumer")]
@@ -65,6 +68,8 @@ pub(crate) use lend::{Landing, Lent};
 pub(crate) use pacing::Fullness;
 #[cfg(feature = "consumer")]
 pub use pacing::Gauges;
+#[cfg(feature = "consumer")]
+pub(crate) use scalars::Scalars;
 #[cfg(feature = "consumer")]
 pub(crate) use session::Session;
 #[cfg(feature = "consumer")]

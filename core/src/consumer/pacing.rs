@@ -3,7 +3,7 @@
 //! Pacing only smooths: the bound on memory is the chunks alone.
 
 use super::table::{Chunk, Holder};
-use crate::producer::{Platform, Pool, State};
+use crate::state::{Platform, Pool, State};
 
 /// A consumer at a moment, in bytes and records.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -63,24 +63,24 @@ impl Fullness {
 impl<P: Platform> State<P> {
     /// How many records a poll that wants `max`, and has its chunk already, may hand out.
     pub(crate) fn pace(&mut self, max: u32) -> u32 {
-        let others = self.s.callers.saturating_sub(1);
-        self.s.poll_size = match self.s.fullness {
+        let others = self.s.consumer.callers.saturating_sub(1);
+        self.s.consumer.poll_size = match self.s.consumer.fullness {
             // Whoever polls alone gets what it wants.
             None if others == 0 => max,
             _ => self.fullness(others).paced(max, self.s.settings.poll_min_records),
         };
-        self.s.poll_size
+        self.s.consumer.poll_size
     }
 
     fn fullness(&self, callers: u16) -> Fullness {
-        self.s.fullness.unwrap_or_else(|| Fullness::share(callers.into(), self.chunks.len() as u32))
+        self.s.consumer.fullness.unwrap_or_else(|| Fullness::share(callers.into(), self.chunks.len() as u32))
     }
 
     /// The chunks as a pool of the memory plan.
     pub(crate) fn chunk_pool(&self) -> Pool {
         let used = self.chunks.iter().filter(|chunk| chunk.holder != Holder::Nobody).count();
-        let bytes = self.s.chunk_bytes as usize + size_of::<Chunk<P::Buffer>>();
-        Pool::of(bytes, self.chunks.len() as u16).in_use(used, self.s.chunks_high.into())
+        let bytes = self.s.consumer.chunk_bytes as usize + size_of::<Chunk<P::Buffer>>();
+        Pool::of(bytes, self.chunks.len() as u16).in_use(used, self.s.consumer.chunks_high.into())
     }
 
     pub(crate) fn gauges(&self) -> Gauges {
@@ -88,14 +88,14 @@ impl<P: Platform> State<P> {
         for chunk in self.chunks.iter() {
             match chunk.holder {
                 Holder::Nobody => {}
-                Holder::Request => in_flight += u64::from(self.s.chunk_bytes),
+                Holder::Request => in_flight += u64::from(self.s.consumer.chunk_bytes),
                 Holder::Verifier | Holder::Queue | Holder::Caller => held += u64::from(chunk.filled),
             }
         }
-        let memory = self.chunks.len() as u64 * u64::from(self.s.chunk_bytes);
+        let memory = self.chunks.len() as u64 * u64::from(self.s.consumer.chunk_bytes);
         Gauges {
-            fullness: self.fullness(self.s.callers).as_f64(),
-            poll_size: self.s.poll_size,
+            fullness: self.fullness(self.s.consumer.callers).as_f64(),
+            poll_size: self.s.consumer.poll_size,
             bytes_held: held,
             bytes_in_flight: in_flight,
             memory,

@@ -6,8 +6,8 @@ use super::table::{Holder, Reading};
 use super::verify::put_transaction;
 use crate::connection::{ConnectionError, backoff_millis};
 use crate::pool::Link;
-use crate::producer::{Platform, State};
 use crate::protocol::{ErrorCode, IsolationLevel, TopicItem, fetch, list_offsets, offset_for_leader_epoch};
+use crate::state::{Platform, State};
 use crate::time::Instant;
 
 /// What an error code means for a partition that is read.
@@ -216,7 +216,8 @@ impl<P: Platform> State<P> {
             // Without all of them nobody could tell what was aborted: the partition is asked for again, with more room if
             // there ever is.
             None => {
-                let (alone, capacity) = (chunk.filled == 0, self.s.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32));
+                let (alone, capacity) =
+                    (chunk.filled == 0, self.s.consumer.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32));
                 let place = core::mem::take(&mut self.connections[slot].receive.partition).get();
                 if let Some(place) = place.filter(|_| alone) {
                     let next = self.positions[place].next;

@@ -6,8 +6,8 @@
 use super::table::{Position, Reading};
 use crate::cluster::PartitionEntry;
 use crate::pool::Link;
-use crate::producer::{Platform, State};
 use crate::protocol::{ErrorCode, fetch};
+use crate::state::{Platform, State};
 use crate::time::Instant;
 
 /// Instead of a replica: that leaders are to be read from for a while, since a replica could not be.
@@ -36,26 +36,23 @@ impl Session {
 /// What a session knows of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Told {
-    /// The connection slot of the session.
-    pub(crate) slot: Link,
     offset: i64,
     epoch: i32,
     leader_epoch: i32,
 }
 
 impl Told {
-    pub(crate) const NOTHING: Told = Told { slot: Link::NONE, offset: 0, epoch: 0, leader_epoch: 0 };
+    pub(crate) const NOTHING: Told = Told { offset: 0, epoch: 0, leader_epoch: 0 };
 
-    /// What a request of this slot would say of the partition now.
-    fn now(slot: usize, position: &Position, entry: &PartitionEntry) -> Told {
-        let (offset, epoch, leader_epoch) = (position.fetch, position.epoch, entry.leader_epoch);
-        Told { slot: Link::to(slot), offset, epoch, leader_epoch }
+    /// What a request would say of the partition now.
+    fn now(position: &Position, entry: &PartitionEntry) -> Told {
+        Told { offset: position.fetch, epoch: position.epoch, leader_epoch: entry.leader_epoch }
     }
 }
 
 /// Whether a request must name the partition: what the session knows of it, if anything, is not how it is.
 pub(super) fn is_named(slot: usize, session: Session, position: &Position, entry: &PartitionEntry) -> bool {
-    session.is_new() || position.told != Told::now(slot, position, entry)
+    session.is_new() || position.told_by != Link::to(slot) || position.told != Told::now(position, entry)
 }
 
 impl<P: Platform> State<P> {
@@ -65,7 +62,7 @@ impl<P: Platform> State<P> {
         let in_session = !self.connections[slot].session.is_new();
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
-            let stale = in_session && position.told.slot == Link::to(slot) && !position.fresh;
+            let stale = in_session && position.told_by == Link::to(slot) && !position.fresh;
             let bytes = if stale { super::ask::PARTITION_BYTES + self.name_bytes(place) } else { 0 };
             let forgotten = stale && bytes <= room;
             room = room.saturating_sub(bytes);
@@ -81,14 +78,15 @@ impl<P: Platform> State<P> {
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
             if position.fresh {
-                if let Some(other) = position.told.slot.get().filter(|&other| other != slot) {
+                if let Some(other) = position.told_by.get().filter(|&other| other != slot) {
                     // It has another leader, or another replica is read: the broker before is to forget it.
                     self.renew_session(other);
                 }
-                let position = &self.positions[place];
-                self.positions[place].told = Told::now(slot, position, &self.partitions[place]);
+                let position = &mut self.positions[place];
+                let told = Told::now(position, &self.partitions[place]);
+                (position.told_by, position.told) = (Link::to(slot), told);
             } else if position.forgotten {
-                self.positions[place].told = Told::NOTHING;
+                self.positions[place].told_by = Link::NONE;
             }
         }
         let session = &mut self.connections[slot].session;
@@ -132,8 +130,8 @@ impl<P: Platform> State<P> {
     /// Nobody knows any more what the connection's session knew.
     pub(crate) fn end_session(&mut self, slot: usize) {
         self.connections[slot].session = Session::NONE;
-        for position in self.positions.iter_mut().filter(|position| position.told.slot == Link::to(slot)) {
-            position.told = Told::NOTHING;
+        for position in self.positions.iter_mut().filter(|position| position.told_by == Link::to(slot)) {
+            position.told_by = Link::NONE;
         }
     }
 

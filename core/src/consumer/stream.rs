@@ -13,9 +13,9 @@ use super::table::{Holder, Reading};
 use super::verify::skipped;
 use super::{ConsumeFault, Cursor};
 use crate::pool::Link;
-use crate::producer::{Platform, State};
 use crate::records::read::{BatchHeader, Fault};
 use crate::records::{CRC_FROM, Compression};
+use crate::state::{Platform, State};
 use crate::time::Instant;
 
 /// A batch on its way through a chunk.
@@ -168,7 +168,7 @@ impl<P: Platform> State<P> {
     /// The caller has read all whole records of a piece; the cut one was moved to the front.
     pub(crate) fn give_back_piece(&mut self, chunk: u16, buffer: P::Buffer, cursor: Cursor, now: Instant) {
         let index = chunk as usize;
-        self.s.callers = self.s.callers.saturating_sub(1);
+        self.s.consumer.callers = self.s.consumer.callers.saturating_sub(1);
         let segment = cursor.segment(&buffer);
         let chunk = &mut self.chunks[index];
         (chunk.buffer, chunk.cursor) = (Some(buffer), cursor);
@@ -180,7 +180,7 @@ impl<P: Platform> State<P> {
     /// The connection goes on reading behind the first `end` bytes of the chunk, unless the rest will not come, or nobody
     /// wants it.
     fn piece_over(&mut self, index: usize, segment: &Segment, end: u32, now: Instant) {
-        let (place, capacity) = (segment.place as usize, self.s.chunk_bytes);
+        let (place, capacity) = (segment.place as usize, self.s.consumer.chunk_bytes);
         let wanted = self.positions.get(place).is_some_and(|position| position.generation == segment.generation);
         let chunk = &mut self.chunks[index];
         if wanted && !chunk.stream.is_none() {

@@ -63,7 +63,8 @@ pub struct Position {
     /// Scratch while a request is put together: it goes with this one; its session is to forget it.
     pub(crate) fresh: bool,
     pub(crate) forgotten: bool,
-    /// What a broker remembers of it.
+    /// The connection slot whose session knows of it, and what.
+    pub(crate) told_by: Link,
     pub(crate) told: Told,
     /// The node to read from instead of the leader, plus one, and until when; 0 for the leader, see `session`.
     pub(crate) replica: u32,
@@ -103,6 +104,7 @@ impl Position {
         asked: Link::NONE,
         fresh: false,
         forgotten: false,
+        told_by: Link::NONE,
         told: Told::NOTHING,
         replica: 0,
         replica_until: Instant::ZERO,
@@ -155,9 +157,10 @@ impl Position {
 
     /// What is left of it when nobody reads it any more: what was fetched is passed over, what is to be committed is not.
     pub(super) fn left(&self) -> Position {
-        let Position { held, told, committed, commit, committing, .. } = *self;
+        let Position { held, told_by, told, committed, commit, committing, .. } = *self;
         let generation = self.generation.wrapping_add(1);
-        Position { generation, jumped: generation, held, told, committed, commit, committing, ..Position::EMPTY }
+        let left = Position { held, told_by, told, committed, commit, committing, ..Position::EMPTY };
+        Position { generation, jumped: generation, ..left }
     }
 }
 

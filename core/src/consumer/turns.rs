@@ -3,15 +3,16 @@
 use super::ask::is_open;
 use super::table::Reading;
 use crate::connection::Phase;
-use crate::producer::{Platform, State};
 use crate::protocol::ApiKey;
+use crate::state::{Platform, State};
 use crate::time::Instant;
 
 impl<P: Platform> State<P> {
     /// Other connections that could fetch now if there were a chunk for each: those whose turn is before this one's, and
     /// all of them.
     pub(super) fn rivals(&mut self, slot: usize, now: Instant) -> (usize, usize) {
-        let (own, mut before, mut others) = (self.s.fetches.wrapping_sub(self.connections[slot].fetched), 0, 0);
+        let (own, mut before, mut others) =
+            (self.s.consumer.fetches.wrapping_sub(self.connections[slot].fetched), 0, 0);
         for other in 0..self.connections.len() {
             let connection = &self.connections[other];
             let ready = connection.phase == Phase::Active && !connection.fetching && connection.throttled_until <= now;
@@ -21,7 +22,7 @@ impl<P: Platform> State<P> {
                 continue;
             }
             others += 1;
-            let age = self.s.fetches.wrapping_sub(self.connections[other].fetched);
+            let age = self.s.consumer.fetches.wrapping_sub(self.connections[other].fetched);
             before += usize::from((age, slot) > (own, other));
         }
         (before, others)

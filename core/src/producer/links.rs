@@ -128,7 +128,7 @@ impl<P: Platform> State<P> {
         #[cfg(feature = "consumer")]
         {
             // Whoever comes last fetches last.
-            connection.fetched = self.s.fetches;
+            connection.fetched = self.s.consumer.fetches;
         }
         #[cfg(feature = "scaling")]
         self.share(slot);

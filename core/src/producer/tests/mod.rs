@@ -3,13 +3,17 @@
 extern crate std;
 
 use super::*;
-use crate::cluster::Versions;
-use crate::connection::Phase;
-use crate::consumer::{Chunk, Position};
-use crate::pool::{Empty, Never};
+use crate::cluster::{BrokerEntry, PartitionEntry, TopicEntry, Versions};
+use crate::config::Config;
+use crate::connection::{Connection, ConnectionError, Phase, Request};
+use crate::consumer::{Chunk, Inflater, Position};
+use crate::pool::{Empty, Link, Never, Waiter};
 use crate::protocol::{ApiKey, ErrorCode, produce};
 use crate::records::codec::NoCodec;
+use crate::state::{CapacityError, Lock, StartError, Tables};
+use crate::time::{Clock, Instant};
 use core::cell::{Cell, RefCell};
+use core::task::Waker;
 use std::boxed::Box;
 use std::vec::Vec;
 use std::{format, vec};

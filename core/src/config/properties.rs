@@ -1,8 +1,9 @@
 //! The same settings by Kafka's property names and values: `linger.ms=5`.
 
-use super::{Acks, Config, Partitioner, Sizing, UnknownOutcome, WaitersFull};
+use super::{Acks, Config, Partitioner, UnknownOutcome, WaitersFull};
 #[cfg(feature = "compression")]
 use crate::records::Compression;
+use crate::state::Sizing;
 use core::fmt;
 use core::time::Duration;
 

@@ -1,9 +1,10 @@
 //! How much memory, for what: capacities that follow from a few numbers, and the plan that shows them.
 
-use super::{Batch, PartitionQueue, Platform, State};
+use super::{Platform, State};
 use crate::cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 use crate::connection::{CONTROL_REQUESTS, Connection, Request};
 use crate::pool::{Link, Waiter};
+use crate::producer::{Batch, PartitionQueue};
 use crate::records::{HEADER_BYTES, max_record_overhead};
 use core::mem::size_of;
 
@@ -315,8 +316,8 @@ impl<P: Platform> State<P> {
         let open = self.connections.iter().filter(|c| c.phase != crate::connection::Phase::Closed).count();
         let opened = s.connections_high as usize;
         #[cfg(feature = "consumer")]
-        let decompression = Pool::of(s.inflater_bytes, u16::from(s.inflater_bytes > 0))
-            .in_use(usize::from(s.inflated_chunks > 0), usize::from(s.inflated_chunks > 0));
+        let decompression = Pool::of(s.consumer.inflater_bytes, u16::from(s.consumer.inflater_bytes > 0))
+            .in_use(usize::from(s.consumer.inflated_chunks > 0), usize::from(s.consumer.inflated_chunks > 0));
         #[cfg(not(feature = "consumer"))]
         let decompression = plan.decompression;
         #[cfg(feature = "consumer")]

@@ -1,4 +1,9 @@
-//! What a user can set. Names are Kafka's, without the unit: `linger.ms` is [`Config::linger`].
+//! What a user can set, of producer and consumer. Names are Kafka's, without the unit: `linger.ms` is [`Config::linger`].
+//! `properties` takes them as text, by those names.
+
+mod properties;
+
+pub use properties::{PropertyError, Setting};
 
 #[cfg(feature = "consumer")]
 use crate::protocol::IsolationLevel;

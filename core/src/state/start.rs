@@ -1,0 +1,138 @@
+//! From settings and tables to a client that runs.
+
+use super::{Capacities, CapacityError, Platform, State};
+use crate::config::{Config, ConfigError, Settings};
+use crate::connection::CONTROL_REQUESTS;
+#[cfg(feature = "consumer")]
+use crate::pool::Link;
+use crate::pool::cell_bytes;
+use crate::producer::queue_hooks;
+use crate::time::Instant;
+
+impl<P: Platform> State<P> {
+    /// Puts buffers into the pool, as many as it has places for.
+    pub(crate) fn lend(&mut self, buffers: &mut dyn Iterator<Item = P::Buffer>) {
+        for (place, buffer) in self.buffers.iter_mut().zip(&mut *buffers) {
+            *place = Some(buffer);
+        }
+        #[cfg(feature = "consumer")]
+        for (chunk, buffer) in self.chunks.iter_mut().zip(buffers) {
+            // The smallest of them: what a request asks for fits into each.
+            let bytes = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+            self.s.consumer.chunk_bytes =
+                if self.s.consumer.chunk_bytes == 0 { bytes } else { self.s.consumer.chunk_bytes.min(bytes) };
+            chunk.buffer = Some(buffer);
+        }
+    }
+
+    /// Takes the settings, checks that they fit the tables, and begins.
+    /// `scratch` is the size of each connection's frame buffer and receive buffer.
+    pub(crate) fn start(
+        &mut self,
+        config: &Config,
+        bootstrap: &[(&str, u16)],
+        scratch: (usize, usize),
+        random: u32,
+    ) -> Result<(), StartError> {
+        if self.s.started {
+            return Err(StartError::AlreadyStarted);
+        }
+        let mut settings = Settings::from(config).map_err(StartError::Config)?;
+        let depth = self.requests.len().checked_div(self.connections.len()).unwrap_or(0);
+        let capacities = Capacities {
+            batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
+            buffers: self.buffers.len() as u16,
+            batches: self.batches.len() as u16,
+            topics: self.topics.len() as u16,
+            topic_name_bytes: cell_bytes(self.names.len(), self.topics.len()) as u16,
+            partitions: self.partitions.len().min(self.queues.len()) as u16,
+            brokers: self.brokers.len() as u16,
+            host_bytes: cell_bytes(self.hosts.len(), self.brokers.len()) as u16,
+            connections: self.connections.len() as u16,
+            requests: depth as u16,
+            waiters: self.waiters.len() as u16,
+            frame_bytes: scratch.0 as u32,
+            receive_bytes: scratch.1 as u32,
+        };
+        if !P::CHECKED {
+            capacities.check().map_err(StartError::Capacity)?;
+        }
+        let lent = self.buffers.iter().flatten().count();
+        let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
+        // Only a consumer does without batches.
+        let least = usize::from(self.positions.is_empty());
+        let needs = [
+            ("buffers that were lent", lent, self.buffers.len().max(least)),
+            ("host_bytes", capacities.host_bytes as usize, longest),
+            ("brokers", self.brokers.len(), bootstrap.len() + coordinators(config)),
+        ];
+        if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
+            return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
+        }
+        if bootstrap.is_empty() {
+            return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
+        }
+        // From here on nothing can fail.
+        #[cfg(feature = "consumer")]
+        {
+            // Who only reads numbers nothing, and needs no right to write.
+            settings.idempotence &= self.positions.is_empty();
+        }
+        settings.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
+        self.s.capacities = capacities;
+        for &(host, port) in bootstrap {
+            self.cluster().bootstrap(host, port);
+        }
+        #[cfg(feature = "consumer")]
+        if coordinators(config) > 0 {
+            self.s.consumer.group.broker = self.cluster().reserve_coordinator().map_or(Link::NONE, Link::to);
+        }
+        self.seats().start();
+        for index in 0..self.batches.len() {
+            self.s.free_batches.push_back(&mut self.batches, index, queue_hooks);
+        }
+        self.s.settings = settings;
+        self.s.random = random;
+        self.s.broker_rotation = (self.random() % bootstrap.len() as u32) as u16;
+        self.s.metadata.refresh_at = Instant::ZERO;
+        self.s.retry_scan_at = Instant::NEVER;
+        self.s.close_at = Instant::NEVER;
+        self.s.clock_until = Instant::NEVER;
+        self.s.started = true;
+        self.wake_clock();
+        Ok(())
+    }
+}
+
+/// Why a producer cannot start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum StartError {
+    /// A setting cannot be.
+    Config(ConfigError),
+    /// A capacity is too small for the others or for the settings.
+    Capacity(CapacityError),
+    /// It runs already.
+    AlreadyStarted,
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            StartError::Config(error) => error.fmt(f),
+            StartError::Capacity(error) => error.fmt(f),
+            StartError::AlreadyStarted => f.write_str("the producer was started before"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// Places in the table of brokers for the one that keeps the group's positions.
+#[allow(unused_variables, reason = "without a consumer")]
+fn coordinators(config: &Config) -> usize {
+    #[cfg(feature = "consumer")]
+    return usize::from(!config.group_id.is_empty());
+    #[cfg(not(feature = "consumer"))]
+    0
+}

@@ -1,0 +1,68 @@
+//! How wakers leave the state: never while it is locked.
+
+use super::{Platform, State};
+use crate::pool::Wakes;
+use crate::time::Instant;
+
+impl<P: Platform> State<P> {
+    /// The clock's task is to look at the state again.
+    pub(crate) fn wake_clock(&mut self) {
+        self.s.clock_due = true;
+    }
+
+    /// The clock's task is to look again if it would sleep beyond `deadline`.
+    #[inline(never)]
+    pub(crate) fn wake_clock_by(&mut self, deadline: Instant) {
+        if deadline < self.s.clock_until {
+            self.s.clock_due = true;
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn wake_connection(&mut self, slot: usize) {
+        if !core::mem::replace(&mut self.connections[slot].wake, true) {
+            self.s.connection_wakes += 1;
+        }
+    }
+
+    /// The slot's own task is at work and will look for something to write before it waits: for that it need not be
+    /// woken, only to let go of its stream.
+    pub(crate) fn awake(&mut self, slot: usize) {
+        let connection = &mut self.connections[slot];
+        if connection.is_open() && core::mem::take(&mut connection.wake) {
+            self.s.connection_wakes -= 1;
+        }
+    }
+
+    /// Whether somebody is to be woken.
+    #[inline(never)]
+    pub(crate) fn has_wakes(&self) -> bool {
+        let s = &self.s;
+        (s.clock_due && s.clock_waker.is_some()) || s.connection_wakes > 0 || s.closer_wake || s.seats.has_woken()
+    }
+
+    /// The one way in which wakers leave the state. They must be called unlocked, and then asked for again if there
+    /// were `more`.
+    pub(crate) fn take_wakes(&mut self) -> Wakes {
+        let mut wakes = Wakes::default();
+        if core::mem::take(&mut self.s.closer_wake) {
+            wakes.push(self.s.closer.take());
+        }
+        if self.s.clock_due {
+            wakes.push(self.s.clock_waker.take());
+        }
+        if self.s.connection_wakes > 0 {
+            for connection in self.connections.iter_mut().filter(|c| c.wake) {
+                if !wakes.has_place() {
+                    break;
+                }
+                connection.wake = false;
+                self.s.connection_wakes -= 1;
+                wakes.push(connection.waker.take());
+            }
+        }
+        self.seats().collect(&mut wakes);
+        wakes.more = self.s.connection_wakes > 0 || self.s.seats.has_woken();
+        wakes
+    }
+}
