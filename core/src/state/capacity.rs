@@ -141,11 +141,15 @@ impl Capacities {
     /// Refuses capacities that cannot work together, with the sizes.
     pub const fn check(&self) -> Result<(), CapacityError> {
         let most = Link::MAX_ENTRIES as u32;
-        let least_batch = (HEADER_BYTES + max_record_overhead(0) + 1) as u32;
+        // Who has no batches needs none; that who writes has some is looked at by the start.
+        let (least_batch, buffers, batches) = match (self.buffers, self.batches) {
+            (0, 0) => (0, 0, 0),
+            (buffers, _) => ((HEADER_BYTES + max_record_overhead(0) + 1) as u32, 1, buffers as u32 + 1),
+        };
         let rules: [(&'static str, u32, u32, u32); 12] = [
             ("batch_bytes (batch.size)", self.batch_bytes, least_batch, i32::MAX as u32),
-            ("buffers (buffer.memory / batch.size)", self.buffers as u32, 1, most),
-            ("batches", self.batches as u32, self.buffers as u32 + 1, most),
+            ("buffers (buffer.memory / batch.size)", self.buffers as u32, buffers, most),
+            ("batches", self.batches as u32, batches, most),
             ("partitions", self.partitions as u32, 1, most),
             ("topics", self.topics as u32, 1, most),
             ("topic_name_bytes", self.topic_name_bytes as u32, 1, 249),
@@ -157,8 +161,7 @@ impl Capacities {
             // A frame is told where its batches stand in 16 bits.
             ("frame_bytes", self.frame_bytes, Self::least_frame_bytes(self.topic_name_bytes), u16::MAX as u32),
         ];
-        // The first three are about batches. That who writes has some is looked at by the start.
-        let mut i = if self.buffers == 0 && self.batches == 0 { 3 } else { 0 };
+        let mut i = 0;
         while i < rules.len() {
             let (what, given, least, most) = rules[i];
             if given < least {

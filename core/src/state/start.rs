@@ -38,22 +38,7 @@ impl<P: Platform> State<P> {
             return Err(StartError::AlreadyStarted);
         }
         let mut settings = Settings::from(config).map_err(StartError::Config)?;
-        let depth = self.requests.len().checked_div(self.connections.len()).unwrap_or(0);
-        let capacities = Capacities {
-            batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
-            buffers: self.buffers.len() as u16,
-            batches: self.batches.len() as u16,
-            topics: self.topics.len() as u16,
-            topic_name_bytes: cell_bytes(self.names.len(), self.topics.len()) as u16,
-            partitions: self.partitions.len().min(self.queues.len()) as u16,
-            brokers: self.brokers.len() as u16,
-            host_bytes: cell_bytes(self.hosts.len(), self.brokers.len()) as u16,
-            connections: self.connections.len() as u16,
-            requests: depth as u16,
-            waiters: self.waiters.len() as u16,
-            frame_bytes: scratch.0 as u32,
-            receive_bytes: scratch.1 as u32,
-        };
+        let capacities = self.found(scratch);
         if !P::CHECKED {
             capacities.check().map_err(StartError::Capacity)?;
         }
@@ -73,11 +58,7 @@ impl<P: Platform> State<P> {
             return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
         }
         // From here on nothing can fail.
-        #[cfg(feature = "consumer")]
-        {
-            // Who only reads numbers nothing, and needs no right to write.
-            settings.idempotence &= self.positions.is_empty();
-        }
+        let depth = capacities.requests as usize;
         settings.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
         self.s.capacities = capacities;
         for &(host, port) in bootstrap {
@@ -101,6 +82,25 @@ impl<P: Platform> State<P> {
         self.s.started = true;
         self.wake_clock();
         Ok(())
+    }
+
+    /// The capacities of the tables as they are.
+    fn found(&self, scratch: (usize, usize)) -> Capacities {
+        Capacities {
+            batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
+            buffers: self.buffers.len() as u16,
+            batches: self.batches.len() as u16,
+            topics: self.topics.len() as u16,
+            topic_name_bytes: cell_bytes(self.names.len(), self.topics.len()) as u16,
+            partitions: self.partitions.len().min(self.queues.len()) as u16,
+            brokers: self.brokers.len() as u16,
+            host_bytes: cell_bytes(self.hosts.len(), self.brokers.len()) as u16,
+            connections: self.connections.len() as u16,
+            requests: self.requests.len().checked_div(self.connections.len()).unwrap_or(0) as u16,
+            waiters: self.waiters.len() as u16,
+            frame_bytes: scratch.0 as u32,
+            receive_bytes: scratch.1 as u32,
+        }
     }
 }
 
