@@ -1,6 +1,6 @@
 //! What a connection is to write for the consumer: where to begin, and what comes next.
 
-use super::session;
+use super::session::{self, PARTITION_BYTES};
 use super::table::{Chunk, Holder, Position, Reading};
 use crate::cluster::PartitionEntry;
 use crate::connection::{Phase, Request};
@@ -8,9 +8,6 @@ use crate::pool::Link;
 use crate::protocol::{ApiKey, fetch, list_offsets, offset_for_leader_epoch};
 use crate::state::{Platform, State};
 use crate::time::Instant;
-
-/// Bytes of one partition in a request, its topic's entry but for the name included.
-pub(super) const PARTITION_BYTES: usize = 64;
 
 /// Bytes of a request beside its partitions.
 const REQUEST_BYTES: usize = 256;
