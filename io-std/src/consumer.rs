@@ -280,8 +280,8 @@ pub struct ConsumerBuilder {
     window_bytes: Option<u32>,
 }
 
-/// Room for the names of some hundred partitions. More are asked for one request after the other.
-const FRAME_BYTES: u32 = 8 * 1024;
+/// Room for some four hundred partitions of a topic in one request. More are asked for one request after the other.
+const FRAME_BYTES: u32 = 16 * 1024;
 
 /// What a fetch of the largest batch that a broker takes by itself needs, and then some.
 const CHUNK_BYTES: u32 = 1024 * 1024 + 64 * 1024;

@@ -9,8 +9,11 @@ use crate::protocol::{ApiKey, fetch, list_offsets, offset_for_leader_epoch};
 use crate::state::{Platform, State};
 use crate::time::Instant;
 
-/// Bytes of a request beside its partitions.
+/// Bytes of a request beside its topics and partitions.
 const REQUEST_BYTES: usize = 256;
+
+/// Bytes of a topic's entry in a request, but for its name and its partitions.
+const TOPIC_BYTES: usize = 16;
 
 /// What a request is to ask for.
 struct Marked {
@@ -141,6 +144,7 @@ impl<P: Platform> State<P> {
     fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> Marked {
         let (total, start) = (self.positions.len(), self.s.consumer.read_cursor as usize);
         let mut marked = Marked { count: 0, left: 0, bytes: REQUEST_BYTES };
+        let mut topic = None;
         for step in 0..total {
             let place = (start + step) % total;
             let position = &self.positions[place];
@@ -150,7 +154,13 @@ impl<P: Platform> State<P> {
             }
             let (session, entry) = (self.connections[slot].session, &self.partitions[place]);
             let silent = reading == Reading::Going && !session::is_named(slot, session, &self.positions[place], entry);
-            let own = if silent { 0 } else { PARTITION_BYTES + self.name_bytes(place) };
+            // Neighbours of the same topic share its entry.
+            let of = Some(entry.topic());
+            let own = match of {
+                _ if silent => 0,
+                _ if of == topic => PARTITION_BYTES,
+                _ => PARTITION_BYTES + self.topic_bytes(place),
+            };
             if marked.count > 0 && marked.bytes + own > frame {
                 if marked.left == 0 {
                     self.s.consumer.read_cursor = place as u16;
@@ -159,9 +169,12 @@ impl<P: Platform> State<P> {
                 continue;
             }
             marked.bytes += own;
+            topic = if silent { topic } else { of };
             if marked.count == 0 {
-                // A broker fills an answer from the front: the next one begins with somebody else.
+                // A broker fills an answer from the front: the next one begins with somebody else. This one goes last, and
+                // there its topic may need another entry.
                 self.s.consumer.read_cursor = ((place + 1) % total) as u16;
+                marked.bytes += own;
             }
             (self.positions[place].asked, self.positions[place].fresh) = (Link::to(slot), true);
             marked.count += 1;
@@ -169,9 +182,10 @@ impl<P: Platform> State<P> {
         marked
     }
 
-    pub(super) fn name_bytes(&mut self, place: usize) -> usize {
+    /// Bytes of a topic's entry in a request, but for its partitions.
+    pub(super) fn topic_bytes(&mut self, place: usize) -> usize {
         let topic = self.partitions[place].topic();
-        self.cluster().name(topic).len()
+        TOPIC_BYTES + self.cluster().name(topic).len()
     }
 
     /// Of partitions that have another leader than when it was last looked: whether its log has what was read must be

@@ -10,8 +10,8 @@ use crate::protocol::{ErrorCode, fetch};
 use crate::state::{Platform, State};
 use crate::time::Instant;
 
-/// Bytes of one partition in a request, its topic's entry but for the name included.
-pub(super) const PARTITION_BYTES: usize = 64;
+/// Bytes of one partition in a request, but for its topic's entry.
+pub(super) const PARTITION_BYTES: usize = 40;
 
 /// Instead of a replica: that leaders are to be read from for a while, since a replica could not be.
 const LEADER_ONLY: u32 = u32::MAX;
@@ -66,7 +66,7 @@ impl<P: Platform> State<P> {
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
             let stale = in_session && position.told_by == Link::to(slot) && !position.fresh;
-            let bytes = if stale { PARTITION_BYTES + self.name_bytes(place) } else { 0 };
+            let bytes = if stale { PARTITION_BYTES + self.topic_bytes(place) } else { 0 };
             let forgotten = stale && bytes <= room;
             room = room.saturating_sub(bytes);
             // Only what changes is written: of a table that is zero, the rest takes no memory.

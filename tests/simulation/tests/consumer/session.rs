@@ -46,13 +46,17 @@ fn a_broker_is_told_a_place_once() {
 /// A request has room for some of them only. Each further one waited for as long as all that were asked for had nothing.
 #[test]
 fn many_partitions_are_asked_for_within_one_wait() {
-    const WIDE: i32 = 60;
+    const WIDE: i32 = 40;
+    let other = "o".repeat(200);
     for release in [Release::V4_3, Release::V2_6] {
         for partition in (0..WIDE).step_by(7) {
             let mut bench = Bench::new(release, 1, 4, Config::new(), calm());
-            bench.network.world.borrow_mut().cluster.create_topic("wide", WIDE);
-            let topic = bench.consumer.topic("wide").unwrap();
-            (0..WIDE).for_each(|partition| bench.consumer.assign(topic, partition, Start::Beginning).unwrap());
+            for (name, partitions) in [("wide", WIDE), (&other, 20)] {
+                bench.network.world.borrow_mut().cluster.create_topic(name, partitions);
+                let topic = bench.consumer.topic(name).unwrap();
+                (0..partitions)
+                    .for_each(|partition| bench.consumer.assign(topic, partition, Start::Beginning).unwrap());
+            }
             bench.poll(100, 0);
             bench.advance(2 * SECOND);
             bench.send_to("wide", partition, [vec![1]].into_iter());
