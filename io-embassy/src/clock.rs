@@ -36,7 +36,11 @@ impl Clock for EmbassyClock {
 
 /// Waits until the clock shows `at`, not a tick less: the core would look, see nothing due, and wait again.
 pub(crate) fn sleep_until(at: Instant) -> Timer {
-    let tick = embassy_time::Instant::try_from_micros(at.as_micros()).unwrap_or(embassy_time::Instant::MAX);
-    let short = tick.as_micros() < at.as_micros();
-    Timer::at(tick.checked_add(Duration::from_ticks(short.into())).unwrap_or(tick))
+    let never = embassy_time::Instant::MAX;
+    // `never` itself must not be turned into microseconds: with most ticks that overflows.
+    let tick = embassy_time::Instant::try_from_micros(at.as_micros()).map(|tick| {
+        let short = tick.as_micros() < at.as_micros();
+        tick.checked_add(Duration::from_ticks(short.into())).unwrap_or(never)
+    });
+    Timer::at(tick.unwrap_or(never))
 }
