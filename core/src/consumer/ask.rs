@@ -144,7 +144,9 @@ impl<P: Platform> State<P> {
     fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> Marked {
         let (total, start) = (self.positions.len(), self.s.consumer.read_cursor as usize);
         let mut marked = Marked { count: 0, left: 0, bytes: REQUEST_BYTES };
-        let mut topic = None;
+        // Neighbours of the same topic share its entry. What is written does not begin where this does, so one of the topics may
+        // need another: the largest.
+        let (mut topic, mut largest) = (None, 0);
         for step in 0..total {
             let place = (start + step) % total;
             let position = &self.positions[place];
@@ -154,31 +156,32 @@ impl<P: Platform> State<P> {
             }
             let (session, entry) = (self.connections[slot].session, &self.partitions[place]);
             let silent = reading == Reading::Going && !session::is_named(slot, session, &self.positions[place], entry);
-            // Neighbours of the same topic share its entry.
             let of = Some(entry.topic());
-            let own = match of {
-                _ if silent => 0,
-                _ if of == topic => PARTITION_BYTES,
-                _ => PARTITION_BYTES + self.topic_bytes(place),
+            let (own, spare) = if silent {
+                (0, largest)
+            } else if of == topic {
+                (PARTITION_BYTES, largest)
+            } else {
+                let entry = self.topic_bytes(place);
+                (PARTITION_BYTES + entry, largest.max(entry))
             };
-            if marked.count > 0 && marked.bytes + own > frame {
+            if marked.count > 0 && marked.bytes + own + spare > frame {
                 if marked.left == 0 {
                     self.s.consumer.read_cursor = place as u16;
                 }
                 marked.left += 1;
                 continue;
             }
-            marked.bytes += own;
+            (marked.bytes, largest) = (marked.bytes + own, spare);
             topic = if silent { topic } else { of };
             if marked.count == 0 {
-                // A broker fills an answer from the front: the next one begins with somebody else. This one goes last, and
-                // there its topic may need another entry.
+                // A broker fills an answer from the front: the next one begins with somebody else.
                 self.s.consumer.read_cursor = ((place + 1) % total) as u16;
-                marked.bytes += own;
             }
             (self.positions[place].asked, self.positions[place].fresh) = (Link::to(slot), true);
             marked.count += 1;
         }
+        marked.bytes += largest;
         marked
     }
 
