@@ -29,7 +29,8 @@ func read(a arguments) error {
 	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{a.topic: from})
 	records, bytes := 0, 0
 	for records < a.records {
-		fetches := client.PollFetches(context.Background())
+		// There are more in the topic than are to be read.
+		fetches := client.PollRecords(context.Background(), a.records-records)
 		if err := fetches.Err(); err != nil {
 			return err
 		}

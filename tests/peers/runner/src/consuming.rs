@@ -21,7 +21,8 @@ pub(crate) fn run(wanted: &impl Fn(&str) -> bool, rounds: usize, records: u64, f
     let readers: Vec<&Peer> = peers::READERS.iter().filter(|peer| wanted(peer.name)).collect();
     let built = peers::build(&readers)?;
     let brokers = Brokers::start()?;
-    let scenarios = [(100, 4 * records), (1000, records)].map(|(size, records)| {
+    // Some seconds for each: in less, a client's queues are not yet what they will be.
+    let scenarios = [(100, 16 * records), (1000, 4 * records)].map(|(size, records)| {
         let target = Target::Kafka;
         Scenario { target, size, batch: BATCH, linger_ms: 5, rate: None, records }
     });
@@ -66,7 +67,8 @@ pub(crate) fn run(wanted: &impl Fn(&str) -> bool, rounds: usize, records: u64, f
 fn fill(scenario: &Scenario, bootstrap: &str, topic: &str) -> Result<u64> {
     let writer = peers::ALL.iter().find(|peer| peer.mode == "append").context("there is no floor")?;
     // It warms up with one for each partition.
-    let scenario = Scenario { records: scenario.records - PARTITIONS as u64, ..scenario.clone() };
+    let records = performance::TIMES * scenario.records - PARTITIONS as u64;
+    let scenario = Scenario { records, ..scenario.clone() };
     Ok(measure::own(writer, &scenario, bootstrap, topic, false)?.records_in_all)
 }
 

@@ -188,8 +188,8 @@ pub(crate) const READERS: &[Peer] = &[
         Role::Records,
         Kind::Java,
         "",
-        "Kafka's `ConsumerPerformance`; CPU time is that of a run over all records less that of a run over half of \
-         them; records a second are those after the rebalance, the JVM's compiling included",
+        "Kafka's `ConsumerPerformance`; CPU time is that of a run over three times as many records less that of a run \
+         over as many; records a second are those after the rebalance, the JVM's compiling included",
     ),
 ];
 
