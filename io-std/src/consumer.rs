@@ -408,7 +408,6 @@ impl ConsumerBuilder {
     /// The capacities as they will be, and the number of chunks.
     pub fn plan(&self) -> (Capacities, u16) {
         let chunks = self.fetch_memory.checked_div(self.chunk_bytes.into()).unwrap_or(0);
-        // A request names every partition that is to be read.
         let capacities = Capacities { frame_bytes: FRAME_BYTES, ..Capacities::derive(&self.sizing).without_batches() };
         (capacities, chunks.min(1 << 15) as u16)
     }
