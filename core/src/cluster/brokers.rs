@@ -74,7 +74,7 @@ pub struct BrokerEntry {
     host_length: u8,
     pub(crate) port: u16,
     /// The metadata response that named it last.
-    seen: u32,
+    seen: u16,
     /// Connections in a row that failed; the backoff grows with it.
     pub(crate) failures: u8,
     /// Not to be connected to before this.

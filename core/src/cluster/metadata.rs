@@ -7,8 +7,8 @@ use crate::time::Instant;
 
 /// The state of asking.
 pub(crate) struct Metadata {
-    /// Responses read so far, this one included.
-    pub(crate) responses: u32,
+    /// Of this response; they are numbered around, without 0.
+    pub(crate) responses: u16,
     /// Ask at this time.
     pub(crate) refresh_at: Instant,
     /// But not before this one, lest a broker that is behind be asked in a circle.
@@ -19,6 +19,8 @@ pub(crate) struct Metadata {
     pub(crate) asked: Link,
     /// Answers in a row that left something open; the backoff grows with it.
     pub(crate) failures: u8,
+    /// Places in use in the table of partitions: the first ones.
+    pub(crate) partitions: u16,
 }
 
 impl Metadata {
@@ -29,6 +31,7 @@ impl Metadata {
         asked_until: Instant::ZERO,
         asked: Link::NONE,
         failures: 0,
+        partitions: 0,
     };
 
     pub(crate) fn want(&mut self, at: Instant) {

@@ -1,12 +1,14 @@
-//! Partitions and their leaders, in a table that is found by hashing and whose entries never move: batches and
-//! connections refer to them by place.
+//! Partitions and their leaders, one after the other as they become known, and found by hashing. Entries never move: batches
+//! and connections refer to them by place.
 
 use super::{Cluster, STALE_ANSWERS};
 use crate::pool::Link;
 
-/// One place in the table of partitions.
+/// One place in the table of partitions; and beside it a bucket of the hash table, which has as many.
 #[derive(Debug)]
 pub struct PartitionEntry {
+    /// The place of a partition that hashes to here or in front of here.
+    bucket: Link,
     topic: Link,
     /// The partition's number in its topic.
     pub(crate) index: i32,
@@ -21,8 +23,15 @@ pub struct PartitionEntry {
 
 impl PartitionEntry {
     /// A free place. All zero bits, see [`Link`].
-    pub const EMPTY: PartitionEntry =
-        PartitionEntry { topic: Link::NONE, index: 0, leader: 0, leader_epoch: 0, pinned: false, stale: 0 };
+    pub const EMPTY: PartitionEntry = PartitionEntry {
+        bucket: Link::NONE,
+        topic: Link::NONE,
+        index: 0,
+        leader: 0,
+        leader_epoch: 0,
+        pinned: false,
+        stale: 0,
+    };
 
     pub(crate) fn is_used(&self) -> bool {
         !self.topic.is_none()
@@ -33,23 +42,24 @@ impl PartitionEntry {
     }
 }
 
-/// Where the search begins. The upper half of a product, since a division costs as much as a whole record.
-fn first_place(places: usize, topic: usize, index: i32) -> usize {
+/// The bucket where the search begins. The upper half of a product, since a division costs as much as a whole record.
+fn first_bucket(buckets: usize, topic: usize, index: i32) -> usize {
     let hash = (topic as u32).wrapping_mul(0x85eb_ca6b).wrapping_add(index as u32).wrapping_mul(0x9e37_79b1);
-    ((u64::from(hash) * places as u64) >> 32) as usize
+    ((u64::from(hash) * buckets as u64) >> 32) as usize
 }
 
 /// The place of a partition in the table.
 #[inline]
 pub(crate) fn find_place(partitions: &[PartitionEntry], topic: usize, index: i32) -> Option<usize> {
     let wanted = Link::to(topic);
-    let first = first_place(partitions.len(), topic, index);
+    let first = first_bucket(partitions.len(), topic, index);
     let mut at = first;
     loop {
-        // Places are given up only when the table is full, and then taken at once: the first free one ends the search.
-        let entry = partitions.get(at).filter(|entry| entry.is_used())?;
+        // Buckets are never emptied: the first empty one ends the search.
+        let place = partitions.get(at)?.bucket.get()?;
+        let entry = partitions.get(place)?;
         if entry.topic == wanted && entry.index == index {
-            return Some(at);
+            return Some(place);
         }
         at = if at + 1 == partitions.len() { 0 } else { at + 1 };
         if at == first {
@@ -63,25 +73,32 @@ impl Cluster<'_> {
         find_place(self.partitions, topic, index)
     }
 
-    /// All places, from where the search for the partition begins.
+    /// All buckets, from where the search for the partition begins.
     fn probe(&self, topic: usize, index: i32) -> impl Iterator<Item = usize> + use<> {
-        let places = self.partitions.len();
-        let first = first_place(places, topic, index);
-        (first..places).chain(0..first)
+        let buckets = self.partitions.len();
+        let first = first_bucket(buckets, topic, index);
+        (first..buckets).chain(0..first)
     }
 
     /// The partition's place, taken if need be; `None` when all are taken. One that nobody sent to gives way to one
     /// that is `pinned`.
     pub(crate) fn add_partition(&mut self, topic: usize, index: i32, pinned: bool) -> Option<usize> {
         let place = self.find_partition(topic, index).or_else(|| {
-            let free = self.probe(topic, index).find(|&at| self.partitions.get(at).is_some_and(|p| !p.is_used()));
-            let place = free.or_else(|| {
-                let idle = |&at: &usize| self.partitions.get(at).is_some_and(|p| !p.pinned);
-                if pinned { self.probe(topic, index).find(idle) } else { None }
+            let used = self.used_partitions();
+            let full = used == self.partitions.len();
+            // Whoever takes a place takes its bucket, too: the nearest one, so that the search stays short.
+            let gives_way = |entry: &PartitionEntry| full && pinned && !entry.pinned;
+            let at = self.probe(topic, index).find(|&at| match self.partitions[at].bucket.get() {
+                Some(place) => gives_way(&self.partitions[place]),
+                None => true,
             })?;
+            let place = self.partitions[at].bucket.get().unwrap_or(used);
+            self.metadata.partitions += u16::from(!full);
+            self.partitions[at].bucket = Link::to(place);
             let topic = Link::to(topic);
             let unknown = PartitionEntry { topic, leader: -1, leader_epoch: -1, ..PartitionEntry::EMPTY };
-            self.partitions[place] = PartitionEntry { index, ..unknown };
+            let entry = &mut self.partitions[place];
+            *entry = PartitionEntry { bucket: entry.bucket, index, ..unknown };
             Some(place)
         })?;
         self.partitions[place].pinned |= pinned;
@@ -106,6 +123,66 @@ impl Cluster<'_> {
     }
 
     pub(crate) fn used_partitions(&self) -> usize {
-        self.partitions.iter().filter(|p| p.is_used()).count()
+        self.metadata.partitions.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Metadata;
+    use crate::pool::Text;
+
+    const PLACES: usize = 8;
+
+    /// Adds partitions at random until nothing more fits, and looks for all there are after each.
+    fn fill(seed: u32) {
+        let mut table = [const { PartitionEntry::EMPTY }; PLACES];
+        let mut metadata = Metadata::NEW;
+        let mut cluster = Cluster {
+            brokers: &mut [],
+            hosts: Text::new(&mut [], 0),
+            topics: &mut [],
+            names: Text::new(&mut [], 0),
+            partitions: &mut table,
+            metadata: &mut metadata,
+        };
+        let (mut random, mut known) = (seed, [None; PLACES]);
+        for _ in 0..100 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (topic, index, pinned) = (random as usize >> 30, (random >> 24) as i32 & 0x1f, random >> 20 & 3 == 0);
+            let before = known.iter().position(|&at| at.is_some_and(|(key, _)| key == (topic, index)));
+            let used = known.iter().flatten().count();
+            let place = cluster.add_partition(topic, index, pinned);
+            match place {
+                Some(place) => {
+                    assert!(before.is_none_or(|before| before == place), "it has moved");
+                    assert!(
+                        before.is_some() || used == PLACES || used == place,
+                        "places are taken one after the other"
+                    );
+                    let gave_way = before.is_none() && used == PLACES;
+                    assert!(!gave_way || pinned && known[place].is_some_and(|(_, pinned): (_, bool)| !pinned));
+                    let was_pinned = before.and(known[place]).is_some_and(|(_, pinned)| pinned);
+                    known[place] = Some(((topic, index), was_pinned || pinned));
+                }
+                None => {
+                    let stays = known.iter().flatten().all(|&(_, pinned)| pinned) || !pinned;
+                    assert!(before.is_none() && used == PLACES && stays, "there was a place");
+                }
+            }
+            assert_eq!(cluster.used_partitions(), known.iter().flatten().count());
+            for topic in 0..4 {
+                for index in 0..0x20 {
+                    let place = known.iter().position(|&at| at.is_some_and(|(key, _)| key == (topic, index)));
+                    assert_eq!(cluster.find_partition(topic, index), place);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn places_are_taken_in_order_are_kept_once_pinned_and_found_again() {
+        (0..40).for_each(fill);
     }
 }

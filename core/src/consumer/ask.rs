@@ -46,7 +46,7 @@ impl<P: Platform> State<P> {
     }
 
     pub(crate) fn reread_all(&mut self) {
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             self.reread(place);
         }
     }
@@ -59,7 +59,7 @@ impl<P: Platform> State<P> {
     /// Backoffs that are over; when the next one is.
     pub(crate) fn end_read_backoffs(&mut self, now: Instant) -> Instant {
         let mut next = Instant::NEVER;
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             if self.positions[place].replica > 0 {
                 let until = self.positions[place].replica_until;
                 next = if until > now { next.min(until) } else { next };
@@ -97,7 +97,8 @@ impl<P: Platform> State<P> {
             if self.mark(slot, Reading::Looking, now, frame.len()).count > 0 {
                 return self.list_offsets(slot, version, now, frame);
             }
-            self.s.consumer.some_look = self.positions.iter().any(|position| position.reading == Reading::Looking);
+            self.s.consumer.some_look =
+                self.known_positions().iter().any(|position| position.reading == Reading::Looking);
         }
         let version = versions.get(ApiKey::Fetch)?;
         if version < fetch::TELLS_OF_TRUNCATION
@@ -142,13 +143,12 @@ impl<P: Platform> State<P> {
     /// Marks what is asked for over this connection now: partitions that it leads, in turn, as many as a request has room
     /// for.
     fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> Marked {
-        let (total, start) = (self.positions.len(), self.s.consumer.read_cursor as usize);
+        let (total, start) = (self.known_positions().len(), self.s.consumer.read_cursor as usize);
         let mut marked = Marked { count: 0, left: 0, bytes: REQUEST_BYTES };
         // Neighbours of the same topic share its entry. What is written does not begin where this does, so one of the topics may
         // need another: the largest.
         let (mut topic, mut largest) = (None, 0);
-        for step in 0..total {
-            let place = (start + step) % total;
+        for place in (start..total).chain(0..start.min(total)) {
             let position = &self.positions[place];
             let wanted = position.reading == reading && is_open(position) && position.retry_at <= now;
             if !wanted || self.reading_connection(place) != Some(slot) {
@@ -176,7 +176,7 @@ impl<P: Platform> State<P> {
             topic = if silent { topic } else { of };
             if marked.count == 0 {
                 // A broker fills an answer from the front: the next one begins with somebody else.
-                self.s.consumer.read_cursor = ((place + 1) % total) as u16;
+                self.s.consumer.read_cursor = place as u16 + 1;
             }
             (self.positions[place].asked, self.positions[place].fresh) = (Link::to(slot), true);
             marked.count += 1;
@@ -194,7 +194,7 @@ impl<P: Platform> State<P> {
     /// Of partitions that have another leader than when it was last looked: whether its log has what was read must be
     /// asked, because a broker so old does not say by itself (KIP-320). Whether there are any on this connection.
     fn mark_unchecked(&mut self, slot: usize, now: Instant, frame: usize) -> bool {
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             let position = &self.positions[place];
             let leader_epoch = self.partitions[place].leader_epoch;
             let unchecked = position.epoch >= 0 && leader_epoch >= 0 && position.checked != leader_epoch as u32 + 1;
@@ -315,7 +315,7 @@ impl<P: Platform> State<P> {
     }
 
     fn unmark(&mut self, slot: usize, sent: bool) {
-        for position in self.positions.iter_mut().filter(|position| position.fresh) {
+        for position in self.known_positions().iter_mut().filter(|position| position.fresh) {
             position.fresh = false;
             if !sent && position.asked == Link::to(slot) {
                 position.asked = Link::NONE;
@@ -352,7 +352,7 @@ impl<P: Platform> State<P> {
             ApiKey::OffsetForLeaderEpoch => Reading::Checking,
             _ => Reading::Going,
         };
-        let asked = self.positions.iter_mut().filter(|position| position.asked == Link::to(slot));
+        let asked = self.known_positions().iter_mut().filter(|position| position.asked == Link::to(slot));
         // One that nobody reads any more, or that waits for somebody to decide, is asked for by nobody.
         asked.filter(|of| of.reading == reading || !is_asking(of.reading)).for_each(|of| of.asked = Link::NONE);
         self.connections[slot].looking &= request.api == ApiKey::Fetch;

@@ -68,6 +68,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn unassign(&mut self, topic: Topic, partition: i32) {
         if let Some(place) = self.position_place(topic, partition) {
             self.positions[place] = self.positions[place].left();
+            self.tell_room();
         }
     }
 
@@ -110,6 +111,9 @@ impl<P: Platform> State<P> {
             let offset = self.positions[place].next;
             return Wait::Ready(Err(ConsumeError { topic, partition, offset, fault }));
         }
+        if place.is_none_or(|place| self.positions[place].reading == Reading::Unassigned) {
+            return Wait::Ready(Err(ConsumeError { topic, partition, offset: -1, fault: ConsumeFault::Unassigned }));
+        }
         match self.position(topic, partition) {
             Some(offset) => Wait::Ready(Ok(offset)),
             None => self.wait_for_room(seat, waker, replaced, Instant::NEVER),
@@ -124,9 +128,16 @@ impl<P: Platform> State<P> {
         known.then(|| u64::try_from(position.high_watermark.saturating_sub(position.next)).unwrap_or(0))
     }
 
+    /// Of the partitions that are known of: all those that are read are among them.
+    pub(super) fn known_positions(&mut self) -> &mut [Position] {
+        let known = self.known_partitions();
+        self.positions.get_mut(..known).unwrap_or_default()
+    }
+
+    /// The place of a partition that is or was read. One that is only known of may lose its place to another.
     pub(super) fn position_place(&self, topic: Topic, partition: i32) -> Option<usize> {
         let place = crate::cluster::find_place(&self.partitions, topic.0 as usize, partition)?;
-        self.positions.get(place).map(|_| place)
+        self.positions.get(place).filter(|_| self.partitions[place].pinned).map(|_| place)
     }
 
     /// The partition cannot be read on, until somebody jumps.
@@ -138,7 +149,7 @@ impl<P: Platform> State<P> {
 
     /// Ends the reading of partitions that can never be: after metadata, which says what there is.
     pub(crate) fn fail_hopeless_reading(&mut self) {
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             let position = &self.positions[place];
             if matches!(position.reading, Reading::Unassigned | Reading::Failed) {
                 continue;
@@ -161,7 +172,7 @@ impl<P: Platform> State<P> {
         if self.s.consumer.faults == 0 {
             return None;
         }
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             if let Some(fault) = self.positions[place].take_untold() {
                 self.s.consumer.faults -= 1;
                 let entry = &self.partitions[place];

@@ -71,6 +71,8 @@ pub enum ConsumeFault {
         /// The offset behind the last record that the log and the reader have in common.
         end_offset: i64,
     },
+    /// Nobody reads the partition, so that it has no position.
+    Unassigned,
     /// The group keeps no position of the partition, and `auto.offset.reset` is none.
     NotCommitted,
     /// The topic has fewer partitions.
@@ -154,6 +156,7 @@ impl fmt::Display for ConsumeError {
             ConsumeFault::Truncated { end_offset } => {
                 write!(f, "the log was truncated by an unclean election, to offset {end_offset}; seek to go on")
             }
+            ConsumeFault::Unassigned => f.write_str("it is not assigned, and has no position"),
             ConsumeFault::NotCommitted => f.write_str("the group keeps no position; seek, or set auto.offset.reset"),
             ConsumeFault::NoSuchPartition { partitions } => write!(f, "the topic has {partitions} partitions only"),
             ConsumeFault::Refused(code) => write!(f, "the broker refuses: {code}"),

@@ -82,7 +82,7 @@ fn verdict(code: ErrorCode) -> Verdict {
 impl<P: Platform> State<P> {
     /// Takes down that all that was handed out is to be committed. A number for [`State::poll_commit`].
     pub(crate) fn commit(&mut self) -> Result<u32, CommitError> {
-        for position in self.positions.iter_mut() {
+        for position in self.known_positions().iter_mut() {
             // Also what was committed before: a request of an old connection may have come after it.
             if position.is_known() {
                 position.commit = Some((Offset::new(position.next), position.next_epoch));
@@ -117,7 +117,7 @@ impl<P: Platform> State<P> {
 
     fn want_commits(&mut self) -> Result<u32, CommitError> {
         if self.s.consumer.group.broker.is_none() {
-            self.positions.iter_mut().for_each(|position| position.commit = None);
+            self.known_positions().iter_mut().for_each(|position| position.commit = None);
             return Err(CommitError::NoGroup);
         }
         self.want_group();
@@ -137,7 +137,7 @@ impl<P: Platform> State<P> {
         if group.refused != refused_before {
             return Wait::Ready(Err(CommitError::Refused(group.refusal)));
         }
-        if self.positions.iter().all(|position| position.commit.is_none()) {
+        if self.known_positions().iter().all(|position| position.commit.is_none()) {
             return Wait::Ready(Ok(()));
         }
         if self.s.closing {
@@ -206,7 +206,7 @@ impl<P: Platform> State<P> {
     /// Somebody wants to go on where a group was, and there is none.
     fn no_group(&mut self) -> Instant {
         self.s.consumer.group.wanted = false;
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             if self.positions[place].reading == Reading::Recalling {
                 self.reset_reading(place, ConsumeFault::NotCommitted);
             }
@@ -254,7 +254,7 @@ impl<P: Platform> State<P> {
     fn mark_for_group(&mut self, frame: usize, wanted: impl Fn(&Position) -> bool) -> bool {
         let mut bytes = REQUEST_BYTES + self.s.settings.group_id.len();
         let mut marked = false;
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             self.positions[place].fresh = false;
             if !wanted(&self.positions[place]) {
                 continue;
@@ -279,7 +279,7 @@ impl<P: Platform> State<P> {
             });
             offset_fetch::request(writer, version, &settings.group_id, stable, wanted);
         });
-        self.positions.iter_mut().for_each(|position| position.fresh = false);
+        self.known_positions().iter_mut().for_each(|position| position.fresh = false);
         sent
     }
 
@@ -295,7 +295,7 @@ impl<P: Platform> State<P> {
             });
             offset_commit::request(writer, version, &settings.group_id, wanted);
         });
-        for position in self.positions.iter_mut().filter(|position| position.fresh) {
+        for position in self.known_positions().iter_mut().filter(|position| position.fresh) {
             position.fresh = false;
             position.committing = position.commit.filter(|_| sent.is_some());
         }
@@ -404,7 +404,7 @@ impl<P: Platform> State<P> {
 
     /// Nothing at all is done for us under this group's name.
     fn group_refused(&mut self, error: ErrorCode) {
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             if self.positions[place].commit.is_some() {
                 self.refuse_commit(place, error);
             }
@@ -418,7 +418,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn group_request_over(&mut self) {
         self.s.consumer.group.asked = Link::NONE;
         let mut wanted = false;
-        for position in self.positions.iter_mut() {
+        for position in self.known_positions().iter_mut() {
             position.committing = None;
             wanted |= position.commit.is_some() || position.reading == Reading::Recalling;
         }

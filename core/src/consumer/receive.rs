@@ -298,7 +298,7 @@ impl<P: Platform> State<P> {
     }
 
     fn all_failed(&mut self, slot: usize, error: ErrorCode, now: Instant) {
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             let position = &self.positions[place];
             if position.asked == Link::to(slot) && position.reading == Reading::Going {
                 self.positions[place].asked = Link::NONE;

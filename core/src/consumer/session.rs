@@ -63,7 +63,7 @@ impl<P: Platform> State<P> {
     /// should it come.
     pub(super) fn mark_forgotten(&mut self, slot: usize, mut room: usize) {
         let in_session = !self.connections[slot].session.is_new();
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             let position = &self.positions[place];
             let stale = in_session && position.told_by == Link::to(slot) && !position.fresh;
             let bytes = if stale { PARTITION_BYTES + self.topic_bytes(place) } else { 0 };
@@ -78,7 +78,7 @@ impl<P: Platform> State<P> {
 
     /// A request of the session has gone out.
     pub(super) fn told(&mut self, slot: usize) {
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             let position = &self.positions[place];
             if position.fresh {
                 if let Some(other) = position.told_by.get().filter(|&other| other != slot) {
@@ -133,7 +133,7 @@ impl<P: Platform> State<P> {
     /// Nobody knows any more what the connection's session knew.
     pub(crate) fn end_session(&mut self, slot: usize) {
         self.connections[slot].session = Session::NONE;
-        for position in self.positions.iter_mut().filter(|position| position.told_by == Link::to(slot)) {
+        for position in self.known_positions().iter_mut().filter(|position| position.told_by == Link::to(slot)) {
             position.told_by = Link::NONE;
         }
     }
@@ -194,7 +194,7 @@ impl<P: Platform> State<P> {
 
     /// A connection to the node was lost, or could not be had.
     pub(crate) fn leave_replicas(&mut self, node: i32, now: Instant) {
-        for place in 0..self.positions.len() {
+        for place in 0..self.known_positions().len() {
             if self.positions[place].replica == node.wrapping_add(1) as u32 {
                 self.leave_replica(place, now);
             }
@@ -203,7 +203,7 @@ impl<P: Platform> State<P> {
 
     /// Whether none of the partitions that are asked for now is to be read from its leader alone. Then the broker is told
     /// where we are.
-    pub(super) fn may_be_sent_elsewhere(&self) -> bool {
-        !self.positions.iter().any(|position| position.fresh && position.replica == LEADER_ONLY)
+    pub(super) fn may_be_sent_elsewhere(&mut self) -> bool {
+        !self.known_positions().iter().any(|position| position.fresh && position.replica == LEADER_ONLY)
     }
 }

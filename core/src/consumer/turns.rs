@@ -47,7 +47,7 @@ impl<P: Platform> State<P> {
     /// could be: while there is one, the broker waits for as long as the caller has had it.
     pub(super) fn patience(&mut self, slot: usize, free: usize, others: usize, now: Instant) -> u32 {
         let mut longest = self.s.settings.fetch_max_wait;
-        let mut places = 0..self.positions.len();
+        let mut places = 0..self.known_positions().len();
         if places.any(|place| self.positions[place].held > 0 && self.reading_connection(place) == Some(slot)) {
             let busy = now.millis_since(self.connections[slot].brought_at);
             longest = longest.min(busy.try_into().unwrap_or(u32::MAX));
@@ -60,7 +60,7 @@ impl<P: Platform> State<P> {
     }
 
     fn others_hunger(&mut self, slot: usize, now: Instant) -> bool {
-        (0..self.positions.len()).any(|place| {
+        (0..self.known_positions().len()).any(|place| {
             let elsewhere = self.positions[place].retry_at <= now && self.reading_connection(place) != Some(slot);
             elsewhere && self.is_behind(place) && self.is_reachable(place, now)
         })
@@ -69,7 +69,7 @@ impl<P: Platform> State<P> {
     /// Whether the connection has something to read, as far as is known: who was never asked may have.
     pub(crate) fn is_hungry(&mut self, slot: usize) -> bool {
         let unasked = !self.connections[slot].has_fetched;
-        (0..self.positions.len()).any(|place| {
+        (0..self.known_positions().len()).any(|place| {
             let hungry = self.is_behind(place) || unasked && is_open(&self.positions[place]);
             hungry && self.reading_connection(place) == Some(slot)
         })
@@ -91,7 +91,7 @@ impl<P: Platform> State<P> {
 
     /// Whether it leads a partition that is to be read.
     pub(crate) fn has_open(&mut self, slot: usize, now: Instant) -> bool {
-        (0..self.positions.len()).any(|place| {
+        (0..self.known_positions().len()).any(|place| {
             let position = &self.positions[place];
             let open = position.reading == Reading::Going && is_open(position) && position.retry_at <= now;
             open && self.reading_connection(place) == Some(slot)

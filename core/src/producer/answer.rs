@@ -338,7 +338,7 @@ impl<P: Platform> State<P> {
     /// Ends what can never be sent: of topics that are refused, and for partitions that were named before it was known
     /// that the topic does not have them.
     fn fail_hopeless(&mut self) {
-        for partition in 0..self.partitions.len() {
+        for partition in 0..self.known_partitions() {
             let entry = &self.partitions[partition];
             if !entry.is_used() || self.queues[partition].batches.is_empty() {
                 continue;
@@ -404,7 +404,7 @@ impl<P: Platform> State<P> {
         ];
         if hopeless.contains(&code) {
             warning!("no producer id: broker error {}", code.0);
-            for partition in 0..self.queues.len() {
+            for partition in 0..self.known_partitions() {
                 if !self.queues[partition].identified {
                     self.fail_unsent(partition, Failure { reason: Reason::NoProducerId, code, connection: None });
                 }

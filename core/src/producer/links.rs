@@ -39,7 +39,7 @@ impl<P: Platform> State<P> {
     }
 
     pub(super) fn reconsider_all(&mut self) {
-        for partition in 0..self.queues.len() {
+        for partition in 0..self.known_partitions() {
             if !self.queues[partition].batches.is_empty() {
                 self.reconsider(partition);
             }

@@ -101,7 +101,7 @@ impl<P: Platform> State<P> {
         }
         let fair = (load.homes / load.active) as u16;
         let mut moved = 0;
-        for partition in 0..self.queues.len() {
+        for partition in 0..self.known_partitions() {
             let Some(home) = self.queues[partition].home.get() else { continue };
             let gives = self.connections[home].broker == broker && self.connections[home].homes > fair;
             if gives && self.connections[slot].homes < fair {

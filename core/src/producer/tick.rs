@@ -158,7 +158,7 @@ impl<P: Platform> State<P> {
             return self.s.retry_scan_at;
         }
         self.s.retry_scan_at = Instant::NEVER;
-        for partition in 0..self.queues.len() {
+        for partition in 0..self.known_partitions() {
             let retry_at = self.queues[partition].retry_at;
             if retry_at == Instant::ZERO {
                 continue;
@@ -229,7 +229,7 @@ impl<P: Platform> State<P> {
         }
         self.s.connections_wanted = false;
         let mut next = Instant::NEVER;
-        let (total, start) = (self.queues.len(), self.s.connections_cursor as usize);
+        let (total, start) = (self.known_partitions(), self.s.connections_cursor as usize);
         for step in 0..total {
             let partition = (start + step) % total;
             let unsent = self.unsent(partition);

@@ -167,9 +167,15 @@ impl<P: Platform> State<P> {
         }
     }
 
+    /// Partitions that are known of have the first places in each table that has a place for each.
+    pub(crate) fn known_partitions(&self) -> usize {
+        self.queues.len().min(self.s.metadata.partitions.into())
+    }
+
     /// The cluster, what is read of it, and how.
     #[cfg(feature = "consumer")]
     pub(crate) fn cluster_and_positions(&mut self) -> (Cluster<'_>, &[Position], &Settings) {
+        let known = self.known_partitions();
         let cluster = Cluster {
             hosts: Text::new(&mut self.hosts, self.s.capacities.host_bytes as usize),
             brokers: &mut self.brokers,
@@ -178,7 +184,7 @@ impl<P: Platform> State<P> {
             partitions: &mut self.partitions,
             metadata: &mut self.s.metadata,
         };
-        (cluster, &self.positions, &self.s.settings)
+        (cluster, self.positions.get(..known).unwrap_or_default(), &self.s.settings)
     }
 
     pub(crate) fn pool(&mut self) -> Buffers<'_, P::Buffer> {

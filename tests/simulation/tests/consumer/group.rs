@@ -72,6 +72,37 @@ fn what_was_handed_out_is_kept_and_gone_on_from() {
     }
 }
 
+/// Metadata names all partitions of a topic: that does not make them somebody's.
+#[test]
+fn only_what_is_or_was_read_is_committed_and_has_a_position() {
+    let mut bench = bench(Release::V4_3, 3, config(|_| ()), calm());
+    let topic = bench.topic();
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.advance(2 * SECOND);
+    let outcomes = Outcomes::default();
+    commit(&mut bench, Some((1, 7)), &outcomes);
+    bench.consumer.unassign(topic, 0);
+    commit(&mut bench, Some((0, 3)), &outcomes);
+    bench.advance(2 * SECOND);
+    assert_eq!(*outcomes.borrow(), [Err(CommitError::Unassigned { topic, partition: 1 }), Ok(())]);
+    assert_eq!((committed(&bench, 0), committed(&bench, 1)), (Some((3, -1)), None));
+
+    bench.consumer.assign(topic, 1, Start::End).unwrap();
+    let faults = Rc::new(RefCell::new(Vec::new()));
+    for partition in 0..2 {
+        let (consumer, faults) = (bench.consumer.clone(), faults.clone());
+        bench.executor.spawn(async move {
+            let position = consumer.wait_position(topic, partition).await;
+            faults.borrow_mut().push((partition, position.map_err(|error| error.fault)));
+        });
+    }
+    bench.advance(1);
+    bench.consumer.unassign(topic, 1);
+    bench.advance(SECOND);
+    let none = Err(ConsumeFault::Unassigned);
+    assert_eq!(*faults.borrow(), [(0, none), (1, none)], "who waits is told when it is read no more");
+}
+
 #[test]
 fn without_a_position_the_reset_policy_decides() {
     for (reset, group) in [
