@@ -9,6 +9,27 @@ use peer::Usage;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// How Kafka's own scripts start its tools (`bin/kafka-run-class.sh`, `bin/kafka-consumer-perf-test.sh`). Left to itself, a heap
+/// may be a quarter of the machine, and grows to a gigabyte for as long as we look.
+const JVM_OPTIONS: [&str; 7] = [
+    "-Xmx512M",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+];
+
+/// One of Kafka's tools.
+pub(crate) fn tool(class: &str) -> Result<Command> {
+    let jars = jars_cached(KAFKA_4).context("Kafka's jars are gone")?;
+    let mut command = Command::new("java");
+    command.args(JVM_OPTIONS).arg("-cp").arg(format!("{}/*", jars.display()));
+    command.arg(format!("org.apache.kafka.tools.{class}"));
+    Ok(command)
+}
+
 pub(crate) fn run(scenario: &Scenario, bootstrap: &str, topic: &str) -> Result<Line> {
     let tool = Tool { scenario, bootstrap, topic };
     let records = scenario.records;
@@ -54,9 +75,7 @@ impl Tool<'_> {
     }
 
     fn command(&self, records: u64, warm_up: u64) -> Result<Command> {
-        let jars = jars_cached(KAFKA_4).context("Kafka's jars are gone")?;
-        let mut command = Command::new("java");
-        command.arg("-cp").arg(format!("{}/*", jars.display())).arg("org.apache.kafka.tools.ProducerPerformance");
+        let mut command = tool("ProducerPerformance")?;
         command.args(["--topic", self.topic, "--num-records", &(records + warm_up).to_string()]);
         command.args(["--throughput", &self.scenario.rate.map_or("-1".to_owned(), |rate| rate.to_string())]);
         command.arg("--payload-file").arg(payload(self.scenario.size)?);

@@ -154,7 +154,7 @@ pub(crate) const ALL: &[Peer] = &[
         Role::Records,
         Kind::Java,
         "",
-        "Kafka's `ProducerPerformance` with a payload file; as many records to warm up as are measured, and CPU time \
+        "Kafka's `ProducerPerformance` with a payload file, in a JVM as Kafka's scripts start it (-Xmx512M, G1); as many records to warm up as are measured, and CPU time \
          is that of the whole run less that of a run of the warm-up alone",
     ),
 ];
@@ -188,7 +188,7 @@ pub(crate) const READERS: &[Peer] = &[
         Role::Records,
         Kind::Java,
         "",
-        "Kafka's `ConsumerPerformance`; CPU time is that of a run over three times as many records less that of a run \
+        "Kafka's `ConsumerPerformance`, in a JVM as Kafka's scripts start it (-Xmx512M, G1); CPU time is that of a run over three times as many records less that of a run \
          over as many; records a second are those after the rebalance, the JVM's compiling included",
     ),
 ];

@@ -2,11 +2,11 @@
 //! by tenths: how much that is says another run over as many records as the others read. What is counted are many times
 //! as many behind them.
 
+use crate::java;
 use crate::measure::{Line, Observed, observed};
 use crate::scenarios::Scenario;
 use anyhow::{Context, Result};
-use demitasse_kafka_tests::{KAFKA_4, jars_cached};
-use std::process::Command;
+use demitasse_kafka_tests::KAFKA_4;
 
 /// As many records are in the topic for each that the others read.
 pub(crate) const TIMES: u64 = 3;
@@ -28,9 +28,7 @@ pub(crate) fn run(scenario: &Scenario, bootstrap: &str, topic: &str) -> Result<L
 }
 
 fn tool(scenario: &Scenario, records: u64, bootstrap: &str, topic: &str) -> Result<Observed> {
-    let jars = jars_cached(KAFKA_4).context("Kafka's jars are gone")?;
-    let mut command = Command::new("java");
-    command.arg("-cp").arg(format!("{}/*", jars.display())).arg("org.apache.kafka.tools.ConsumerPerformance");
+    let mut command = java::tool("ConsumerPerformance")?;
     command.args(["--bootstrap-server", bootstrap, "--topic", topic, "--num-records", &records.to_string()]);
     command.args(["--hide-header", "--command-property", "enable.metrics.push=false"]);
     observed(&mut command, scenario.limit())
