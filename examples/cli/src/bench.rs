@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
     let value = vec![b'x'; arguments.size];
     runtime::run(arguments.threads, async {
         if let Some(partitions) = arguments.partitions {
-            create_if_missing(&bootstrap, &arguments.topic, partitions).await?;
+            create_if_missing(&bootstrap, &arguments.topic, partitions, &[]).await?;
         }
         let producer = builder.start()?;
         let topic = producer.topic(&arguments.topic)?;

@@ -21,6 +21,10 @@ use std::time::{Duration, Instant};
 /// Resident memory may be so much larger at the end than after the warm-up: what the system counts is no exacter.
 const RESIDENT_MIB_MORE: f64 = 1.0;
 
+/// What the broker keeps of each partition. Nobody reads it, and the disk is not to be what ends a soak.
+const LOG: &[(&str, &str)] =
+    &[("retention.bytes", "67108864"), ("segment.bytes", "33554432"), ("file.delete.delay.ms", "1000")];
+
 /// Produces continually, with values from one byte to a whole batch, to one partition or all, in bursts and with pauses.
 ///
 /// Prints a line every few seconds, and at the end how resident memory has moved since the warm-up, which is a tenth of the
@@ -34,7 +38,8 @@ pub(crate) struct Arguments {
     /// The topic to send to.
     #[arg(long, default_value = "demitasse-soak")]
     topic: String,
-    /// Create the topic with so many partitions, if it does not exist.
+    /// Create the topic with so many partitions, if it does not exist; of each the broker keeps 64 MiB, and what has come
+    /// since it looked last (log.retention.check.interval.ms, 5 minutes by itself).
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..))]
     partitions: i32,
     /// For how long, as in 90s, 10m or 24h.
@@ -65,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         return Err(Problem::usage("--duration: at least ten times --every, or memory cannot be judged"));
     }
     runtime::run(arguments.threads, async {
-        create_if_missing(&bootstrap, &arguments.topic, arguments.partitions).await?;
+        create_if_missing(&bootstrap, &arguments.topic, arguments.partitions, LOG).await?;
         let producer = builder.start()?;
         let topic = producer.topic(&arguments.topic)?;
         let mut soak = Soak::new(arguments, Load::new(producer, topic, Interrupt::listen()?));

@@ -118,8 +118,13 @@ async fn list(arguments: &Arguments, admin: &Admin, servers: &str, output: &mut 
 }
 
 /// Creates a topic; that it exists is as good.
-pub(crate) async fn create_if_missing(servers: &str, name: &str, partitions: i32) -> Result<(), Problem> {
-    let topic = NewTopic { name, partitions: Some(partitions), replication: None, configs: &[] };
+pub(crate) async fn create_if_missing(
+    servers: &str,
+    name: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) -> Result<(), Problem> {
+    let topic = NewTopic { name, partitions: Some(partitions), replication: None, configs };
     match Admin::new(servers)?.create_topic(&topic, PATIENCE).await {
         Ok(()) | Err(AdminError::Refused { code: ErrorCode::TOPIC_ALREADY_EXISTS, .. }) => Ok(()),
         Err(error) => Err(problem(&format!("topic {name} was not created"), &error, servers)),

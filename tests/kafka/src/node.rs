@@ -184,6 +184,7 @@ ssl.truststore.type=PEM
 ssl.truststore.location={cluster}/tls/ca.pem
 log.dirs={cluster}/node{id}/data
 num.partitions=3
+log.retention.check.interval.ms=5000
 default.replication.factor={replicas}
 min.insync.replicas={in_sync}
 offsets.topic.replication.factor={replicas}
