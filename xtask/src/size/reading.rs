@@ -16,6 +16,8 @@ pub(super) struct Reading {
     pub(super) costs: [Cost; 2],
     /// Bytes that hold records and the network's bytes.
     buffers: u64,
+    /// The deepest use of the stack by the program that follows commands, its start and what it prints included.
+    stack: u64,
 }
 
 /// Builds and runs; `topics` are those that the sender has filled, with single records and with batches.
@@ -38,17 +40,18 @@ pub(super) fn measure(
         cost(board, &read, plugin, SINGLE, |count| words(alone, count))?,
         cost(board, &read, plugin, BATCHED, |count| words(batched, count))?,
     ];
-    let started = Machine::start(&Setup::new(board, &commands, &[&address, "size"]));
-    let buffers = started.and_then(|mut machine| {
-        machine.until(Duration::from_secs(60), "its memory to be said", |line| number(line, "buffers"))
-    });
-    Ok(Reading { image, costs, buffers: buffers.map_err(|e| e.to_string())? })
+    // It obeys what the stand-in broker has for it, and ends.
+    let machine = Machine::start(&Setup::new(board, &commands, &[&address, "commands", "size"]));
+    let ended = machine.and_then(|machine| machine.finish(Duration::from_secs(60)));
+    let (_, said) = ended.map_err(|e| e.to_string())?;
+    let told = |name| said.iter().rev().find_map(|line| number(line, name)).ok_or(format!("it did not say its {name}"));
+    Ok(Reading { image, costs, buffers: told("buffers")?, stack: told("stack")? })
 }
 
 impl Reading {
     /// The budgets are those of the sensor: nobody has given others.
-    pub(super) fn rows(&self, base: &Image) -> [Row; 13] {
-        let Reading { image, costs: [alone, batched], buffers } = self;
+    pub(super) fn rows(&self, base: &Image) -> [Row; 14] {
+        let Reading { image, costs: [alone, batched], buffers, stack } = self;
         let own_ram = (image.ram() as f64 - *buffers as f64) - (base.ram() as f64 - BASE_SOCKETS as f64);
         let row = |what, unit, is| Row::new(what, unit, is, "");
         [
@@ -58,6 +61,7 @@ impl Reading {
             row("commands: static RAM in all", "B", image.ram() as f64),
             row("commands: of it buffers: chunk, frames, sockets", "B", *buffers as f64),
             row("commands: static RAM over plain TCP, no buffers", "B", own_ram).budget(3_000.0, 2_000.0),
+            row("commands: stack", "B", *stack as f64).budget(4_000.0, 3_000.0),
             row("reading: stack", "B", alone.stack.max(batched.stack) as f64).budget(4_000.0, 3_000.0),
             row("reading: instructions a record, batches of one", "", alone.instructions),
             row("reading: instructions a record, batches of 32", "", batched.instructions),

@@ -1,10 +1,9 @@
 //! A device that follows a topic of commands: each arrives once, in order, whatever happens to the broker, the cable and the
 //! device.
 
+use crate::batch::batch;
 use crate::readings::full;
 use demitasse_broker::{Options, Server};
-use demitasse_core::records::crc32c::crc32c;
-use demitasse_core::records::{Compression, Fields, HEADER_BYTES, Sealing, append, seal};
 use demitasse_firmware_tests::{Board, Machine, Setup, images, number};
 use demitasse_kafka_tests::{KAFKA_4, Kafka, Options as KafkaOptions};
 use std::io::Write;
@@ -38,28 +37,6 @@ fn obeyed(lines: &[String]) -> Vec<u64> {
     let obeyed = lines.iter().filter_map(|line| number(line, "command"));
     eprintln!("{} | {}", lines[0], lines.last().unwrap());
     obeyed.collect()
-}
-
-/// A batch as a producer without idempotence sends it.
-fn batch(commands: &[String]) -> Vec<u8> {
-    let mut bytes = vec![0; HEADER_BYTES + commands.iter().map(|command| command.len() + 40).sum::<usize>()];
-    let mut at = HEADER_BYTES;
-    for (index, command) in (0..).zip(commands) {
-        let fields = Fields { key: None, value: Some(command.as_bytes()), headers: &[], timestamp_delta: 0 };
-        at = append(&mut bytes, at, index, &fields).unwrap();
-    }
-    bytes.truncate(at);
-    let sealing = Sealing {
-        compression: Compression::None,
-        base_timestamp: 1,
-        max_timestamp: 1,
-        producer_id: -1,
-        producer_epoch: -1,
-        base_sequence: -1,
-        records: commands.len() as u32,
-    };
-    seal(&mut bytes, &sealing, crc32c);
-    bytes
 }
 
 #[test]

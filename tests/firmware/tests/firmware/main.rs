@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask firmware` builds the images and runs these; without it they say that they are skipped.
 
+mod batch;
 mod commands;
 mod kafka;
 mod readings;
