@@ -59,16 +59,25 @@ fn spoken(api: ApiKey) -> (i16, i16) {
     (least, if api as i16 == ApiKey::Fetch as i16 { most.min(12) } else { most })
 }
 
+/// What a place in the table of brokers is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Kind {
+    Free = 0,
+    /// A broker that metadata told of: for as long as it does, or there is a connection to it.
+    Learnt,
+    /// From the bootstrap list: never given up, since it is where one starts again when all others are gone (KIP-899).
+    Bootstrap,
+    /// Where the group's positions are kept, as little given up. A leader at the same address has a place of its own, and so a
+    /// connection: a broker works on one request of a connection at a time, and one for records may wait there.
+    #[cfg(feature = "consumer")]
+    Coordinator,
+}
+
 /// One place in the table of brokers.
 #[derive(Debug)]
 pub struct BrokerEntry {
-    used: bool,
-    /// From the bootstrap list: never given up, since it is where one starts again when all others are gone (KIP-899).
-    bootstrap: bool,
-    /// Where the group's positions are kept. A leader at the same address has a place of its own, and so a connection:
-    /// a broker works on one request of a connection at a time, and one for records may wait there.
-    #[cfg(feature = "consumer")]
-    coordinator: bool,
+    kind: Kind,
     /// The node id plus one; zero while only the address is known.
     node: u32,
     host_length: u8,
@@ -93,10 +102,7 @@ pub struct BrokerEntry {
 impl BrokerEntry {
     /// A free place.
     pub const EMPTY: BrokerEntry = BrokerEntry {
-        used: false,
-        bootstrap: false,
-        #[cfg(feature = "consumer")]
-        coordinator: false,
+        kind: Kind::Free,
         node: 0,
         host_length: 0,
         port: 0,
@@ -111,15 +117,12 @@ impl BrokerEntry {
     };
 
     pub(crate) fn is_used(&self) -> bool {
-        self.used
+        self.kind != Kind::Free
     }
 
     /// Whether it is one that leads and tells of the cluster, or may be.
     fn is_general(&self) -> bool {
-        #[cfg(feature = "consumer")]
-        return self.used && !self.coordinator;
-        #[cfg(not(feature = "consumer"))]
-        self.used
+        matches!(self.kind, Kind::Learnt | Kind::Bootstrap)
     }
 
     /// The broker's node id, or -1 while it is only an address of the bootstrap list.
@@ -135,24 +138,23 @@ pub(crate) fn find_node(brokers: &[BrokerEntry], node_id: i32) -> Option<usize> 
         return None;
     }
     let node = node_id as u32 + 1;
-    brokers.iter().position(|b| b.used && b.node == node)
+    brokers.iter().position(|b| b.is_used() && b.node == node)
 }
 
 impl Cluster<'_> {
     /// Adds an address of the bootstrap list. `None`: no place, or the host is longer than a cell.
     pub(crate) fn bootstrap(&mut self, host: &str, port: u16) -> Option<usize> {
-        let index = self.brokers.iter().position(|b| !b.used)?;
+        let index = self.brokers.iter().position(|b| !b.is_used())?;
         let host_length = self.hosts.set(index, host)?;
-        self.brokers[index] = BrokerEntry { used: true, bootstrap: true, host_length, port, ..BrokerEntry::EMPTY };
+        self.brokers[index] = BrokerEntry { kind: Kind::Bootstrap, host_length, port, ..BrokerEntry::EMPTY };
         Some(index)
     }
 
     /// Keeps a place for the broker that keeps the group's positions; its address comes later.
     #[cfg(feature = "consumer")]
     pub(crate) fn reserve_coordinator(&mut self) -> Option<usize> {
-        let index = self.brokers.iter().position(|b| !b.used)?;
-        // As little given up as what the user has named.
-        self.brokers[index] = BrokerEntry { used: true, bootstrap: true, coordinator: true, ..BrokerEntry::EMPTY };
+        let index = self.brokers.iter().position(|b| !b.is_used())?;
+        self.brokers[index] = BrokerEntry { kind: Kind::Coordinator, ..BrokerEntry::EMPTY };
         Some(index)
     }
 
@@ -199,7 +201,7 @@ impl Cluster<'_> {
                 return None;
             }
             // The address of a bootstrap entry is the user's: the node moves to a place of its own.
-            if !self.brokers[index].bootstrap {
+            if self.brokers[index].kind == Kind::Learnt {
                 let host_length = self.hosts.set(index, host)?;
                 let broker = &mut self.brokers[index];
                 (broker.host_length, broker.port, broker.failures, broker.retry_at) =
@@ -210,13 +212,12 @@ impl Cluster<'_> {
             self.brokers[index].node = 0;
         }
         let place = self.place_for(node_id, host, port)?;
-        let adopted = self.brokers[place].used && self.brokers[place].bootstrap;
-        if adopted {
+        if self.brokers[place].kind == Kind::Bootstrap {
             (self.brokers[place].node, self.brokers[place].seen) = (node_id as u32 + 1, seen);
         } else {
             let host_length = self.hosts.set(place, host)?;
-            self.brokers[place] =
-                BrokerEntry { used: true, node: node_id as u32 + 1, host_length, port, seen, ..BrokerEntry::EMPTY };
+            let (kind, node) = (Kind::Learnt, node_id as u32 + 1);
+            self.brokers[place] = BrokerEntry { kind, node, host_length, port, seen, ..BrokerEntry::EMPTY };
         }
         known
     }
@@ -224,19 +225,20 @@ impl Cluster<'_> {
     fn place_for(&self, node_id: i32, host: &str, port: u16) -> Option<usize> {
         // The bootstrap address is often a broker's own: then its connection serves that broker from now on.
         let same = |(i, b): &(usize, &super::BrokerEntry)| {
-            b.is_general() && b.bootstrap && b.node == 0 && b.port == port && self.host(*i) == host.as_bytes()
+            b.kind == Kind::Bootstrap && b.node == 0 && b.port == port && self.host(*i) == host.as_bytes()
         };
         let brokers = || self.brokers.iter().enumerate();
         if let Some((index, _)) = brokers().find(same) {
             return Some(index);
         }
-        if let Some(index) = self.brokers.iter().position(|b| !b.used) {
+        if let Some(index) = self.brokers.iter().position(|b| !b.is_used()) {
             return Some(index);
         }
         if !self.is_leader(node_id) {
             return None;
         }
-        let idle = |b: &super::BrokerEntry| !b.bootstrap && b.connection.is_none() && !self.is_leader(b.node_id());
+        let idle =
+            |b: &super::BrokerEntry| b.kind == Kind::Learnt && b.connection.is_none() && !self.is_leader(b.node_id());
         self.brokers.iter().position(idle)
     }
 
@@ -247,20 +249,22 @@ impl Cluster<'_> {
     /// After a whole response: forgets the brokers that it did not name.
     pub(super) fn forget_unseen_brokers(&mut self) {
         let seen = self.metadata.responses;
-        for broker in self.brokers.iter_mut().filter(|b| b.used && b.seen != seen && b.connection.is_none()) {
-            if broker.bootstrap {
-                broker.node = 0;
+        for broker in self.brokers.iter_mut().filter(|b| b.is_used() && b.seen != seen && b.connection.is_none()) {
+            if broker.kind == Kind::Learnt {
+                broker.kind = Kind::Free;
             } else {
-                broker.used = false;
+                broker.node = 0;
             }
         }
     }
 
     /// Everything that metadata told of brokers and leaders is forgotten; the bootstrap list stays.
     pub(crate) fn forget_learnt(&mut self) {
-        for broker in self.brokers.iter_mut().filter(|b| b.used) {
+        for broker in self.brokers.iter_mut().filter(|b| b.is_used()) {
             (broker.node, broker.seen) = (0, 0);
-            broker.used = broker.bootstrap || !broker.connection.is_none();
+            if broker.kind == Kind::Learnt && broker.connection.is_none() {
+                broker.kind = Kind::Free;
+            }
         }
         for partition in self.partitions.iter_mut() {
             (partition.leader, partition.leader_epoch) = (-1, -1);
@@ -293,12 +297,12 @@ impl Cluster<'_> {
         if self.brokers[broker].cautious {
             return Versions::NONE;
         }
-        let others = || self.brokers.iter().filter(|b| b.used).find_map(|b| b.versions);
+        let others = || self.brokers.iter().filter(|b| b.is_used()).find_map(|b| b.versions);
         self.brokers[broker].versions.or_else(others).unwrap_or(Versions::GUESS)
     }
 
     pub(crate) fn used_brokers(&self) -> usize {
-        self.brokers.iter().filter(|b| b.used).count()
+        self.brokers.iter().filter(|b| b.is_used()).count()
     }
 }
 
