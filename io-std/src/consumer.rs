@@ -132,7 +132,8 @@ impl Consumer {
     /// As [`Consumer::position`], and waits until it is known.
     ///
     /// # Errors
-    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there. Or it is not assigned, or no more.
+    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there. Or it is
+    /// not assigned, or no more.
     pub fn wait_position(
         &self,
         topic: Topic,

@@ -117,7 +117,8 @@ impl<P: Platform> Consumer<P> {
     /// As [`Consumer::position`], and waits until it is known.
     ///
     /// # Errors
-    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there. Or it is not assigned, or no more.
+    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there. Or it is
+    /// not assigned, or no more.
     pub async fn wait_position(&self, topic: Topic, partition: i32) -> Result<i64, ConsumeError> {
         let mut seat = RoomSeat::new(&self.client);
         poll_fn(|cx| {

@@ -88,7 +88,8 @@ impl<P: Shape> Consumer<P> {
     /// As [`Consumer::position`], and waits until it is known.
     ///
     /// # Errors
-    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there. Or it is not assigned, or no more.
+    /// The partition cannot be read, see [`Consumer::poll`]; told here, it is not told there. Or it is
+    /// not assigned, or no more.
     pub fn wait_position(self, topic: Topic, partition: i32) -> impl Future<Output = Result<i64, ConsumeError>> {
         self.0.wait_position(topic, partition)
     }

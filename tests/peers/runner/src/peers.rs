@@ -154,8 +154,9 @@ pub(crate) const ALL: &[Peer] = &[
         Role::Records,
         Kind::Java,
         "",
-        "Kafka's `ProducerPerformance` with a payload file, in a JVM as Kafka's scripts start it (-Xmx512M, G1); as many records to warm up as are measured, and CPU time \
-         is that of the whole run less that of a run of the warm-up alone",
+        "Kafka's `ProducerPerformance` with a payload file, in a JVM as Kafka's scripts start it (-Xmx512M, G1); as \
+         many records to warm up as are measured, and CPU time is that of the whole run less that of a run of the \
+         warm-up alone",
     ),
 ];
 
@@ -188,8 +189,9 @@ pub(crate) const READERS: &[Peer] = &[
         Role::Records,
         Kind::Java,
         "",
-        "Kafka's `ConsumerPerformance`, in a JVM as Kafka's scripts start it (-Xmx512M, G1); CPU time is that of a run over three times as many records less that of a run \
-         over as many; records a second are those after the rebalance, the JVM's compiling included",
+        "Kafka's `ConsumerPerformance`, in a JVM as Kafka's scripts start it (-Xmx512M, G1); CPU time is that of a \
+         run over three times as many records less that of a run over as many; records a second are \
+         those after the rebalance, the JVM's compiling included",
     ),
 ];
 
