@@ -36,7 +36,7 @@ impl Net {
 impl Io for &'static Net {
     type Stream = Tcp;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<Tcp, ConnectionError> {
+    async fn connect(&self, host: &[u8], port: u16) -> Result<Tcp, ConnectionError> {
         let net: &'static Net = self;
         // Taken first: wherever this future is dropped, the socket is let go of.
         let mut tcp = Tcp(net.socket.try_borrow_mut().map_err(|_| ConnectionError::Dropped)?);
@@ -46,7 +46,8 @@ impl Io for &'static Net {
         }
         #[cfg(feature = "dns")]
         {
-            let query = self.stack.dns_query(host, embassy_net::dns::DnsQueryType::A);
+            let name = core::str::from_utf8(host).map_err(|_| ConnectionError::Resolve)?;
+            let query = self.stack.dns_query(name, embassy_net::dns::DnsQueryType::A);
             let mut error = ConnectionError::Resolve;
             for address in query.await.map_err(|_| ConnectionError::Resolve)? {
                 match tcp.connect(address, port).await {
@@ -173,10 +174,10 @@ fn copy((pieces, copied): &mut (&[&[u8]], usize), to: &mut [u8]) -> (usize, bool
 }
 
 /// Four decimal numbers with dots between them. Not by `parse`, which is a kilobyte of flash for what it can besides.
-fn ipv4(text: &str) -> Option<Ipv4Address> {
+fn ipv4(text: &[u8]) -> Option<Ipv4Address> {
     let mut octets = [0u8; 4];
     let (mut at, mut digits) = (0, 0);
-    for byte in text.bytes() {
+    for &byte in text {
         if byte == b'.' {
             if digits == 0 {
                 return None;
@@ -239,7 +240,7 @@ mod tests {
             "1.2.3.-4",
             "::1",
         ] {
-            assert_eq!(ipv4(text), text.parse().ok(), "{text}");
+            assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
         }
     }
 }

@@ -145,11 +145,11 @@ impl Admin {
         let mut error = ErrorCode::NONE;
         let each = |item: metadata::Item<'_>| match item {
             metadata::Item::Broker { node_id, host, port } => {
-                cluster.brokers.push(BrokerInfo { id: node_id, host: host.to_owned(), port });
+                cluster.brokers.push(BrokerInfo { id: node_id, host: text(host), port });
             }
             metadata::Item::Controller(id) => cluster.controller = id,
             metadata::Item::Topic { error, name, is_internal, .. } => {
-                cluster.topics.push(TopicInfo { name: name.to_owned(), error, is_internal, partitions: Vec::new() });
+                cluster.topics.push(TopicInfo { name: text(name), error, is_internal, partitions: Vec::new() });
             }
             metadata::Item::Partition { error, index, leader, .. } => {
                 if let Some(topic) = cluster.topics.last_mut() {
@@ -203,7 +203,7 @@ impl Admin {
     pub async fn committed(&self, group: &str, patience: Duration) -> Result<Vec<CommittedInfo>, AdminError> {
         let (mut kept, mut topic, mut refused) = (Vec::new(), String::new(), ErrorCode::NONE);
         let each = |item: offset_fetch::Item<'_>| match item {
-            offset_fetch::Item::Topic { name, .. } => name.clone_into(&mut topic),
+            offset_fetch::Item::Topic { name, .. } => topic = text(name),
             offset_fetch::Item::Partition(position) if position.offset >= 0 => {
                 let offset_fetch::Position { index, offset, leader_epoch, .. } = position;
                 kept.push(CommittedInfo { topic: topic.clone(), partition: index, offset, leader_epoch });
@@ -279,4 +279,9 @@ mod tests {
         sent(&admin.create_topic(&topic("a", None), PATIENCE));
         sent(&admin.committed("g", PATIENCE));
     }
+}
+
+/// A name, as Kafka's rules for it have it; what is none has signs in it that say so.
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
 }

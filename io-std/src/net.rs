@@ -46,7 +46,8 @@ pub(crate) struct TokioIo {
 impl Io for TokioIo {
     type Stream = Tcp;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<Tcp, ConnectionError> {
+    async fn connect(&self, host: &[u8], port: u16) -> Result<Tcp, ConnectionError> {
+        let host = str::from_utf8(host).map_err(|_| ConnectionError::Resolve)?;
         // Sockets and name look-ups are the runtime's, and allocate there.
         guard::exempt(async {
             let addresses = lookup_host((host, port)).await.map_err(|_| ConnectionError::Resolve)?;

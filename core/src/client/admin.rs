@@ -82,7 +82,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
     ) -> Result<(), ConnectionError> {
         let (io, deadline) = (self.io, self.deadline(patience));
         let work = async {
-            let mut host = heapless::String::<255>::new();
+            let mut host = heapless::Vec::<u8, 255>::new();
             let mut port = None;
             loop {
                 let mut stream = match port {
@@ -117,7 +117,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
     ) -> Result<(), ConnectionError> {
         let (io, deadline) = (self.io, self.deadline(patience));
         let work = async {
-            let mut host = heapless::String::<255>::new();
+            let mut host = heapless::Vec::<u8, 255>::new();
             loop {
                 let found = {
                     let mut stream = self.first_that_connects().await?;
@@ -148,7 +148,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
     async fn first_that_connects(&self) -> Result<I::Stream, ConnectionError> {
         let mut error = ConnectionError::Resolve;
         for (host, port) in self.bootstrap {
-            match self.io.connect(host, *port).await {
+            match self.io.connect(host.as_bytes(), *port).await {
                 Ok(stream) => return Ok(stream),
                 Err(reason) => error = reason,
             }
@@ -278,7 +278,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
     async fn coordinator(
         &mut self,
         group: &str,
-        host: &mut heapless::String<255>,
+        host: &mut heapless::Vec<u8, 255>,
     ) -> Result<Result<Option<u16>, ErrorCode>, ConnectionError> {
         let version = self.version(ApiKey::FindCoordinator)?;
         let (mut reader, mut found) = (find_coordinator::ResponseReader::new(version), Ok(None));
@@ -287,7 +287,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
             if let Some(find_coordinator::Item::Coordinator { error, host: name, port, .. }) = item {
                 host.clear();
                 found = match error {
-                    ErrorCode::NONE => Ok(host.push_str(name).ok().and_then(|()| u16::try_from(port).ok())),
+                    ErrorCode::NONE => Ok(host.extend_from_slice(name).ok().and_then(|()| u16::try_from(port).ok())),
                     code if is_for_now(code) => Ok(None),
                     code => Err(code),
                 };
@@ -321,7 +321,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
 
     /// The controller's host and port; `None` if there is none now. Brokers come before the controller's id, and there
     /// is nowhere to keep all of them: so it asks twice.
-    async fn controller(&mut self, host: &mut heapless::String<255>) -> Result<Option<u16>, ConnectionError> {
+    async fn controller(&mut self, host: &mut heapless::Vec<u8, 255>) -> Result<Option<u16>, ConnectionError> {
         let version = self.version(ApiKey::Metadata)?;
         let (mut controller, mut at) = (-1, None);
         for _ in 0..2 {
@@ -330,11 +330,11 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
                 metadata::Item::Controller(id) => controller = id,
                 metadata::Item::Broker { node_id, host: name, port } if node_id == sought => {
                     host.clear();
-                    at = host.push_str(name).ok().and_then(|()| u16::try_from(port).ok());
+                    at = host.extend_from_slice(name).ok().and_then(|()| u16::try_from(port).ok());
                 }
                 _ => {}
             };
-            let body = |w: &mut Writer<'_>| metadata::request(w, version, 0, core::iter::empty(), false);
+            let body = |w: &mut Writer<'_>| metadata::request(w, version, 0, core::iter::empty::<&str>(), false);
             self.metadata(version, body, each).await?;
         }
         Ok(at)

@@ -105,7 +105,7 @@ impl<P: Platform> Producer<P> {
                 });
                 let Order::Open { host, port } = order.await else { return };
                 served.connects = true;
-                let host = receive.get(..host).and_then(|host| core::str::from_utf8(host).ok()).unwrap_or("");
+                let host = receive.get(..host).unwrap_or(&[]);
                 let mut stream = self.connect(io, slot, host, port).await;
                 let error = match &mut stream {
                     Ok(stream) => {
@@ -124,7 +124,7 @@ impl<P: Platform> Producer<P> {
         }
     }
 
-    async fn connect<I: Io>(&self, io: &I, slot: usize, host: &str, port: u16) -> Result<I::Stream, ConnectionError> {
+    async fn connect<I: Io>(&self, io: &I, slot: usize, host: &[u8], port: u16) -> Result<I::Stream, ConnectionError> {
         let mut connect = pin!(io.connect(host, port));
         poll_fn(|cx| match self.closing(slot, cx) {
             Some(error) => Poll::Ready(Err(error)),

@@ -13,10 +13,11 @@ pub trait Io {
     /// A connection to a broker.
     type Stream: Stream;
 
-    /// Connects to `host` (a name or an address) and `port`. If the name has several addresses, each is tried.
+    /// Connects to `host` (a name or an address, as the user or a broker wrote it: nobody has looked whether it is UTF-8) and
+    /// `port`. If the name has several addresses, each is tried.
     ///
     /// The driver drops the future when `socket.connection.setup.timeout.ms` has passed; nothing may be left behind.
-    async fn connect(&self, host: &str, port: u16) -> Result<Self::Stream, ConnectionError>;
+    async fn connect(&self, host: &[u8], port: u16) -> Result<Self::Stream, ConnectionError>;
 
     /// Waits until the clock shows `at`. It may be [`Instant::NEVER`]: then it does not end.
     async fn sleep_until(&self, at: Instant);

@@ -143,7 +143,7 @@ pub(crate) fn find_node(brokers: &[BrokerEntry], node_id: i32) -> Option<usize> 
 
 impl Cluster<'_> {
     /// Adds an address of the bootstrap list. `None`: no place, or the host is longer than a cell.
-    pub(crate) fn bootstrap(&mut self, host: &str, port: u16) -> Option<usize> {
+    pub(crate) fn bootstrap(&mut self, host: &[u8], port: u16) -> Option<usize> {
         let index = self.brokers.iter().position(|b| !b.is_used())?;
         let host_length = self.hosts.set(index, host)?;
         self.brokers[index] = BrokerEntry { kind: Kind::Bootstrap, host_length, port, ..BrokerEntry::EMPTY };
@@ -160,9 +160,9 @@ impl Cluster<'_> {
 
     /// Where it is now: whether that is another place than before. None if it cannot be kept.
     #[cfg(feature = "consumer")]
-    pub(crate) fn move_coordinator(&mut self, place: usize, host: &str, port: i32) -> Option<bool> {
+    pub(crate) fn move_coordinator(&mut self, place: usize, host: &[u8], port: i32) -> Option<bool> {
         let port = u16::try_from(port).ok()?;
-        if self.brokers[place].port == port && self.host(place) == host.as_bytes() {
+        if self.brokers[place].port == port && self.host(place) == host {
             return Some(false);
         }
         let host_length = self.hosts.set(place, host).filter(|&length| length > 0)?;
@@ -173,7 +173,7 @@ impl Cluster<'_> {
     }
 
     pub(crate) fn host(&self, broker: usize) -> &[u8] {
-        self.hosts.bytes(broker, self.brokers[broker].host_length)
+        self.hosts.get(broker, self.brokers[broker].host_length)
     }
 
     /// The broker with this node id.
@@ -187,7 +187,7 @@ impl Cluster<'_> {
     /// When there are more brokers than places, those that lead a partition of ours are kept: the leaders are known
     /// from the response before, and if one is missing the response after this one brings it.
     #[inline(never)]
-    pub(crate) fn broker(&mut self, node_id: i32, host: &str, port: i32) -> Option<usize> {
+    pub(crate) fn broker(&mut self, node_id: i32, host: &[u8], port: i32) -> Option<usize> {
         let Ok(port) = u16::try_from(port) else { return None };
         if node_id < 0 || host.is_empty() || host.len() > self.hosts.cell_bytes() {
             warning!("broker {} has an address that cannot be kept: {} bytes of host", node_id, host.len());
@@ -197,7 +197,7 @@ impl Cluster<'_> {
         let known = self.node(node_id);
         if let Some(index) = known {
             self.brokers[index].seen = seen;
-            if self.brokers[index].port == port && self.host(index) == host.as_bytes() {
+            if self.brokers[index].port == port && self.host(index) == host {
                 return None;
             }
             // The address of a bootstrap entry is the user's: the node moves to a place of its own.
@@ -222,10 +222,10 @@ impl Cluster<'_> {
         known
     }
 
-    fn place_for(&self, node_id: i32, host: &str, port: u16) -> Option<usize> {
+    fn place_for(&self, node_id: i32, host: &[u8], port: u16) -> Option<usize> {
         // The bootstrap address is often a broker's own: then its connection serves that broker from now on.
         let same = |(i, b): &(usize, &super::BrokerEntry)| {
-            b.kind == Kind::Bootstrap && b.node == 0 && b.port == port && self.host(*i) == host.as_bytes()
+            b.kind == Kind::Bootstrap && b.node == 0 && b.port == port && self.host(*i) == host
         };
         let brokers = || self.brokers.iter().enumerate();
         if let Some((index, _)) = brokers().find(same) {

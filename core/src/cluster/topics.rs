@@ -76,36 +76,31 @@ impl TopicEntry {
 }
 
 impl Cluster<'_> {
-    pub(crate) fn name(&self, topic: usize) -> &str {
-        self.topics.get(topic).map_or("", |t| self.names.get(topic, t.name_length))
-    }
-
-    pub(crate) fn name_bytes(&self, topic: usize) -> &[u8] {
-        self.topics.get(topic).map_or(&[], |t| self.names.bytes(topic, t.name_length))
+    pub(crate) fn name(&self, topic: usize) -> &[u8] {
+        self.topics.get(topic).map_or(&[], |t| self.names.get(topic, t.name_length))
     }
 
     pub(crate) fn find_topic(&self, name: &[u8]) -> Option<usize> {
         let hash = hash(name);
-        let is =
-            |(i, t): &(usize, &TopicEntry)| t.used && t.hash == hash && self.names.bytes(*i, t.name_length) == name;
+        let is = |(i, t): &(usize, &TopicEntry)| t.used && t.hash == hash && self.names.get(*i, t.name_length) == name;
         self.topics.iter().enumerate().find(is).map(|(i, _)| i)
     }
 
     /// The topic's place, taken if need be. `None`: every place is taken; the name fits, its length was checked.
-    pub(crate) fn add_topic(&mut self, name: &str) -> Option<usize> {
-        if let Some(index) = self.find_topic(name.as_bytes()) {
+    pub(crate) fn add_topic(&mut self, name: &[u8]) -> Option<usize> {
+        if let Some(index) = self.find_topic(name) {
             return Some(index);
         }
         let index = self.topics.iter().position(|t| !t.used)?;
         let name_length = self.names.set(index, name)?;
         self.topics[index] =
-            TopicEntry { used: true, name_length, hash: hash(name.as_bytes()), wanted: true, ..TopicEntry::EMPTY };
+            TopicEntry { used: true, name_length, hash: hash(name), wanted: true, ..TopicEntry::EMPTY };
         Some(index)
     }
 
     /// One topic of a Metadata response; its place if it is one of ours.
-    pub(crate) fn topic(&mut self, name: &str, error: ErrorCode, partitions: u32) -> Option<usize> {
-        let index = self.find_topic(name.as_bytes())?;
+    pub(crate) fn topic(&mut self, name: &[u8], error: ErrorCode, partitions: u32) -> Option<usize> {
+        let index = self.find_topic(name)?;
         let topic = &mut self.topics[index];
         topic.error = error;
         if error == ErrorCode::NONE {

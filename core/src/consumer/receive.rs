@@ -157,8 +157,8 @@ impl<P: Platform> State<P> {
         Ok(())
     }
 
-    pub(super) fn begin_topic(&mut self, slot: usize, name: &str) {
-        let topic = self.cluster().find_topic(name.as_bytes());
+    pub(super) fn begin_topic(&mut self, slot: usize, name: &[u8]) {
+        let topic = self.cluster().find_topic(name);
         let receive = &mut self.connections[slot].receive;
         (receive.topic, receive.partition) = (topic.map_or(Link::NONE, Link::to), Link::NONE);
     }

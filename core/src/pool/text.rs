@@ -19,21 +19,16 @@ impl<'a> Text<'a> {
         self.cell
     }
 
-    /// What stands there, as text; comparing bytes costs less.
-    pub(crate) fn get(&self, index: usize, length: u8) -> &str {
-        core::str::from_utf8(self.bytes(index, length)).unwrap_or("")
-    }
-
-    pub(crate) fn bytes(&self, index: usize, length: u8) -> &[u8] {
+    pub(crate) fn get(&self, index: usize, length: u8) -> &[u8] {
         let start = index * self.cell;
         self.bytes.get(start..start + length as usize).unwrap_or(&[])
     }
 
     /// The length to remember, or `None`: the text is longer than a cell.
-    pub(crate) fn set(&mut self, index: usize, text: &str) -> Option<u8> {
+    pub(crate) fn set(&mut self, index: usize, text: &[u8]) -> Option<u8> {
         let start = index * self.cell;
         let length = u8::try_from(text.len()).ok().filter(|&l| l as usize <= self.cell)?;
-        self.bytes.get_mut(start..start + text.len())?.copy_from_slice(text.as_bytes());
+        self.bytes.get_mut(start..start + text.len())?.copy_from_slice(text);
         Some(length)
     }
 }

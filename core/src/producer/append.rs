@@ -69,7 +69,7 @@ impl<P: Platform> State<P> {
         let index = match known {
             Some(index) => index,
             None => {
-                let added = self.cluster().add_topic(name);
+                let added = self.cluster().add_topic(name.as_bytes());
                 let index = added.ok_or(TopicError::TooManyTopics { capacity: capacities.topics })?;
                 self.s.metadata.want(Instant::ZERO);
                 self.wake_clock();
@@ -422,7 +422,8 @@ impl<P: Platform> State<P> {
     }
 
     pub(crate) fn with_topic_name<R>(&mut self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
-        f(self.cluster().name(topic.0 as usize))
+        let cluster = self.cluster();
+        f(core::str::from_utf8(cluster.name(topic.0 as usize)).unwrap_or_default())
     }
 
     /// Waits for room, or for news of a topic, until `deadline`.

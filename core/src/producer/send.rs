@@ -603,7 +603,7 @@ impl<P: Platform> State<P> {
                 count += 1;
                 at = self.batches[other].request_next;
             }
-            produce::topic_start(writer, version, self.cluster().name_bytes(own), count);
+            produce::topic_start(writer, version, self.cluster().name(own), count);
         }
         let (number, length) = (self.partitions[partition].index, self.batches[index].length as usize);
         produce::partition_start(writer, version, number, length);

@@ -97,7 +97,7 @@ pub struct Partition<'t> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Topic<'t> {
     /// Its name: up to version 12.
-    pub name: &'t str,
+    pub name: &'t [u8],
     /// Its id: from version 13 on. Where it is not known (all zero), 12 is the highest version that will do.
     pub id: [u8; 16],
 }
@@ -187,7 +187,7 @@ pub enum Item<'a> {
     /// A topic; its partitions follow.
     Topic {
         /// Its name; empty from version 13 on.
-        name: &'a str,
+        name: &'a [u8],
         /// Its id; all zero up to version 12.
         id: [u8; 16],
         /// How many [`Item::Partition`] the message claims to have for it.
@@ -242,7 +242,7 @@ pub enum Item<'a> {
         /// The broker's id.
         node_id: i32,
         /// Its host.
-        host: &'a str,
+        host: &'a [u8],
         /// Its port.
         port: i32,
     },
@@ -359,7 +359,7 @@ impl ResponseReader {
     }
 
     fn topic<'a>(&mut self, reader: &mut Reader<'a>, flexible: bool) -> Result<Item<'a>, ReadError> {
-        let (name, id) = if self.version >= 13 { ("", reader.uuid()?) } else { (reader.string(flexible)?, [0; 16]) };
+        let (name, id) = if self.version >= 13 { (&[][..], reader.uuid()?) } else { (reader.text(flexible)?, [0; 16]) };
         let partitions = count(reader, flexible)?;
         self.topics = self.topics.wrapping_sub(1);
         self.partitions = partitions;
@@ -457,7 +457,7 @@ impl Stages for ResponseReader {
             }
             Stage::Endpoint if self.inner > 0 => {
                 let item =
-                    Item::NodeEndpoint { node_id: reader.i32()?, host: reader.string(flexible)?, port: reader.i32()? };
+                    Item::NodeEndpoint { node_id: reader.i32()?, host: reader.text(flexible)?, port: reader.i32()? };
                 self.inner = self.inner.wrapping_sub(1);
                 // The rack.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
@@ -484,9 +484,9 @@ mod tests {
     fn topics_are_the_same_by_what_the_version_calls_them() {
         let topic = |name, id| Topic { name, id: [id; 16] };
         for (version, by_name) in [(12, true), (13, false)] {
-            assert_eq!(topic("t", 1).is(version, &topic("t", 2)), by_name);
-            assert_eq!(topic("t", 1).is(version, &topic("other", 1)), !by_name);
-            assert!(topic("t", 1).is(version, &topic("t", 1)));
+            assert_eq!(topic(b"t", 1).is(version, &topic(b"t", 2)), by_name);
+            assert_eq!(topic(b"t", 1).is(version, &topic(b"other", 1)), !by_name);
+            assert!(topic(b"t", 1).is(version, &topic(b"t", 1)));
         }
     }
 

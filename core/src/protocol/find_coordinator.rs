@@ -34,7 +34,7 @@ pub enum Item<'a> {
         /// The broker's id.
         node_id: i32,
         /// Its host.
-        host: &'a str,
+        host: &'a [u8],
         /// Its port.
         port: i32,
     },
@@ -100,7 +100,7 @@ impl Stages for ResponseReader {
                 Piece::Silent
             }
             Stage::Broker => {
-                let (node_id, host, port) = (reader.i32()?, reader.string(flexible)?, reader.i32()?);
+                let (node_id, host, port) = (reader.i32()?, reader.text(flexible)?, reader.i32()?);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = Stage::Done;
                 Piece::Item(Item::Coordinator { error: self.error, node_id, host, port })
@@ -122,7 +122,7 @@ impl Stages for ResponseReader {
                 Piece::Silent
             }
             Stage::Coordinator => {
-                let (node_id, host, port) = (reader.i32()?, reader.string(flexible)?, reader.i32()?);
+                let (node_id, host, port) = (reader.i32()?, reader.text(flexible)?, reader.i32()?);
                 let error = ErrorCode(reader.i16()?);
                 // The error message.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });

@@ -21,7 +21,7 @@ pub const MAX_TIMESTAMP: i64 = -3;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Partition<'t> {
     /// Its topic's name.
-    pub topic: &'t str,
+    pub topic: &'t [u8],
     /// The partition's number.
     pub index: i32,
     /// The epoch of the leader as the client knows it, -1 for unknown: another one is refused (version 4 and later).

@@ -8,11 +8,11 @@ use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 /// With `allow_auto_topic_creation` the broker may create topics that do not exist, if it is configured so.
 /// An iterator with fewer names than `count` makes a message that cannot be expressed; further names are
 /// left out.
-pub fn request<'t>(
+pub fn request(
     writer: &mut Writer<'_>,
     version: i16,
     count: usize,
-    topics: impl Iterator<Item = &'t str>,
+    topics: impl Iterator<Item: AsRef<[u8]>>,
     allow_auto_topic_creation: bool,
 ) {
     let flexible = flexible(ApiKey::Metadata, version);
@@ -61,8 +61,8 @@ pub enum Item<'a> {
     Broker {
         /// Its id, unique in the cluster.
         node_id: i32,
-        /// Where clients reach it on the listener that was asked.
-        host: &'a str,
+        /// Where clients reach it on the listener that was asked; nobody has looked whether it is UTF-8.
+        host: &'a [u8],
         /// The port that goes with `host`.
         port: i32,
     },
@@ -72,8 +72,8 @@ pub enum Item<'a> {
     Topic {
         /// Whether the topic can be used.
         error: ErrorCode,
-        /// Its name; empty when the broker sends none (an id that it does not know, version 12 and later).
-        name: &'a str,
+        /// Its name, to be compared; empty when the broker sends none (an id that it does not know, version 12 and later).
+        name: &'a [u8],
         /// Its id, by which Fetch 13 and later names it; all zero when the broker sends none (before version 10).
         id: [u8; 16],
         /// Whether the topic is Kafka's own.
@@ -157,7 +157,7 @@ impl ResponseReader {
                 None
             }
             Stage::Broker if self.outer > 0 => {
-                let item = Item::Broker { node_id: reader.i32()?, host: reader.string(flexible)?, port: reader.i32()? };
+                let item = Item::Broker { node_id: reader.i32()?, host: reader.text(flexible)?, port: reader.i32()? };
                 self.outer = self.outer.wrapping_sub(1);
                 // The rack.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
@@ -181,9 +181,9 @@ impl ResponseReader {
             }
             Stage::Topic if self.outer > 0 => {
                 let error = ErrorCode(reader.i16()?);
-                let name = match reader.nullable_string(flexible)? {
+                let name = match reader.nullable_text(flexible)? {
                     None if !since(self.version, 12) => return Err(ReadError::Malformed),
-                    name => name.unwrap_or(""),
+                    name => name.unwrap_or(&[]),
                 };
                 let id = if since(self.version, 10) { reader.uuid()? } else { [0; 16] };
                 let is_internal = reader.bool()?;

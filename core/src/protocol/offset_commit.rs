@@ -11,7 +11,7 @@ use crate::wire::{ReadError, Reader, Writer};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Position<'t> {
     /// The name of the partition's topic.
-    pub topic: &'t str,
+    pub topic: &'t [u8],
     /// The partition's number.
     pub index: i32,
     /// The offset to go on from: that of the last record done with, plus one.

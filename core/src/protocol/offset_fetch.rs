@@ -18,7 +18,7 @@ pub fn request<'t>(
     version: i16,
     group: &str,
     require_stable: bool,
-    partitions: impl Iterator<Item = (&'t str, i32)> + Clone,
+    partitions: impl Iterator<Item = (&'t [u8], i32)> + Clone,
 ) {
     let flexible = flexible(ApiKey::OffsetFetch, version);
     around(writer, version, group, require_stable, |writer| {
@@ -67,7 +67,7 @@ pub enum Item<'a> {
     /// A topic; its partitions follow.
     Topic {
         /// Its name.
-        name: &'a str,
+        name: &'a [u8],
         /// How many [`Item::Partition`] the message claims to have for it.
         partitions: u32,
     },
@@ -174,7 +174,7 @@ impl Stages for ResponseReader {
                 self.stage = Stage::Topic;
             }
             Stage::Topic if self.topics > 0 => {
-                let (name, partitions) = (reader.string(flexible)?, count(reader, flexible)?);
+                let (name, partitions) = (reader.text(flexible)?, count(reader, flexible)?);
                 self.topics = self.topics.wrapping_sub(1);
                 self.partitions = partitions;
                 self.stage = Stage::Partition;

@@ -11,7 +11,7 @@ use crate::wire::{ReadError, Reader, Writer};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Partition<'t> {
     /// Its topic's name.
-    pub topic: &'t str,
+    pub topic: &'t [u8],
     /// The partition's number.
     pub index: i32,
     /// The epoch of the leader as the client knows it, -1 for unknown: another one is refused.

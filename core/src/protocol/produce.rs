@@ -32,7 +32,7 @@ pub fn request_start(writer: &mut Writer<'_>, version: i16, acks: i16, timeout_m
 /// Starts a topic of `partitions` partitions; its name as bytes, which are text.
 pub fn topic_start(writer: &mut Writer<'_>, version: i16, name: &[u8], partitions: usize) {
     let flexible = flexible(ApiKey::Produce, version);
-    writer.text(flexible, Some(name));
+    writer.string(flexible, name);
     writer.array_length(flexible, partitions);
 }
 
@@ -101,7 +101,7 @@ pub enum Item<'a> {
         /// The broker's id.
         node_id: i32,
         /// Its host.
-        host: &'a str,
+        host: &'a [u8],
         /// Its port.
         port: i32,
     },
@@ -293,7 +293,7 @@ impl ResponseReader {
             }
             Stage::Endpoint if self.inner > 0 => {
                 let item =
-                    Item::NodeEndpoint { node_id: reader.i32()?, host: reader.string(flexible)?, port: reader.i32()? };
+                    Item::NodeEndpoint { node_id: reader.i32()?, host: reader.text(flexible)?, port: reader.i32()? };
                 self.inner = self.inner.wrapping_sub(1);
                 // The rack.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });

@@ -43,7 +43,7 @@ pub(super) fn write_by_name<P, I: Iterator<Item = P> + Clone>(
     writer: &mut Writer<'_>,
     flexible: bool,
     partitions: I,
-    name: impl Fn(&P) -> &str,
+    name: impl Fn(&P) -> &[u8],
     partition: impl Fn(&mut Writer<'_>, &P),
 ) {
     let same = |one: &P, other: &P| name(one) == name(other);
@@ -70,7 +70,7 @@ pub enum TopicItem<'a, P> {
     /// A topic; its partitions follow.
     Topic {
         /// Its name.
-        name: &'a str,
+        name: &'a [u8],
         /// How many [`TopicItem::Partition`] the message claims to have for it.
         partitions: u32,
     },
@@ -150,7 +150,7 @@ impl<P: AboutPartition> Stages for TopicReader<P> {
                 Piece::Silent
             }
             Stage::Topic if self.topics > 0 => {
-                let (name, partitions) = (reader.string(flexible)?, count(reader, flexible)?);
+                let (name, partitions) = (reader.text(flexible)?, count(reader, flexible)?);
                 self.topics = self.topics.wrapping_sub(1);
                 self.partitions = partitions;
                 self.stage = Stage::Partition;
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn neighbours_share_a_topic() {
-        let list = [("a", 1), ("a", 2), ("b", 3), ("a", 4)];
+        let list: [(&[u8], i8); 4] = [(b"a", 1), (b"a", 2), (b"b", 3), (b"a", 4)];
         let mut buffer = [0u8; 64];
         let mut writer = Writer::new(&mut buffer);
         write_by_name(&mut writer, true, list.into_iter(), |of| of.0, |writer, of| writer.i8(of.1));

@@ -62,7 +62,7 @@ impl<P: Platform> State<P> {
         settings.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
         self.s.capacities = capacities;
         for &(host, port) in bootstrap {
-            self.cluster().bootstrap(host, port);
+            self.cluster().bootstrap(host.as_bytes(), port);
         }
         #[cfg(feature = "consumer")]
         if coordinators(config) > 0 {

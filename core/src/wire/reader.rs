@@ -175,19 +175,21 @@ impl<'a> Reader<'a> {
         self.nullable_string(flexible)?.ok_or(ReadError::Malformed)
     }
 
-    /// As [`Reader::string`], of bytes that are only to be compared: whether they are UTF-8 does not matter.
+    /// As [`Reader::string`], of bytes that are only kept or compared: whether they are UTF-8 does not matter.
+    #[inline]
     pub fn text(&mut self, flexible: bool) -> Result<&'a [u8], ReadError> {
-        let length = self.string_length(flexible)?.ok_or(ReadError::Malformed)?;
-        self.bytes(length)
+        self.nullable_text(flexible)?.ok_or(ReadError::Malformed)
+    }
+
+    /// As [`Reader::nullable_string`], of such bytes.
+    pub fn nullable_text(&mut self, flexible: bool) -> Result<Option<&'a [u8]>, ReadError> {
+        self.string_length(flexible)?.map(|length| self.bytes(length)).transpose()
     }
 
     /// Reads a `NULLABLE_STRING` or `COMPACT_NULLABLE_STRING`; bytes that are not UTF-8 are malformed.
     pub fn nullable_string(&mut self, flexible: bool) -> Result<Option<&'a str>, ReadError> {
-        let Some(length) = self.string_length(flexible)? else {
-            return Ok(None);
-        };
-        let bytes = self.bytes(length)?;
-        core::str::from_utf8(bytes).map(Some).map_err(|_| ReadError::Malformed)
+        let text = self.nullable_text(flexible)?.map(core::str::from_utf8);
+        text.transpose().map_err(|_| ReadError::Malformed)
     }
 
     /// Reads the count of an `ARRAY` or `COMPACT_ARRAY`, at most `i32::MAX`; None is null. A count below -1

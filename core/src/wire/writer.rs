@@ -119,9 +119,10 @@ impl<'a> Writer<'a> {
         self.bytes(&[value as u8]);
     }
 
-    /// Writes a `STRING` or `COMPACT_STRING`. One of more than 32767 bytes cannot be expressed.
-    pub fn string(&mut self, flexible: bool, value: &str) {
-        self.nullable_string(flexible, Some(value));
+    /// Writes a `STRING` or `COMPACT_STRING`. One of more than 32767 bytes cannot be expressed. Of bytes: they are known to be
+    /// text, nobody looks at them again.
+    pub fn string(&mut self, flexible: bool, value: impl AsRef<[u8]>) {
+        self.text(flexible, Some(value.as_ref()));
     }
 
     /// Writes a `NULLABLE_STRING` or `COMPACT_NULLABLE_STRING`. One of more than 32767 bytes cannot be
@@ -130,8 +131,7 @@ impl<'a> Writer<'a> {
         self.text(flexible, value.map(str::as_bytes));
     }
 
-    /// As [`Writer::nullable_string`], of bytes that are known to be text: nobody looks at them again.
-    pub fn text(&mut self, flexible: bool, value: Option<&[u8]>) {
+    fn text(&mut self, flexible: bool, value: Option<&[u8]>) {
         let length = value.map_or(0, <[u8]>::len);
         if length > MAX_STRING_BYTES {
             return self.cannot_express();

@@ -41,7 +41,8 @@ async fn retry<T>(mut attempt: impl FnMut() -> io::Result<T>) -> Result<T, Error
 impl Io for Network {
     type Stream = Socket;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<Socket, ConnectionError> {
+    async fn connect(&self, host: &[u8], port: u16) -> Result<Socket, ConnectionError> {
+        let host = str::from_utf8(host).map_err(|_| ConnectionError::Resolve)?;
         // std can only connect blocking; a stack of one's own begins it here and asks for its end at each poll.
         let stream = TcpStream::connect((host, port)).map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => ConnectionError::Refused,

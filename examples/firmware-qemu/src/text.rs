@@ -13,9 +13,13 @@ impl<const N: usize> Text<N> {
     }
 
     /// Adds this.
-    pub fn text(mut self, more: &str) -> Self {
-        for (place, byte) in self.bytes.iter_mut().skip(self.length).zip(more.bytes()) {
-            *place = byte;
+    pub fn text(self, more: &str) -> Self {
+        self.add(more.as_bytes())
+    }
+
+    fn add(mut self, more: &[u8]) -> Self {
+        for (place, byte) in self.bytes.iter_mut().skip(self.length).zip(more) {
+            *place = *byte;
             self.length += 1;
         }
         self
@@ -34,8 +38,7 @@ impl<const N: usize> Text<N> {
                 break;
             }
         }
-        let digits = digits.get(first..).and_then(|digits| core::str::from_utf8(digits).ok());
-        self.text(digits.unwrap_or_default())
+        self.add(digits.get(first..).unwrap_or_default())
     }
 
     /// All of it.

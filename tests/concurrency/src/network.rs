@@ -112,7 +112,7 @@ impl World {
 impl Io for Network {
     type Stream = Connected;
 
-    async fn connect(&self, _host: &str, port: u16) -> Result<Connected, ConnectionError> {
+    async fn connect(&self, _host: &[u8], port: u16) -> Result<Connected, ConnectionError> {
         let mut world = self.0.lock().unwrap();
         let id = world.cluster.connect(i32::from(port - PORT) + 1).ok_or(ConnectionError::Refused)?;
         let (up, down, frame) = (VecDeque::new(), VecDeque::new(), Vec::new());

@@ -149,14 +149,14 @@ impl Brokers {
 impl Io for World {
     type Stream = Socket;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<Socket, ConnectionError> {
+    async fn connect(&self, host: &[u8], port: u16) -> Result<Socket, ConnectionError> {
         let mut brokers = self.brokers.borrow_mut();
         let now = self.time.now();
         brokers.connected_at.push_back(now);
         if brokers.connected_at.len() > CONNECTIONS_AN_INSTANT {
             assert_ne!(brokers.connected_at.pop_front(), Some(now), "it connects without end");
         }
-        if host != "broker" {
+        if host != b"broker" {
             return Err(ConnectionError::Resolve);
         }
         let node = i32::from(port) - i32::from(FIRST_PORT) + 1;

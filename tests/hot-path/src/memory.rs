@@ -40,7 +40,7 @@ fn aside_answer(broker: &mut Broker, pieces: &[&[u8]]) {
 impl<'a> Io for &'a Memory {
     type Stream = &'a Memory;
 
-    async fn connect(&self, _: &str, _: u16) -> Result<&'a Memory, ConnectionError> {
+    async fn connect(&self, _: &[u8], _: u16) -> Result<&'a Memory, ConnectionError> {
         let mut broker = self.0.borrow_mut();
         broker.connection = broker.cluster.connect(1);
         Ok(self)

@@ -51,6 +51,10 @@ fn id(name: &str) -> [u8; 16] {
     id
 }
 
+fn fetch_topic(name: &str) -> fetch::Topic<'_> {
+    fetch::Topic { name: name.as_bytes(), id: id(name) }
+}
+
 #[test]
 fn fetch_request() {
     use oracle::fetch_request::*;
@@ -72,16 +76,15 @@ fn fetch_request() {
                 session_epoch,
                 rack_id: &rack_id,
             };
-            let topic = |name| fetch::Topic { name, id: id(name) };
             let partitions = row(&wanted).map(|(name, of)| fetch::Partition {
-                topic: topic(name),
+                topic: fetch_topic(name),
                 index: of.0,
                 current_leader_epoch: of.1,
                 fetch_offset: of.2,
                 last_fetched_epoch: of.3,
                 max_bytes: of.4,
             });
-            let gone = row(&forgotten).map(|(name, index)| (topic(name), *index));
+            let gone = row(&forgotten).map(|(name, index)| (fetch_topic(name), *index));
             let read: oracle::FetchRequest = exchanged(ApiKey::Fetch, version, &head, |w| {
                 fetch::request(w, version, &settings, partitions.clone(), gone.clone());
             });
@@ -132,7 +135,7 @@ fn list_offsets_request() {
         |_| (head(), isolation(), topics(|| (any::<i32>(), any::<i32>(), any::<i64>()))),
         |version, (head, isolation, topics)| {
             let partitions = row(&topics).map(|(topic, of)| list_offsets::Partition {
-                topic,
+                topic: topic.as_bytes(),
                 index: of.0,
                 current_leader_epoch: of.1,
                 timestamp: of.2,
@@ -166,7 +169,7 @@ fn offset_for_leader_epoch_request() {
         |_| (head(), topics(|| (any::<i32>(), any::<i32>(), any::<i32>()))),
         |version, (head, topics)| {
             let partitions = row(&topics).map(|(topic, of)| offset_for_leader_epoch::Partition {
-                topic,
+                topic: topic.as_bytes(),
                 index: of.0,
                 current_leader_epoch: of.1,
                 leader_epoch: of.2,
@@ -219,7 +222,7 @@ fn offset_commit_request() {
         },
         |version, (head, group, topics)| {
             let positions = row(&topics).map(|(topic, of)| offset_commit::Position {
-                topic,
+                topic: topic.as_bytes(),
                 index: of.0,
                 offset: of.1,
                 leader_epoch: of.2,
@@ -259,7 +262,7 @@ fn offset_fetch_request() {
             let read: oracle::OffsetFetchRequest = exchanged(ApiKey::OffsetFetch, version, &head, |w| match &topics {
                 None => offset_fetch::request_all(w, version, &group, stable),
                 Some(topics) => {
-                    let partitions = row(topics).map(|(name, index)| (name, *index));
+                    let partitions = row(topics).map(|(name, index)| (name.as_bytes(), *index));
                     offset_fetch::request(w, version, &group, stable, partitions);
                 }
             });

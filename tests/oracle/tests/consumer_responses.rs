@@ -136,7 +136,7 @@ fn fetch_items(response: &oracle::FetchResponse) -> Vec<String> {
     })];
     for topic in &response.responses {
         expected.push(shown(fetch::Item::Topic {
-            name: &topic.topic,
+            name: topic.topic.as_bytes(),
             id: topic.topic_id.into_bytes(),
             partitions: topic.partitions.len() as u32,
         }));
@@ -146,7 +146,7 @@ fn fetch_items(response: &oracle::FetchResponse) -> Vec<String> {
     }
     for node in &response.node_endpoints {
         let (node_id, host, port) = (node.node_id.0, &*node.host, node.port);
-        expected.push(shown(fetch::Item::NodeEndpoint { node_id, host, port }));
+        expected.push(shown(fetch::Item::NodeEndpoint { node_id, host: host.as_bytes(), port }));
     }
     expected
 }
@@ -183,7 +183,7 @@ fn topics<P: Strategy>(flexible: bool, partition: impl Fn() -> P) -> impl Strate
 
 /// The items of a topic.
 fn topic_items<P: std::fmt::Debug>(name: &str, partitions: Vec<P>, expected: &mut Vec<String>) {
-    let topic: TopicItem<'_, P> = TopicItem::Topic { name, partitions: partitions.len() as u32 };
+    let topic: TopicItem<'_, P> = TopicItem::Topic { name: name.as_bytes(), partitions: partitions.len() as u32 };
     expected.push(shown(topic));
     expected.extend(partitions.into_iter().map(|partition| shown(TopicItem::Partition(partition))));
 }
@@ -322,7 +322,7 @@ fn offset_fetch_response() {
                     .with_unknown_tagged_fields(tags);
                 for (name, partitions, tags) in topics {
                     let many = partitions.len() as u32;
-                    expected.push(shown(offset_fetch::Item::Topic { name: &name, partitions: many }));
+                    expected.push(shown(offset_fetch::Item::Topic { name: name.as_bytes(), partitions: many }));
                     let topic = OffsetFetchResponseTopics::default().with_name(name).with_unknown_tagged_fields(tags);
                     let row = partitions.into_iter().map(|((index, offset, leader_epoch, words, error), tags)| {
                         expected.push(shown(offset_fetch::Item::Partition(offset_fetch::Position {
@@ -391,7 +391,7 @@ fn find_coordinator_response() {
                 .with_unknown_tagged_fields(tags);
             for (group, id, host, port, error, message, tags) in groups {
                 let (node_id, outcome) = (id.0, ErrorCode(error));
-                let item = find_coordinator::Item::Coordinator { error: outcome, node_id, host: &host, port };
+                let item = find_coordinator::Item::Coordinator { error: outcome, node_id, host: host.as_bytes(), port };
                 expected.push(shown(item));
                 if version >= 4 {
                     let of = oracle::find_coordinator_response::Coordinator::default()

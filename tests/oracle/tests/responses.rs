@@ -219,7 +219,7 @@ fn metadata_response() {
                 .with_controller_id(controller)
                 .with_unknown_tagged_fields(tags);
             for (node_id, host, port, rack, tags) in nodes {
-                expected.push(shown(metadata::Item::Broker { node_id: node_id.0, host: &host, port }));
+                expected.push(shown(metadata::Item::Broker { node_id: node_id.0, host: host.as_bytes(), port }));
                 response.brokers.push(
                     MetadataResponseBroker::default()
                         .with_node_id(node_id)
@@ -233,7 +233,7 @@ fn metadata_response() {
             for topic in &topics {
                 expected.push(shown(metadata::Item::Topic {
                     error: ErrorCode(topic.error_code),
-                    name: topic.name.as_ref().map_or("", |name| name.as_str()),
+                    name: topic.name.as_ref().map_or(&[], |name| name.as_bytes()),
                     id: topic.topic_id.into_bytes(),
                     is_internal: topic.is_internal,
                     partitions: topic.partitions.len() as u32,
@@ -359,7 +359,11 @@ fn produce_response() {
             expected.push(shown(produce::Item::Throttle(throttle)));
             if version >= 10 {
                 for (node_id, host, port, rack, tags) in nodes {
-                    expected.push(shown(produce::Item::NodeEndpoint { node_id: node_id.0, host: &host, port }));
+                    expected.push(shown(produce::Item::NodeEndpoint {
+                        node_id: node_id.0,
+                        host: host.as_bytes(),
+                        port,
+                    }));
                     response.node_endpoints.push(
                         NodeEndpoint::default()
                             .with_node_id(node_id)

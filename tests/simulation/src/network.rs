@@ -265,11 +265,11 @@ impl World {
 impl Io for Network {
     type Stream = Tcp;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<Tcp, ConnectionError> {
+    async fn connect(&self, host: &[u8], port: u16) -> Result<Tcp, ConnectionError> {
         let delay = self.world.borrow_mut().delay();
         self.time.sleep(2 * delay).await;
         let mut world = self.world.borrow_mut();
-        if host != "broker" {
+        if host != b"broker" {
             return Err(ConnectionError::Resolve);
         }
         let refuse = world.weather.refuse;

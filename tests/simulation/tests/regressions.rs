@@ -52,7 +52,7 @@ struct PeculiarWriter<W> {
 impl Io for Peculiar {
     type Stream = PeculiarStream;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<PeculiarStream, ConnectionError> {
+    async fn connect(&self, host: &[u8], port: u16) -> Result<PeculiarStream, ConnectionError> {
         Ok(PeculiarStream { stream: self.network.connect(host, port).await?, network: self.clone(), port })
     }
 
@@ -174,7 +174,7 @@ fn the_clock_may_be_run_before_the_start() {
     struct Counting(Network, Rc<Cell<u32>>);
     impl Io for Counting {
         type Stream = Plain;
-        async fn connect(&self, host: &str, port: u16) -> Result<Plain, ConnectionError> {
+        async fn connect(&self, host: &[u8], port: u16) -> Result<Plain, ConnectionError> {
             self.0.connect(host, port).await
         }
         async fn sleep_until(&self, at: Instant) {

@@ -40,8 +40,8 @@ impl Clock for Network {
 impl<'n> Io for &'n Network {
     type Stream = Connection<'n>;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<Connection<'n>, ConnectionError> {
-        self.connected.borrow_mut().push(format!("{host}:{port}"));
+    async fn connect(&self, host: &[u8], port: u16) -> Result<Connection<'n>, ConnectionError> {
+        self.connected.borrow_mut().push(format!("{}:{port}", str::from_utf8(host).unwrap()));
         let script = self.scripts.borrow_mut().pop_front().ok_or(ConnectionError::Refused)?;
         Ok(Connection(RefCell::new(Wire(self, script.into()))))
     }

@@ -46,7 +46,7 @@ fn an_error_that_does_not_say_what_the_broker_did_leaves_the_outcome_unknown() {
 #[cfg_attr(feature = "one-version", ignore = "of hints, which come with later versions")]
 fn a_leader_hint_is_news_only_with_a_newer_epoch() {
     let mut rig = Rig::new(SMALL, &config());
-    rig.state.cluster().broker(2, "c", 9092);
+    rig.state.cluster().broker(2, b"c", 9092);
     rig.send(0);
     assert_eq!(rig.write(), Some(1));
     rig.judge(0, ErrorCode::NOT_LEADER_OR_FOLLOWER);
@@ -68,12 +68,12 @@ fn a_leader_hint_is_news_only_with_a_newer_epoch() {
 fn a_node_that_a_hint_moves_loses_the_connection_to_its_old_address() {
     let mut rig = Rig::new(SMALL, &config());
     let state = &mut rig.state;
-    state.cluster().broker(2, "old", 1);
+    state.cluster().broker(2, b"old", 1);
     let broker = state.cluster().node(2).unwrap();
     state.stand_connected(1, broker);
-    rig.produce_item(Item::NodeEndpoint { node_id: 2, host: "old", port: 1 });
+    rig.produce_item(Item::NodeEndpoint { node_id: 2, host: b"old", port: 1 });
     assert_eq!(rig.state.connections[1].phase, Phase::Active, "nothing new");
-    rig.produce_item(Item::NodeEndpoint { node_id: 2, host: "new", port: 2 });
+    rig.produce_item(Item::NodeEndpoint { node_id: 2, host: b"new", port: 2 });
     assert_eq!(rig.state.connections[1].phase, Phase::Closing);
 }
 
@@ -82,7 +82,7 @@ fn a_node_that_a_hint_moves_loses_the_connection_to_its_old_address() {
 #[cfg_attr(feature = "one-version", ignore = "of hints, which come with later versions")]
 fn the_largest_node_id_is_a_node_id() {
     let mut rig = Rig::new(SMALL, &config());
-    rig.produce_item(Item::NodeEndpoint { node_id: i32::MAX, host: "c", port: 9092 });
+    rig.produce_item(Item::NodeEndpoint { node_id: i32::MAX, host: b"c", port: 9092 });
     let state = &mut rig.state;
     let broker = state.cluster().node(i32::MAX).unwrap();
     assert_eq!(state.brokers[broker].node_id(), i32::MAX);

@@ -72,7 +72,7 @@ fn records_without_a_key_leave_a_partition_that_the_topic_has_no_more() {
     state.topics[0].sticky = Link::to(gone);
     // That there are fewer is believed once it has been said often enough.
     while state.partition_count(Topic(0)) != Some(1) {
-        state.cluster().topic("t", ErrorCode::NONE, 1);
+        state.cluster().topic(b"t", ErrorCode::NONE, 1);
     }
     let delivery = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
     assert_eq!(delivery.place as usize, rig.place(0));
@@ -91,7 +91,7 @@ fn a_place_that_is_given_away_takes_no_more_records_of_its_old_topic() {
     rig.tick();
     assert_eq!(rig.write(), Some(0), "the question for metadata goes first");
     while rig.state.partition_count(Topic(0)) != Some(2) {
-        rig.state.cluster().topic("t", ErrorCode::NONE, 2);
+        rig.state.cluster().topic(b"t", ErrorCode::NONE, 2);
     }
     rig.end_answer();
     // The table is full: the partition of the other topic takes the place that nobody needs.

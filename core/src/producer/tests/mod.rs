@@ -143,8 +143,8 @@ impl Rig {
         rig.start(config).unwrap();
         let state = &mut rig.state;
         state.topic("t").unwrap();
-        state.cluster().broker(1, "b", 9092);
-        state.cluster().topic("t", ErrorCode::NONE, partitions as u32);
+        state.cluster().broker(1, b"b", 9092);
+        state.cluster().topic(b"t", ErrorCode::NONE, partitions as u32);
         for index in 0..partitions {
             let place = state.cluster().add_partition(0, index as i32, false).unwrap();
             state.cluster().partition(place, 1, 0);

@@ -103,14 +103,14 @@ struct Fetched {
     partitions: BTreeMap<i32, (i64, Vec<u8>, u32)>,
 }
 
-fn fetched(version: i16, body: &[u8], topic: &str, id: [u8; 16]) -> Fetched {
+fn fetched(version: i16, body: &[u8], topic: &[u8], id: [u8; 16]) -> Fetched {
     let (mut reader, mut window) = (fetch::ResponseReader::new(version), body);
     let (mut fetched, mut current) = (Fetched::default(), -1);
     while let Some(item) = reader.next(&mut window).unwrap() {
         match item {
             fetch::Item::Start { error, session_id, .. } => (fetched.error, fetched.session) = (error, session_id),
             fetch::Item::Topic { name, id: by, .. } => {
-                assert_eq!((name, by), if version >= 13 { ("", id) } else { (topic, [0; 16]) });
+                assert_eq!((name, by), if version >= 13 { (&[][..], id) } else { (topic, [0; 16]) });
             }
             fetch::Item::Partition { index, error, high_watermark, .. } => {
                 assert_eq!(error, ErrorCode::NONE, "version {version}, partition {index}");
@@ -196,7 +196,7 @@ fn settings(session_id: i32, session_epoch: i32) -> fetch::Settings<'static> {
 }
 
 fn fetch_in_a_session(talk: &mut Talk, version: i16, id: [u8; 16]) {
-    let topic = fetch::Topic { name: "messages", id };
+    let topic = fetch::Topic { name: b"messages", id };
     let from = |index, fetch_offset| fetch::Partition {
         topic,
         index,
@@ -267,7 +267,7 @@ fn positions(talk: &mut Talk) {
         let mut offset_of = |timestamp| {
             let of = |topic| Partition { topic, index: 0, current_leader_epoch: 0, timestamp };
             let body = talk.ask(ApiKey::ListOffsets, version, |w| {
-                let partitions = [of("messages"), of(NEVER)].into_iter();
+                let partitions = [of(b"messages"), of(NEVER.as_bytes())].into_iter();
                 list_offsets::request(w, version, IsolationLevel::ReadCommitted, partitions);
             });
             let mut reader = list_offsets::ResponseReader::new(version);
@@ -298,7 +298,7 @@ fn positions(talk: &mut Talk) {
     }
     for version in talk.versions(ApiKey::OffsetForLeaderEpoch) {
         let of = |index| offset_for_leader_epoch::Partition {
-            topic: "messages",
+            topic: b"messages",
             index,
             current_leader_epoch: 0,
             leader_epoch: 0,
@@ -327,7 +327,7 @@ fn group(talk: &mut Talk) {
                 |window| {
                     Ok(reader.next(window)?.map(|item| match item {
                         find_coordinator::Item::Coordinator { error, node_id, host, port } => {
-                            Some((error, node_id, host.to_owned(), port))
+                            Some((error, node_id, String::from_utf8(host.to_vec()).unwrap(), port))
                         }
                         find_coordinator::Item::Throttle(_) => None,
                     }))
@@ -343,7 +343,7 @@ fn group(talk: &mut Talk) {
     for (version, offset) in talk.versions(ApiKey::OffsetCommit).zip(100i64..) {
         let kept = until(Duration::from_secs(60), "a commit", || {
             let of = |index, metadata| offset_commit::Position {
-                topic: "messages",
+                topic: b"messages",
                 index,
                 offset: offset + i64::from(index),
                 leader_epoch: 5,
@@ -378,7 +378,7 @@ fn committed(talk: &mut Talk, version: i16, offset: i64) {
     let mut ask = |named: bool| {
         let body = talk.ask(ApiKey::OffsetFetch, version, |w| {
             if named {
-                let partitions = [("messages", 0), ("messages", 1), ("messages", 77)].into_iter();
+                let partitions = [0, 1, 77].map(|index| (&b"messages"[..], index)).into_iter();
                 offset_fetch::request(w, version, GROUP, true, partitions);
             } else {
                 offset_fetch::request_all(w, version, GROUP, false);
@@ -391,7 +391,7 @@ fn committed(talk: &mut Talk, version: i16, offset: i64) {
         items.sort_unstable();
         items
     };
-    let topic = |partitions| show(Item::Topic { name: "messages", partitions });
+    let topic = |partitions| show(Item::Topic { name: b"messages", partitions });
     let (first, second) = (position(0, offset, 5), position(1, offset + 1, 5));
     let (start, end) = (show(Item::Throttle(0)), show(Item::Group(ErrorCode::NONE)));
     let all = sorted(vec![start.clone(), topic(2), first.clone(), second.clone(), end.clone()]);
@@ -411,7 +411,7 @@ fn a_transaction_has_an_end(kafka: &Kafka) {
 
     let mut talk = Talk::new(kafka);
     let settings = settings(fetch::NO_SESSION, fetch::NO_EPOCH);
-    let topic = fetch::Topic { name: "transaction", id: [0; 16] };
+    let topic = fetch::Topic { name: b"transaction", id: [0; 16] };
     let body = talk.ask(ApiKey::Fetch, 12, |w| {
         let partition = fetch::Partition {
             topic,
@@ -423,7 +423,7 @@ fn a_transaction_has_an_end(kafka: &Kafka) {
         };
         fetch::request(w, 12, &settings, std::iter::once(partition), std::iter::empty());
     });
-    let fetched = fetched(12, &body, "transaction", topic.id);
+    let fetched = fetched(12, &body, topic.name, topic.id);
     assert_eq!((fetched.partitions[&0].0, fetched.partitions[&0].2), (11, 0));
     let mut batches = Batches::new(&fetched.partitions[&0].1);
     let (mut records, mut markers, mut producers) = (0, Vec::new(), Vec::new());

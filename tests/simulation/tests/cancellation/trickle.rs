@@ -35,7 +35,7 @@ pub(crate) struct Trickling<W>(W, Trickle);
 impl Io for Trickle {
     type Stream = TrickleStream;
 
-    async fn connect(&self, host: &str, port: u16) -> Result<TrickleStream, ConnectionError> {
+    async fn connect(&self, host: &[u8], port: u16) -> Result<TrickleStream, ConnectionError> {
         Ok(TrickleStream(self.network.connect(host, port).await?, self.clone()))
     }
 
