@@ -45,7 +45,10 @@ pub use cluster::{BrokerEntry, PartitionEntry, TopicEntry};
 pub use config::CompressionLevels;
 #[cfg(feature = "consumer")]
 pub use config::OffsetReset;
-pub use config::{Acks, Config, ConfigError, Partitioner, PropertyError, Setting, UnknownOutcome, WaitersFull};
+pub use config::{
+    Acks, Config, ConfigError, Configured, Fixed, Name, NameTooLong, Partitioner, PropertyError, Setting, Settings,
+    UnknownOutcome, WaitersFull,
+};
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
 pub use consumer::{Chunk, Inflater, Position};
 #[cfg(feature = "consumer")]

@@ -109,8 +109,9 @@ pub use consumer::{Consumer, ConsumerSizes, ConsumerStorage, Fetched, Records};
 pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, Config, ConfigError, ConnectionError, Counters, Delivery, DeliveryError,
-    DeliveryFailure, Destination, ErrorCode, Failure, Fault, Header, MemoryPlan, Partitioner, Pool, Reason, Receipt,
-    Record, SendError, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull, heapless,
+    DeliveryFailure, Destination, ErrorCode, Failure, Fault, Fixed, Header, MemoryPlan, Name, NameTooLong, Partitioner,
+    Pool, Reason, Receipt, Record, SendError, Settings, StartError, Topic, TopicError, UnknownOutcome, Usage,
+    WaitersFull, heapless,
 };
 #[cfg(feature = "consumer")]
 pub use demitasse_core::{CommitError, ConsumeError, ConsumeFault, Consumed, Gauges, OffsetReset, Start};

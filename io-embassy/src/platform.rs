@@ -5,12 +5,13 @@ use crate::clock::EmbassyClock;
 use crate::runner::{Slot, run_all};
 use core::cell::Cell;
 use core::future::Future;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 #[cfg(not(feature = "consumer"))]
 use demitasse_core::Empty;
 use demitasse_core::{
-    Batch, BrokerEntry, Chunk, Connection, Inflater, Lock, PartitionEntry, PartitionQueue, Platform, Position, Request,
-    State, TopicEntry, Waiter,
+    Batch, BrokerEntry, Chunk, Configured, Connection, Inflater, Lock, PartitionEntry, PartitionQueue, Platform,
+    Position, Request, Settings, State, TopicEntry, Waiter,
 };
 
 /// A batch buffer.
@@ -112,10 +113,10 @@ pub trait Shape:
 #[derive(Clone, Copy)]
 pub enum Shared<const CONNECTIONS: usize = 1> {}
 
-/// One storage's own: the code knows all tables' lengths, which makes it smaller and quicker. `storage!` makes one for a
-/// storage whose type has a name.
-#[derive(Clone, Copy)]
-pub enum Own<
+/// One storage's own: the code knows all tables' lengths, which makes it smaller and quicker, and the settings `S`, if they are
+/// [`Fixed`](crate::Fixed). `storage!` makes one for a storage whose type has a name.
+pub struct Own<
+    S,
     const BUFFERS: usize,
     const BATCHES: usize,
     const PARTITIONS: usize,
@@ -123,7 +124,7 @@ pub enum Own<
     const BROKERS: usize,
     const CONNECTIONS: usize,
     const WAITERS: usize,
-> {}
+>(PhantomData<S>);
 
 impl<const CONNECTIONS: usize> Platform for Shared<CONNECTIONS> {
     /// By `Storage::new`, which does not compile otherwise.
@@ -144,6 +145,7 @@ impl<const CONNECTIONS: usize> Platform for Shared<CONNECTIONS> {
     type Chunks = Chunks;
     type Decompress = Decoder;
     type Inflater = LentInflater;
+    type Settings = Settings;
     type Lock = CellLock<State<Self>>;
     type Clock = EmbassyClock;
 }
@@ -157,6 +159,7 @@ impl<const CONNECTIONS: usize> Shape for Shared<CONNECTIONS> {
 }
 
 impl<
+    S: Configured + 'static,
     const BUFFERS: usize,
     const BATCHES: usize,
     const PARTITIONS: usize,
@@ -164,7 +167,7 @@ impl<
     const BROKERS: usize,
     const CONNECTIONS: usize,
     const WAITERS: usize,
-> Platform for Own<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
+> Platform for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
 {
     const CHECKED: bool = true;
     type Buffer = Buffer;
@@ -183,11 +186,13 @@ impl<
     type Chunks = Chunks;
     type Decompress = Decoder;
     type Inflater = LentInflater;
+    type Settings = S;
     type Lock = CellLock<State<Self>>;
     type Clock = EmbassyClock;
 }
 
 impl<
+    S: Configured + 'static,
     const BUFFERS: usize,
     const BATCHES: usize,
     const PARTITIONS: usize,
@@ -195,7 +200,7 @@ impl<
     const BROKERS: usize,
     const CONNECTIONS: usize,
     const WAITERS: usize,
-> Shape for Own<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
+> Shape for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
 {
     type Slots = [Slot; CONNECTIONS];
 

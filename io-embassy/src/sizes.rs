@@ -32,7 +32,8 @@ pub struct Sizes {
     /// The most Produce requests that may be unanswered at once on a connection. Default 2: one on its way out while the
     /// answer to another is on its way in.
     pub max_in_flight: usize,
-    /// Tasks that may wait at once, in `send`, `wait`, `flush`. Default 4.
+    /// Tasks that may wait at once, in `send`, `wait`, `flush`. Default 4; [`Sizes::NONE`] where none ever does, as with
+    /// `try_send` alone: then there is no code for it either, and one that waits after all is polled over and over.
     pub waiters: usize,
     /// Bytes of a connection's buffer for requests; batches do not pass through it. Default: the least that works, and
     /// 32 for each topic.
@@ -63,6 +64,9 @@ const fn u32_of(n: usize) -> u32 {
 }
 
 impl Sizes {
+    /// None at all, where 0 is the default: only of waiters can there be none.
+    pub const NONE: usize = usize::MAX;
+
     /// Everything by default.
     pub const DEFAULT: Sizes = Sizes {
         batch_bytes: 0,
@@ -98,7 +102,7 @@ impl Sizes {
             host_bytes: or(self.host_bytes, 40),
             connections: or(self.connections, 1),
             max_in_flight: or(self.max_in_flight, 2),
-            waiters: or(self.waiters, 4),
+            waiters: if self.waiters == Self::NONE { 0 } else { or(self.waiters, 4) },
             ..self
         };
         let least_frame = Capacities::least_frame_bytes(u16_of(named.topic_name_bytes)) as usize;

@@ -8,8 +8,8 @@ use crate::{Producer, Runner, Sizes};
 #[cfg(feature = "lz4")]
 use demitasse_core::ConfigError;
 use demitasse_core::{
-    Batch, BrokerEntry, CONTROL_REQUESTS, Config, Connection, PartitionEntry, PartitionQueue, Request, StartError,
-    State, Tables, TopicEntry, Waiter,
+    Batch, BrokerEntry, CONTROL_REQUESTS, Configured, Connection, PartitionEntry, PartitionQueue, Platform, Request,
+    StartError, State, Tables, TopicEntry, Waiter,
 };
 use embassy_net::Stack;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -50,6 +50,9 @@ pub struct Storage<
     /// Here and not in the runner, which a task holds twice: as what it was given, and as its variable.
     slots: StaticCell<[Slot; CONNECTIONS]>,
 }
+
+/// What a start takes for its settings: `&Config`, or the name of those that are [`Fixed`](crate::Fixed).
+pub(crate) type Source<'a, P> = <<P as Platform>::Settings as Configured>::Source<'a>;
 
 /// Everything that is handed out at the start, so that it is handed out once.
 struct Memory<Tables, Buffers, Names, Hosts, Links> {
@@ -154,7 +157,10 @@ impl<
     /// large it must be.
     #[allow(clippy::new_without_default, reason = "it must not be made anywhere but in a static")]
     pub const fn new() -> Self {
-        const { Self::SIZES.must_work() };
+        const {
+            Self::SIZES.must_work();
+            let () = P::Settings::CHECKED;
+        };
         Storage {
             memory: ConstStaticCell::new(Memory {
                 tables: Arrays {
@@ -200,8 +206,10 @@ impl<
     /// Starts the producer: once, and not before the network stack exists. It does not wait for a broker, nor for the
     /// network; but who waits for an address first (`Stack::wait_config_up`) spares it a vain attempt and a backoff.
     ///
+    /// `config` is a [`Config`](crate::Config), by reference, or the name of the [`Fixed`](crate::Fixed) settings that the storage was declared with.
     /// `bootstrap` are hosts and ports to start from; `seed` must differ from start to start, so that retries of many
-    /// devices do not coincide. Of `config.max_in_flight` and the storage's, the lesser counts.
+    /// devices do not coincide. Of `max_in_flight` of the settings and the
+    /// storage's, the lesser counts.
     ///
     /// # Errors
     /// Settings contradict each other or the capacities, with the sizes; or the storage was started before.
@@ -211,7 +219,7 @@ impl<
     pub fn start(
         &'static self,
         stack: Stack<'static>,
-        config: &Config,
+        config: Source<'_, P>,
         bootstrap: &[(&str, u16)],
         seed: u32,
     ) -> Result<(Producer<P>, Runner<P>), StartError> {
@@ -223,13 +231,14 @@ impl<
     pub(crate) fn begin(
         &'static self,
         stack: Stack<'static>,
-        config: &Config,
+        config: Source<'_, P>,
         bootstrap: &[(&str, u16)],
         seed: u32,
         reading: Reading<impl Iterator<Item = Buffer>>,
     ) -> Result<(&'static Client<P>, Runner<P>), StartError> {
+        let settings = P::Settings::configure(config)?;
         #[cfg(feature = "lz4")]
-        if config.compression != demitasse_core::Compression::None {
+        if settings.get().compression() != demitasse_core::Compression::None {
             let reason = "must be none: there is no memory here to compress in";
             return Err(StartError::Config(ConfigError { name: "compression.type", reason }));
         }
@@ -257,7 +266,7 @@ impl<
         if let Some(inflater) = reading.inflater {
             client.lend_inflater(inflater);
         }
-        client.start(config, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
+        client.start(settings, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
         let slots = links.each_mut().map(|link| {
             let Link { frame, receive, socket_receive, socket_send, net } = link;
             Slot { net: net.init(Net::new(stack, socket_receive, socket_send)), frame, receive }
@@ -288,10 +297,50 @@ impl<
 /// }
 /// ```
 ///
-/// What cannot work does not compile:
+/// With the name of [`Fixed`](crate::Fixed) settings in angle brackets behind the type's, they are compiled in: what they do not ask for
+/// is not in the program, a kilobyte or two. The start takes that name in place of a [`Config`](crate::Config).
+///
+/// ```
+/// use demitasse_io_embassy::{Config, Fixed, storage};
+///
+/// struct Settings;
+///
+/// impl Fixed for Settings {
+///     const CONFIG: Config = {
+///         let mut config = Config::new();
+///         config.linger = core::time::Duration::from_secs(1);
+///         config
+///     };
+/// }
+///
+/// storage! { static KAFKA: Kafka<Settings> { batch_bytes: 512, buffers: 8, topics: 2 } }
+///
+/// fn start(stack: embassy_net::Stack<'static>, seed: u32) {
+///     let _ = KAFKA.start(stack, Settings, &[("10.0.2.2", 9092)], seed);
+/// }
+/// ```
+///
+/// What cannot work does not compile: capacities,
 ///
 /// ```compile_fail
 /// demitasse_io_embassy::storage! { static KAFKA: { batch_bytes: 32 } }
+/// ```
+///
+/// or fixed settings that contradict each other.
+///
+/// ```compile_fail
+/// # use demitasse_io_embassy::{Config, Fixed, storage};
+/// struct Settings;
+///
+/// impl Fixed for Settings {
+///     const CONFIG: Config = {
+///         let mut config = Config::new();
+///         config.linger = config.delivery_timeout;
+///         config
+///     };
+/// }
+///
+/// storage! { static KAFKA: Kafka<Settings> { batch_bytes: 512 } }
 /// ```
 #[macro_export]
 macro_rules! storage {
@@ -302,8 +351,15 @@ macro_rules! storage {
         }
     };
     ($(#[$attribute:meta])* $visibility:vis static $name:ident: $shape:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        $crate::storage! { @own [$(#[$attribute])*] $visibility $name $shape $crate::Settings, { $($field: $value),* } }
+    };
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $shape:ident<$fixed:ty> { $($field:ident: $value:expr),* $(,)? }) => {
+        $crate::storage! { @own [$(#[$attribute])*] $visibility $name $shape ::core::marker::PhantomData<$fixed>, { $($field: $value),* } }
+    };
+    (@own [$(#[$attribute:meta])*] $visibility:vis $name:ident $shape:ident $settings:ty, { $($field:ident: $value:expr),* }) => {
         #[doc = concat!("The type of [`", stringify!($name), "`], for its handles: it knows the lengths of all tables.")]
         $visibility type $shape = $crate::Own<
+            $settings,
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().buffers },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().batches },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().partitions },

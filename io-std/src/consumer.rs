@@ -10,7 +10,7 @@ use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{
     Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, Inflater, MemoryPlan, OffsetReset, Records,
-    Scratch, Setting, Sizing, Start, StartError, State, Topic, TopicError,
+    Scratch, Setting, Settings, Sizing, Start, StartError, State, Topic, TopicError,
 };
 use futures_core::Stream;
 use std::fmt;
@@ -444,7 +444,8 @@ impl ConsumerBuilder {
         let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
         let random = RandomState::new().hash_one(std::process::id()) as u32;
-        core.start(&self.config, &bootstrap, scratch, random).map_err(BuildError::Start)?;
+        let settings = Settings::new(&self.config).map_err(|error| BuildError::Start(error.into()))?;
+        core.start(settings, &bootstrap, scratch, random).map_err(BuildError::Start)?;
         let shared = Arc::new(Shared { core });
         let io = TokioIo { clock, latencies: Arc::new(Latencies::new()), encoder: None };
         driver::start(&shared, &io, capacities, Packing::NONE).map_err(|error| BuildError::Thread(error.kind()))?;

@@ -4,7 +4,7 @@ use crate::codec::Decoders;
 use crate::net::StdClock;
 use demitasse_core::{
     Batch, BrokerEntry, Capacities, Chunk, Connection, Inflater, Lock, PartitionEntry, PartitionQueue, Platform,
-    Position, Request, State, Tables, TopicEntry, Waiter,
+    Position, Request, Settings, State, Tables, TopicEntry, Waiter,
 };
 use std::sync::Mutex;
 
@@ -32,6 +32,7 @@ impl Platform for Heap {
     type Chunks = Box<[Chunk<Buffer>]>;
     type Decompress = Decoders;
     type Inflater = Box<Inflater<Buffer, Decoders>>;
+    type Settings = Settings;
     type Lock = MutexLock<State<Heap>>;
     type Clock = StdClock;
 }

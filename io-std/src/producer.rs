@@ -8,15 +8,14 @@ use crate::heap::{Heap, MutexLock, tables};
 use crate::metrics::{Latencies, Metrics};
 use crate::net::{StdClock, TokioIo};
 use demitasse_core::{
-    Acks, Capacities, Compression, Config, Delivery, DeliveryError, Destination, MemoryPlan, Partitioner, Pool,
-    Receipt, Record, Scratch, SendError, Setting, Sizing, StartError, State, Topic, TopicError, UnknownOutcome,
-    WaitersFull,
+    Acks, Capacities, Compression, Config, Delivery, DeliveryError, Destination, MemoryPlan, Name, Partitioner, Pool,
+    Receipt, Record, Scratch, SendError, Setting, Settings, Sizing, StartError, State, Topic, TopicError,
+    UnknownOutcome, WaitersFull,
 };
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -360,7 +359,7 @@ impl Builder {
         while !id.is_char_boundary(end) {
             end -= 1;
         }
-        self.config.client_id = demitasse_core::heapless::String::from_str(&id[..end]).unwrap_or_default();
+        self.config.client_id = Name::new(&id[..end]);
         self
     }
 
@@ -490,7 +489,8 @@ impl Builder {
         let bootstrap: Vec<_> = self.bootstrap.iter().map(|(host, port)| (host.as_str(), *port)).collect();
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
         let random = RandomState::new().hash_one(std::process::id()) as u32;
-        core.start(&config, &bootstrap, scratch, random).map_err(BuildError::Start)?;
+        let settings = Settings::new(&config).map_err(|error| BuildError::Start(error.into()))?;
+        core.start(settings, &bootstrap, scratch, random).map_err(BuildError::Start)?;
 
         let latencies = Arc::new(Latencies::new());
         let compression = packing.pool(capacities.connections);

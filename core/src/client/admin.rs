@@ -294,7 +294,13 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
             }
             Ok(item.is_some())
         };
-        self.exchange(ApiKey::FindCoordinator, version, |w| find_coordinator::request(w, version, group), read).await?;
+        self.exchange(
+            ApiKey::FindCoordinator,
+            version,
+            |w| find_coordinator::request(w, version, group.as_bytes()),
+            read,
+        )
+        .await?;
         Ok(found)
     }
 
@@ -314,7 +320,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
             }
             Ok(item.is_some())
         };
-        let body = |w: &mut Writer<'_>| offset_fetch::request_all(w, version, group, false);
+        let body = |w: &mut Writer<'_>| offset_fetch::request_all(w, version, group.as_bytes(), false);
         self.exchange(ApiKey::OffsetFetch, version, body, read).await?;
         Ok(!later)
     }
@@ -350,7 +356,7 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
     ) -> Result<(), ConnectionError> {
         self.correlation_id = self.correlation_id.wrapping_add(1);
         let mut writer = Writer::new(self.frame);
-        protocol::request_header(&mut writer, api, version, self.correlation_id, self.client_id);
+        protocol::request_header(&mut writer, api, version, self.correlation_id, self.client_id.map(str::as_bytes));
         body(&mut writer);
         let length = protocol::finish_frame(writer)
             .map_err(|overflow| ConnectionError::frame_too_small(overflow.needed, overflow.capacity))?;

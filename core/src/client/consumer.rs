@@ -2,7 +2,6 @@
 
 use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
-use crate::config::Config;
 use crate::consumer::{CommitError, ConsumeError, Cursor, Fullness, Gauges, Lent, Start, Step};
 use crate::producer::{Topic, TopicError};
 use crate::protocol::ErrorCode;
@@ -40,12 +39,12 @@ impl<P: Platform> Consumer<P> {
     /// As [`Producer::start`].
     pub fn start(
         &self,
-        config: &Config,
+        settings: P::Settings,
         bootstrap: &[(&str, u16)],
         scratch: (usize, usize),
         random: u32,
     ) -> Result<(), StartError> {
-        self.client.start(config, bootstrap, scratch, random)
+        self.client.start(settings, bootstrap, scratch, random)
     }
 
     /// As [`Producer::topic`].
@@ -299,7 +298,7 @@ pub struct Consumed<'a> {
     /// The headers, in order.
     pub headers: Headers<'a>,
     /// Whether the checksum of its batch is known to be right. False only while a batch that is larger than
-    /// `fetch.chunk.bytes` streams by, see [`Config::stream_large_batches`].
+    /// `fetch.chunk.bytes` streams by, see [`stream_large_batches`](crate::Config::stream_large_batches).
     pub verified: bool,
 }
 

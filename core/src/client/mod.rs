@@ -17,8 +17,6 @@ pub use io::{GatherWrite, Io, Stream};
 #[cfg(feature = "consumer")]
 pub use records::{Batches, Records};
 
-use crate::config::Config;
-
 use crate::producer::{
     Delivery, DeliveryError, Destination, Receipt, Record, Refused, SendError, Topic, TopicError, record_bytes,
 };
@@ -51,17 +49,17 @@ impl<P: Platform> Producer<P> {
         self.with(|state| state.lend(&mut buffers));
     }
 
-    /// Checks settings and capacities against each other and begins. `bootstrap` are the hosts and ports to start
+    /// Checks settings ([`Settings::new`](crate::Settings::new), [`Configured`](crate::Configured)) and capacities against each other and begins. `bootstrap` are the hosts and ports to start
     /// from; `random` must differ from start to start, so that retries of many clients do not coincide. Of
-    /// `config.max_in_flight` and the requests that there are places for, the lesser counts.
+    /// `max_in_flight` of the settings and the requests that there are places for, the lesser counts.
     pub fn start(
         &self,
-        config: &Config,
+        settings: P::Settings,
         bootstrap: &[(&str, u16)],
         scratch: (usize, usize),
         random: u32,
     ) -> Result<(), StartError> {
-        self.with(|state| state.start(config, bootstrap, scratch, random))
+        self.with(|state| state.start(settings, bootstrap, scratch, random))
     }
 
     /// The topic of this name, for [`Producer::send`]. It takes a place in the table, for good; metadata is asked for

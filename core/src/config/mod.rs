@@ -1,14 +1,17 @@
 //! What a user can set, of producer and consumer. Names are Kafka's, without the unit: `linger.ms` is [`Config::linger`].
 //! `properties` takes them as text, by those names.
 
+mod name;
 mod properties;
 
+pub use name::{Name, NameTooLong};
 pub use properties::{PropertyError, Setting};
 
 #[cfg(feature = "consumer")]
 use crate::protocol::IsolationLevel;
 #[cfg(feature = "compression")]
 use crate::records::Compression;
+use core::marker::PhantomData;
 use core::time::Duration;
 
 /// When a record counts as written.
@@ -117,7 +120,7 @@ impl CompressionLevels {
 #[non_exhaustive]
 pub struct Config {
     /// `client.id`: what the broker's logs and quotas know us by. At most 64 bytes.
-    pub client_id: heapless::String<64>,
+    pub client_id: Name<64>,
     /// `acks`. Default all.
     pub acks: Acks,
     /// `enable.idempotence`: the broker tells duplicates and gaps apart, so that retries neither double nor reorder.
@@ -170,7 +173,7 @@ pub struct Config {
     pub connections_scale_interval: Duration,
     /// `group.id`: the group under whose name a consumer's positions are kept. Empty, the default: none. At most 128 bytes.
     #[cfg(feature = "consumer")]
-    pub group_id: heapless::String<128>,
+    pub group_id: Name<128>,
     /// `isolation.level`: which records of transactions a consumer sees. Default read_uncommitted.
     #[cfg(feature = "consumer")]
     pub isolation_level: IsolationLevel,
@@ -183,7 +186,7 @@ pub struct Config {
     /// `client.rack`: where this client is, as `broker.rack` has it: a broker that knows names the nearest replica to
     /// read from (KIP-392). Empty, the default: leaders are read from. At most 64 bytes.
     #[cfg(feature = "consumer")]
-    pub client_rack: heapless::String<64>,
+    pub client_rack: Name<64>,
     /// `fetch.stream.large.batches`: whether a batch that is larger than a chunk, and not compressed, is handed out piece by
     /// piece as it comes, and not an error. **Its checksum comes last**: records are handed out before anybody can know that
     /// their bytes are sound, with [`Consumed::verified`](crate::Consumed::verified) false; if they were not, the partition
@@ -215,7 +218,7 @@ impl Config {
     /// The defaults.
     pub const fn new() -> Self {
         Config {
-            client_id: heapless::String::new(),
+            client_id: Name::EMPTY,
             acks: Acks::All,
             idempotence: true,
             linger: Duration::from_millis(5),
@@ -241,7 +244,7 @@ impl Config {
             #[cfg(feature = "scaling")]
             connections_scale_interval: Duration::from_millis(250),
             #[cfg(feature = "consumer")]
-            group_id: heapless::String::new(),
+            group_id: Name::EMPTY,
             #[cfg(feature = "consumer")]
             isolation_level: IsolationLevel::ReadUncommitted,
             #[cfg(feature = "consumer")]
@@ -253,7 +256,7 @@ impl Config {
             #[cfg(feature = "consumer")]
             fetch_min_bytes: 1,
             #[cfg(feature = "consumer")]
-            client_rack: heapless::String::new(),
+            client_rack: Name::EMPTY,
             #[cfg(feature = "consumer")]
             poll_min_records: 10,
             metadata_max_age: Duration::from_millis(300_000),
@@ -265,12 +268,11 @@ impl Config {
     }
 
     /// Refuses settings that contradict each other, by their Kafka names.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |name, reason| Err(ConfigError { name, reason });
-        if self.idempotence && self.acks != Acks::All {
+    pub const fn check(&self) -> Result<(), ConfigError> {
+        if self.idempotence && !matches!(self.acks, Acks::All) {
             return wrong("acks", "enable.idempotence needs acks=all; turn idempotence off to use less");
         }
-        if self.unknown_outcome == UnknownOutcome::Hold && !self.idempotence {
+        if matches!(self.unknown_outcome, UnknownOutcome::Hold) && !self.idempotence {
             return wrong("unknown.outcome", "hold needs enable.idempotence: else sending again writes again");
         }
         if self.max_in_flight == 0 {
@@ -287,15 +289,19 @@ impl Config {
             );
         }
         #[cfg(feature = "scaling")]
-        if self.connections_scale_interval.is_zero() || self.connections_scale_interval > Self::DURATION_MAX {
+        if self.connections_scale_interval.is_zero() || longer(self.connections_scale_interval, Self::DURATION_MAX) {
             return wrong("connections.scale.interval.ms", "must be 1 to 2147483647 ms");
         }
         #[cfg(feature = "compression")]
-        if self.compression_levels.gzip.is_some_and(|level| !(1..=9).contains(&level)) {
+        if let Some(level) = self.compression_levels.gzip
+            && (level < 1 || level > 9)
+        {
             return wrong("compression.gzip.level", "must be 1 to 9");
         }
         #[cfg(feature = "compression")]
-        if self.compression_levels.zstd.is_some_and(|level| !(-131_072..=22).contains(&level)) {
+        if let Some(level) = self.compression_levels.zstd
+            && (level < -131_072 || level > 22)
+        {
             return wrong("compression.zstd.level", "must be -131072 to 22");
         }
         if self.max_request_size == 0 {
@@ -304,47 +310,46 @@ impl Config {
         if self.request_timeout.is_zero() {
             return wrong("request.timeout.ms", "must be at least 1");
         }
-        if self.delivery_timeout <= self.linger {
+        if !longer(self.delivery_timeout, self.linger) {
             return wrong("delivery.timeout.ms", "must be longer than linger.ms, or nothing is ever sent");
         }
-        match self.durations().iter().position(|&duration| duration > Self::DURATION_MAX) {
-            Some(at) => wrong(DURATIONS.get(at).copied().unwrap_or(""), "must be at most 2147483647 ms"),
-            None => Ok(()),
+        let durations = self.durations();
+        let mut at = 0;
+        while at < durations.len() {
+            let (name, duration) = durations[at];
+            if longer(duration, Self::DURATION_MAX) {
+                return wrong(name, "must be at most 2147483647 ms");
+            }
+            at += 1;
         }
+        Ok(())
     }
 
-    /// In the order of [`DURATIONS`].
-    fn durations(&self) -> [Duration; DURATIONS.len()] {
+    /// The settings that are durations, with Kafka's names.
+    const fn durations(&self) -> [(&'static str, Duration); 11] {
         [
-            self.linger,
-            self.delivery_timeout,
-            self.request_timeout,
-            self.max_block,
-            self.retry_backoff,
-            self.retry_backoff_max,
-            self.reconnect_backoff,
-            self.reconnect_backoff_max,
-            self.connection_setup_timeout,
-            self.connections_max_idle,
-            self.metadata_max_age,
+            ("linger.ms", self.linger),
+            ("delivery.timeout.ms", self.delivery_timeout),
+            ("request.timeout.ms", self.request_timeout),
+            ("max.block.ms", self.max_block),
+            ("retry.backoff.ms", self.retry_backoff),
+            ("retry.backoff.max.ms", self.retry_backoff_max),
+            ("reconnect.backoff.ms", self.reconnect_backoff),
+            ("reconnect.backoff.max.ms", self.reconnect_backoff_max),
+            ("socket.connection.setup.timeout.ms", self.connection_setup_timeout),
+            ("connections.max.idle.ms", self.connections_max_idle),
+            ("metadata.max.age.ms", self.metadata_max_age),
         ]
     }
 }
 
-/// Kafka's names of the settings that are durations.
-const DURATIONS: [&str; 11] = [
-    "linger.ms",
-    "delivery.timeout.ms",
-    "request.timeout.ms",
-    "max.block.ms",
-    "retry.backoff.ms",
-    "retry.backoff.max.ms",
-    "reconnect.backoff.ms",
-    "reconnect.backoff.max.ms",
-    "socket.connection.setup.timeout.ms",
-    "connections.max.idle.ms",
-    "metadata.max.age.ms",
-];
+const fn wrong(name: &'static str, reason: &'static str) -> Result<(), ConfigError> {
+    Err(ConfigError { name, reason })
+}
+
+const fn longer(a: Duration, b: Duration) -> bool {
+    a.as_secs() > b.as_secs() || a.as_secs() == b.as_secs() && a.subsec_nanos() > b.subsec_nanos()
+}
 
 impl Default for Config {
     fn default() -> Self {
@@ -371,9 +376,9 @@ impl core::fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 /// The settings as the state uses them: durations in milliseconds, checked once.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) client_id: heapless::String<64>,
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub(crate) client_id: Name<64>,
     pub(crate) acks: Acks,
     pub(crate) idempotence: bool,
     pub(crate) max_in_flight: u8,
@@ -396,7 +401,7 @@ pub(crate) struct Settings {
     pub(crate) connections_max_idle: u32,
     pub(crate) metadata_max_age: u32,
     #[cfg(feature = "consumer")]
-    pub(crate) group_id: heapless::String<128>,
+    pub(crate) group_id: Name<128>,
     #[cfg(feature = "consumer")]
     pub(crate) isolation_level: IsolationLevel,
     #[cfg(feature = "consumer")]
@@ -408,7 +413,7 @@ pub(crate) struct Settings {
     #[cfg(feature = "consumer")]
     pub(crate) fetch_min_bytes: u32,
     #[cfg(feature = "consumer")]
-    pub(crate) client_rack: heapless::String<64>,
+    pub(crate) client_rack: Name<64>,
     #[cfg(feature = "consumer")]
     pub(crate) poll_min_records: u32,
     #[cfg(feature = "scaling")]
@@ -420,13 +425,13 @@ pub(crate) struct Settings {
 }
 
 /// Of a duration that is at most [`Config::DURATION_MAX`]; without the 128 bits of `Duration::as_millis`.
-fn millis(duration: Duration) -> u32 {
+const fn millis(duration: Duration) -> u32 {
     (duration.as_secs() as u32).saturating_mul(1000).saturating_add(duration.subsec_millis())
 }
 
 impl Settings {
-    pub(crate) const UNSET: Settings = Settings {
-        client_id: heapless::String::new(),
+    const UNSET: Settings = Settings {
+        client_id: Name::EMPTY,
         acks: Acks::None,
         idempotence: false,
         max_in_flight: 0,
@@ -449,7 +454,7 @@ impl Settings {
         connections_max_idle: 0,
         metadata_max_age: 0,
         #[cfg(feature = "consumer")]
-        group_id: heapless::String::new(),
+        group_id: Name::EMPTY,
         #[cfg(feature = "consumer")]
         isolation_level: IsolationLevel::ReadUncommitted,
         #[cfg(feature = "consumer")]
@@ -461,7 +466,7 @@ impl Settings {
         #[cfg(feature = "consumer")]
         fetch_min_bytes: 0,
         #[cfg(feature = "consumer")]
-        client_rack: heapless::String::new(),
+        client_rack: Name::EMPTY,
         #[cfg(feature = "consumer")]
         poll_min_records: 0,
         #[cfg(feature = "scaling")]
@@ -472,23 +477,22 @@ impl Settings {
         connections_scale_interval: 0,
     };
 
-    pub(crate) fn from(config: &Config) -> Result<Self, ConfigError> {
-        config.check()?;
-        let [
-            linger,
-            delivery_timeout,
-            request_timeout,
-            max_block,
-            retry_backoff,
-            retry_backoff_max,
-            reconnect_backoff,
-            reconnect_backoff_max,
-            connection_setup_timeout,
-            connections_max_idle,
-            metadata_max_age,
-        ] = config.durations().map(millis);
+    /// The codec of `compression.type`, for who has no memory to compress in.
+    #[cfg(feature = "compression")]
+    pub const fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Settings that do not contradict each other.
+    ///
+    /// # Errors
+    /// They do; the error says which does not go with what.
+    pub const fn new(config: &Config) -> Result<Self, ConfigError> {
+        if let Err(error) = config.check() {
+            return Err(error);
+        }
         Ok(Settings {
-            client_id: config.client_id.clone(),
+            client_id: config.client_id,
             acks: config.acks,
             idempotence: config.idempotence,
             max_in_flight: config.max_in_flight,
@@ -499,19 +503,19 @@ impl Settings {
             max_request_size: config.max_request_size,
             #[cfg(feature = "compression")]
             compression: config.compression,
-            linger,
-            delivery_timeout,
-            request_timeout,
-            max_block,
-            retry_backoff,
-            retry_backoff_max,
-            reconnect_backoff,
-            reconnect_backoff_max,
-            connection_setup_timeout,
-            connections_max_idle,
-            metadata_max_age,
+            linger: millis(config.linger),
+            delivery_timeout: millis(config.delivery_timeout),
+            request_timeout: millis(config.request_timeout),
+            max_block: millis(config.max_block),
+            retry_backoff: millis(config.retry_backoff),
+            retry_backoff_max: millis(config.retry_backoff_max),
+            reconnect_backoff: millis(config.reconnect_backoff),
+            reconnect_backoff_max: millis(config.reconnect_backoff_max),
+            connection_setup_timeout: millis(config.connection_setup_timeout),
+            connections_max_idle: millis(config.connections_max_idle),
+            metadata_max_age: millis(config.metadata_max_age),
             #[cfg(feature = "consumer")]
-            group_id: config.group_id.clone(),
+            group_id: config.group_id,
             #[cfg(feature = "consumer")]
             isolation_level: config.isolation_level,
             #[cfg(feature = "consumer")]
@@ -523,7 +527,7 @@ impl Settings {
             #[cfg(feature = "consumer")]
             fetch_min_bytes: config.fetch_min_bytes,
             #[cfg(feature = "consumer")]
-            client_rack: config.client_rack.clone(),
+            client_rack: config.client_rack,
             #[cfg(feature = "consumer")]
             poll_min_records: config.poll_min_records,
             #[cfg(feature = "scaling")]
@@ -533,5 +537,83 @@ impl Settings {
             #[cfg(feature = "scaling")]
             connections_scale_interval: millis(config.connections_scale_interval),
         })
+    }
+}
+
+/// How a client has its settings: as [`Settings`] that it is given at the start, or [`Fixed`] when the program is compiled.
+pub trait Configured: Sized {
+    /// What a start takes.
+    type Source<'a>;
+    /// Before the start.
+    const UNSET: Self;
+    /// Asked for where storage is declared: fixed settings that contradict each other stop the compiler there.
+    const CHECKED: () = ();
+
+    /// Takes the settings at the start.
+    ///
+    /// # Errors
+    /// They contradict each other.
+    fn configure(source: Self::Source<'_>) -> Result<Self, ConfigError>;
+
+    /// The settings.
+    fn get(&self) -> &Settings;
+}
+
+impl Configured for Settings {
+    type Source<'a> = &'a Config;
+    const UNSET: Self = Settings::UNSET;
+
+    fn configure(config: &Config) -> Result<Self, ConfigError> {
+        Settings::new(config)
+    }
+
+    fn get(&self) -> &Settings {
+        self
+    }
+}
+
+/// Settings that are fixed when the program is compiled. What they do not ask for is then not in the program, and settings that
+/// contradict each other do not compile.
+///
+/// ```
+/// use core::time::Duration;
+/// use demitasse_core::{Config, Fixed, Name};
+///
+/// struct Sensor;
+///
+/// impl Fixed for Sensor {
+///     const CONFIG: Config = {
+///         let mut config = Config::new();
+///         config.client_id = Name::new("sensor");
+///         config.linger = Duration::from_secs(1);
+///         config
+///     };
+/// }
+/// ```
+pub trait Fixed: 'static {
+    /// The settings.
+    const CONFIG: Config;
+}
+
+impl<F: Fixed> Configured for PhantomData<F> {
+    type Source<'a> = F;
+    const UNSET: Self = PhantomData;
+    const CHECKED: () = {
+        fixed::<F>();
+    };
+
+    fn configure(_: F) -> Result<Self, ConfigError> {
+        Ok(PhantomData)
+    }
+
+    fn get(&self) -> &Settings {
+        const { &fixed::<F>() }
+    }
+}
+
+const fn fixed<F: Fixed>() -> Settings {
+    match Settings::new(&F::CONFIG) {
+        Ok(settings) => settings,
+        Err(error) => panic!("{}", error.reason),
     }
 }

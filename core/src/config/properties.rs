@@ -1,6 +1,6 @@
 //! The same settings by Kafka's property names and values: `linger.ms=5`.
 
-use super::{Acks, Config, Partitioner, UnknownOutcome, WaitersFull};
+use super::{Acks, Config, Name, Partitioner, UnknownOutcome, WaitersFull};
 #[cfg(feature = "compression")]
 use crate::records::Compression;
 use crate::state::Sizing;
@@ -111,9 +111,9 @@ impl Setting {
         setting!("allow.auto.create.topics", BOOL, config.allow_auto_create_topics = |v: &str| v.parse().ok()),
         setting!("batch.size", "bytes, 76 to 2147483647", sizing batch_size = |v: &str| v.parse().ok().filter(|&b| b <= i32::MAX as u32)),
         setting!("buffer.memory", "bytes", sizing buffer_memory = |v: &str| v.parse().ok()),
-        setting!("client.id", "up to 64 bytes", config.client_id = |v| heapless::String::try_from(v).ok()),
+        setting!("client.id", "up to 64 bytes", config.client_id = |v| Name::try_from(v).ok()),
         #[cfg(feature = "consumer")]
-        setting!("client.rack", "up to 64 bytes", config.client_rack = |v| heapless::String::try_from(v).ok()),
+        setting!("client.rack", "up to 64 bytes", config.client_rack = |v| Name::try_from(v).ok()),
         #[cfg(feature = "compression")]
         setting!("compression.gzip.level", "-1 or 1 to 9", config.compression_levels.gzip = |v| level(v, 1..=9)),
         // Of any codec, as librdkafka has it.
@@ -163,7 +163,7 @@ impl Setting {
         setting!("delivery.timeout.ms", MILLIS, config.delivery_timeout = millis),
         setting!("enable.idempotence", BOOL, config.idempotence = |v: &str| v.parse().ok()),
         #[cfg(feature = "consumer")]
-        setting!("group.id", "up to 128 bytes", config.group_id = |v| heapless::String::try_from(v).ok()),
+        setting!("group.id", "up to 128 bytes", config.group_id = |v| Name::try_from(v).ok()),
         setting!("linger.ms", MILLIS, config.linger = millis),
         setting!("max.block.ms", MILLIS, config.max_block = millis),
         Setting {

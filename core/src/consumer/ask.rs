@@ -226,7 +226,7 @@ impl<P: Platform> State<P> {
     }
 
     fn list_offsets(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
-        let isolation = self.s.settings.isolation_level;
+        let isolation = self.settings.isolation_level;
         let sent = self.ask(slot, now, frame, ApiKey::ListOffsets, version, |state, writer| {
             let cluster = state.cluster_and_positions();
             let marked = cluster.1.iter().enumerate().filter(|(_, position)| position.fresh);
@@ -257,14 +257,14 @@ impl<P: Platform> State<P> {
     ) -> Option<usize> {
         let bytes = self.s.consumer.chunk_bytes as i32;
         let session = self.connections[slot].session;
-        let rack = self.s.settings.client_rack.clone();
+        let rack = self.settings.client_rack.clone();
         let rack = if self.may_be_sent_elsewhere() { rack.as_str() } else { "" };
         let settings = fetch::Settings {
             max_wait_ms: patience.min(i32::MAX as u32) as i32,
             // Whole batches seldom fill a chunk: a broker that is to wait until they do waits for ever.
-            min_bytes: self.s.settings.fetch_min_bytes.min(bytes as u32 / 2) as i32,
+            min_bytes: self.settings.fetch_min_bytes.min(bytes as u32 / 2) as i32,
             max_bytes: bytes,
-            isolation_level: self.s.settings.isolation_level,
+            isolation_level: self.settings.isolation_level,
             session_id: session.id,
             session_epoch: session.epoch,
             rack_id: rack,

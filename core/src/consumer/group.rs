@@ -229,7 +229,7 @@ impl<P: Platform> State<P> {
             (false, false) => {
                 let version = versions.get(ApiKey::FindCoordinator)?;
                 self.ask(slot, now, frame, ApiKey::FindCoordinator, version, |state, writer| {
-                    find_coordinator::request(writer, version, &state.s.settings.group_id);
+                    find_coordinator::request(writer, version, state.settings.group_id.as_bytes());
                 })
             }
             (true, true) => {
@@ -252,7 +252,7 @@ impl<P: Platform> State<P> {
 
     /// Marks the positions that go with the next request, as many as it has room for; whether there are any.
     fn mark_for_group(&mut self, frame: usize, wanted: impl Fn(&Position) -> bool) -> bool {
-        let mut bytes = REQUEST_BYTES + self.s.settings.group_id.len();
+        let mut bytes = REQUEST_BYTES + self.settings.group_id.as_bytes().len();
         let mut marked = false;
         for place in 0..self.known_positions().len() {
             self.positions[place].fresh = false;
@@ -269,7 +269,7 @@ impl<P: Platform> State<P> {
 
     fn recall(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
         // Positions that an open transaction may yet change are waited for by those who read what is committed only.
-        let stable = self.s.settings.isolation_level == IsolationLevel::ReadCommitted;
+        let stable = self.settings.isolation_level == IsolationLevel::ReadCommitted;
         let sent = self.ask(slot, now, frame, ApiKey::OffsetFetch, version, |state, writer| {
             let (cluster, positions, settings) = state.cluster_and_positions();
             let marked = positions.iter().enumerate().filter(|(_, position)| position.fresh);
@@ -277,7 +277,7 @@ impl<P: Platform> State<P> {
                 let entry = &cluster.partitions[place];
                 (cluster.name(entry.topic()), entry.index)
             });
-            offset_fetch::request(writer, version, &settings.group_id, stable, wanted);
+            offset_fetch::request(writer, version, settings.group_id.as_bytes(), stable, wanted);
         });
         self.known_positions().iter_mut().for_each(|position| position.fresh = false);
         sent
@@ -293,7 +293,7 @@ impl<P: Platform> State<P> {
                 let (topic, index, offset) = (cluster.name(entry.topic()), entry.index, offset.get());
                 Some(offset_commit::Position { topic, index, offset, leader_epoch, metadata: None })
             });
-            offset_commit::request(writer, version, &settings.group_id, wanted);
+            offset_commit::request(writer, version, settings.group_id.as_bytes(), wanted);
         });
         for position in self.known_positions().iter_mut().filter(|position| position.fresh) {
             position.fresh = false;
@@ -394,7 +394,7 @@ impl<P: Platform> State<P> {
 
     fn back_off_group(&mut self, now: Instant) {
         let random = self.random();
-        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let (base, max) = (self.settings.retry_backoff, self.settings.retry_backoff_max);
         let group = &mut self.s.consumer.group;
         group.failures = group.failures.saturating_add(1);
         group.retry_at = now.after_millis(backoff_millis(base, max, group.failures, random));
@@ -442,7 +442,7 @@ impl<P: Platform> State<P> {
 
     /// The partition is read from where `auto.offset.reset` says; the fault is what it is if that is nowhere.
     pub(super) fn reset_reading(&mut self, place: usize, fault: ConsumeFault) {
-        match self.s.settings.offset_reset {
+        match self.settings.offset_reset {
             OffsetReset::Earliest => self.jump(place, Start::Beginning),
             OffsetReset::Latest => self.jump(place, Start::End),
             OffsetReset::None => {

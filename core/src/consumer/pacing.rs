@@ -67,7 +67,7 @@ impl<P: Platform> State<P> {
         self.s.consumer.poll_size = match self.s.consumer.fullness {
             // Whoever polls alone gets what it wants.
             None if others == 0 => max,
-            _ => self.fullness(others).paced(max, self.s.settings.poll_min_records),
+            _ => self.fullness(others).paced(max, self.settings.poll_min_records),
         };
         self.s.consumer.poll_size
     }

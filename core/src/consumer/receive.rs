@@ -118,7 +118,7 @@ impl<P: Platform> State<P> {
                 if let Some(place) = place {
                     // Until the whole answer is there nobody else is asked for it.
                     // Behind a transaction that is open there is nothing yet for who reads what is committed.
-                    let committed_only = self.s.settings.isolation_level == IsolationLevel::ReadCommitted;
+                    let committed_only = self.settings.isolation_level == IsolationLevel::ReadCommitted;
                     let end = if committed_only { last_stable_offset } else { high_watermark };
                     self.partition_read(slot, place, error, end, now);
                 }
@@ -332,7 +332,7 @@ impl<P: Platform> State<P> {
     /// The partition waits before it is asked for again (KIP-580).
     pub(super) fn back_off_reading(&mut self, place: usize, now: Instant) {
         let random = self.random();
-        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let (base, max) = (self.settings.retry_backoff, self.settings.retry_backoff_max);
         let position = &mut self.positions[place];
         position.failures = position.failures.saturating_add(1);
         position.retry_at = now.after_millis(backoff_millis(base, max, position.failures, random));

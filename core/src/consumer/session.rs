@@ -177,7 +177,7 @@ impl<P: Platform> State<P> {
     }
 
     fn keep_replica(&mut self, place: usize, now: Instant) {
-        let until = now.after_millis(self.s.settings.metadata_max_age.max(REPLICA_MILLIS));
+        let until = now.after_millis(self.settings.metadata_max_age.max(REPLICA_MILLIS));
         self.positions[place].replica_until = until;
         self.wake_clock_by(until);
     }

@@ -100,8 +100,7 @@ impl<P: Platform> State<P> {
     fn begin_stream(&mut self, slot: usize, index: usize) -> bool {
         let receive = &self.connections[slot].receive;
         let to_come = receive.records_left();
-        let Some(place) = receive.partition.get().filter(|_| to_come > 0 && self.s.settings.stream_large_batches)
-        else {
+        let Some(place) = receive.partition.get().filter(|_| to_come > 0 && self.settings.stream_large_batches) else {
             return false;
         };
         let position = &mut self.positions[place];
@@ -242,7 +241,7 @@ impl<P: Platform> State<P> {
     /// what the broker had to say.
     fn postpone(&mut self, slot: Link, now: Instant) {
         let Some(slot) = slot.get() else { return };
-        let deadline = now.after_millis(self.s.settings.request_timeout);
+        let deadline = now.after_millis(self.settings.request_timeout);
         let ring = self.connections[slot].ring;
         ring.postpone(self.places(slot), deadline);
         self.wake_clock_by(deadline);

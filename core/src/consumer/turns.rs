@@ -46,7 +46,7 @@ impl<P: Platform> State<P> {
     /// A partition of which something waits for the caller is not asked for, and must not wait for the others' silence once it
     /// could be: while there is one, the broker waits for as long as the caller has had it.
     pub(super) fn patience(&mut self, slot: usize, free: usize, others: usize, now: Instant) -> u32 {
-        let mut longest = self.s.settings.fetch_max_wait;
+        let mut longest = self.settings.fetch_max_wait;
         let mut places = 0..self.known_positions().len();
         if places.any(|place| self.positions[place].held > 0 && self.reading_connection(place) == Some(slot)) {
             let busy = now.millis_since(self.connections[slot].brought_at);

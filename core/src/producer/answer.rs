@@ -212,7 +212,7 @@ impl<P: Platform> State<P> {
         if connection.phase == Link_::Draining || self.s.connections_wanted || self.s.closing {
             self.wake_clock();
         } else {
-            self.wake_clock_by(now.after_millis(self.s.settings.connections_max_idle));
+            self.wake_clock_by(now.after_millis(self.settings.connections_max_idle));
         }
     }
 
@@ -303,7 +303,7 @@ impl<P: Platform> State<P> {
             self.want_metadata(now);
         } else {
             let random = self.random();
-            let settings = &self.s.settings;
+            let settings = &*self.settings;
             let metadata = &mut self.s.metadata;
             metadata.failures = metadata.failures.saturating_add(1);
             let (base, max) = (settings.retry_backoff, settings.retry_backoff_max);
@@ -394,7 +394,7 @@ impl<P: Platform> State<P> {
         self.s.identity = Identity::Wanted;
         self.s.identity_slot = Link::NONE;
         self.s.identity_failures = self.s.identity_failures.saturating_add(1);
-        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let (base, max) = (self.settings.retry_backoff, self.settings.retry_backoff_max);
         let wait = crate::connection::backoff_millis(base, max, self.s.identity_failures, random);
         self.s.identity_at = now.after_millis(wait);
         let hopeless = [

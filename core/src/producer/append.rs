@@ -204,14 +204,14 @@ impl<P: Platform> State<P> {
         self.s.age.push_back(&mut self.batches, index, age_hooks);
         self.s.batches_level.take();
         self.s.open += 1;
-        if self.s.settings.linger == 0 {
+        if self.settings.linger == 0 {
             self.reconsider(place);
         } else {
             self.s.lingering.push_back(&mut self.batches, index, linger_hooks);
             self.batches[index].lingers = true;
-            self.wake_clock_by(now.after_millis(self.s.settings.linger));
+            self.wake_clock_by(now.after_millis(self.settings.linger));
         }
-        self.wake_clock_by(now.after_millis(self.s.settings.delivery_timeout));
+        self.wake_clock_by(now.after_millis(self.settings.delivery_timeout));
         Ok(index)
     }
 
@@ -255,7 +255,7 @@ impl<P: Platform> State<P> {
         if count == 0 {
             return Err(Refused::TopicPending);
         }
-        let partition = match (key, self.s.settings.partitioner) {
+        let partition = match (key, self.settings.partitioner) {
             (Some(key), Partitioner::Murmur2) => partitioning::java_partition(key, count),
             (Some(key), Partitioner::Crc32) if !key.is_empty() => partitioning::librdkafka_partition(key, count),
             _ => return Ok((self.sticky(topic)?, true)),
@@ -337,7 +337,7 @@ impl<P: Platform> State<P> {
         records: &[Record<'_>],
         clock: &impl Clock,
     ) -> Result<Delivery, Refused> {
-        let keyed = to.partition.is_none() && self.s.settings.partitioner != Partitioner::Sticky;
+        let keyed = to.partition.is_none() && self.settings.partitioner != Partitioner::Sticky;
         if keyed && records.iter().any(|r| r.key.is_some()) {
             return Err(Refused::KeysInSlice);
         }
@@ -451,7 +451,7 @@ impl<P: Platform> State<P> {
 
     /// How long `send` may wait.
     pub(crate) fn max_block(&self) -> u32 {
-        self.s.settings.max_block
+        self.settings.max_block
     }
 
     /// The error of a `try_send`, or of a `send` for which waiting does not help.
@@ -459,7 +459,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn refusal(&self, refused: Refused, to: Destination, requested: u32) -> SendError {
         match refused {
             Refused::Full => SendError::Full(self.usage(requested)),
-            Refused::TopicPending => SendError::TopicPending { code: self.topic_code(to) },
+            Refused::TopicPending => SendError::TopicPending { code: self.topic_code(to), connection: self.s.trouble },
             Refused::Closed => SendError::Closed,
             Refused::UnknownTopic => SendError::UnknownTopic,
             Refused::Denied(code) => SendError::TopicRefused { code },
@@ -483,7 +483,7 @@ impl<P: Platform> State<P> {
             _ => None,
         };
         let usage = self.usage(requested);
-        SendError::Timeout { waited: self.s.settings.max_block, usage, topic, connection: self.s.trouble }
+        SendError::Timeout { waited: self.settings.max_block, usage, topic, connection: self.s.trouble }
     }
 
     fn topic_code(&self, to: Destination) -> ErrorCode {

@@ -144,7 +144,7 @@ impl<P: Platform> State<P> {
     }
 
     pub(super) fn no_seat<T>(&self) -> Wait<T> {
-        match self.s.settings.waiters_full {
+        match self.settings.waiters_full {
             WaitersFull::Spin => Wait::Spin,
             WaitersFull::Refuse => Wait::Refused,
         }
@@ -351,7 +351,9 @@ impl<P: Platform> State<P> {
             // The last outcome ends the client; nothing else would have the clock look before its next deadline.
             self.wake_clock();
         }
-        self.seats().tell(&mut waiters, outcome);
+        if self.has_seats() {
+            self.seats().tell(&mut waiters, outcome);
+        }
         if let Some(buffer) = buffer {
             self.buffer_home(buffer);
         }
@@ -398,7 +400,7 @@ impl<P: Platform> State<P> {
 
     #[inline(never)]
     pub(crate) fn tell_room(&mut self) {
-        if self.s.room.is_empty() {
+        if !self.has_seats() || self.s.room.is_empty() {
             return;
         }
         let mut room = core::mem::take(&mut self.s.room);
@@ -468,7 +470,7 @@ impl<P: Platform> State<P> {
     pub(super) fn is_due(&self, index: usize, now: Instant) -> bool {
         let batch = &self.batches[index];
         let flushed = self.s.flushing && (batch.serial.wrapping_sub(self.s.flush_serial) as i32) <= 0;
-        let linger = self.s.settings.linger;
+        let linger = self.settings.linger;
         linger == 0 || flushed || self.s.closing || batch.opened_at.after_millis(linger) <= now
     }
 }

@@ -163,6 +163,8 @@ pub enum SendError {
     TopicPending {
         /// The broker's last word on the topic, or none.
         code: ErrorCode,
+        /// The last trouble with a connection, if no connection works.
+        connection: Option<ConnectionError>,
     },
     /// `send`: neither room nor news of the topic within `max.block.ms`.
     Timeout {
@@ -228,9 +230,12 @@ impl SendError {
             SendError::Full(_) => Fault::Resource,
             SendError::Timeout { connection: Some(_), .. }
             | SendError::Timeout { topic: Some(ErrorCode::NONE), .. }
-            | SendError::TopicPending { code: ErrorCode::NONE } => Fault::Network,
+            | SendError::TopicPending { connection: Some(_), .. }
+            | SendError::TopicPending { code: ErrorCode::NONE, .. } => Fault::Network,
             SendError::Timeout { topic: None, .. } => Fault::Resource,
-            SendError::Timeout { topic: Some(code), .. } | SendError::TopicPending { code } if is_setting(*code) => {
+            SendError::Timeout { topic: Some(code), .. } | SendError::TopicPending { code, .. }
+                if is_setting(*code) =>
+            {
                 Fault::Setting
             }
             SendError::Timeout { .. } | SendError::TopicPending { .. } => Fault::Broker,
@@ -253,15 +258,26 @@ impl SendError {
     }
 }
 
+fn after(f: &mut fmt::Formatter<'_>, trouble: Option<ConnectionError>) -> fmt::Result {
+    trouble.map_or(Ok(()), |error| write!(f, "; connection: {error}"))
+}
+
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SendError::Full(usage) => write!(f, "no buffer is free ({usage})"),
-            SendError::TopicPending { code: ErrorCode::NONE } => {
-                f.write_str("the topic's partitions are not known yet")
-            }
-            SendError::TopicPending { code } => {
-                write!(f, "the topic is not known yet: broker error {} {}: {}", code.0, code.name(), advice(*code))
+            SendError::TopicPending { code, connection } => {
+                match *code {
+                    ErrorCode::NONE => f.write_str("the topic's partitions are not known yet")?,
+                    code => write!(
+                        f,
+                        "the topic is not known yet: broker error {} {}: {}",
+                        code.0,
+                        code.name(),
+                        advice(code)
+                    )?,
+                }
+                after(f, *connection)
             }
             SendError::Timeout { waited, usage, topic, connection } => {
                 match topic {
@@ -280,10 +296,7 @@ impl fmt::Display for SendError {
                         advice(*code)
                     )?,
                 }
-                match connection {
-                    Some(error) => write!(f, "; connection: {error}"),
-                    None => Ok(()),
-                }
+                after(f, *connection)
             }
             SendError::RecordTooLarge { needed, capacity } => write!(
                 f,

@@ -23,7 +23,7 @@ impl<P: Platform> State<P> {
             self.wake_clock_by(queue.retry_at);
             return;
         }
-        if queue.in_flight >= self.s.settings.max_in_flight || (queue.retrying && queue.in_flight > 0) {
+        if queue.in_flight >= self.s.max_in_flight || (queue.retrying && queue.in_flight > 0) {
             return; // An answer will come, or the connection's end.
         }
         let (connection, in_flight, ready_on) = (queue.connection, queue.in_flight, queue.ready_on);
@@ -183,7 +183,7 @@ impl<P: Platform> State<P> {
         if !error.is_intended() {
             self.s.counters.connections_lost += 1;
             self.s.trouble = Some(error);
-            let backoff = self.s.settings.retry_backoff;
+            let backoff = self.settings.retry_backoff;
             self.want_metadata(now.after_millis(backoff));
         }
         self.reconsider_all();
@@ -196,7 +196,7 @@ impl<P: Platform> State<P> {
         let other = self.another_connection(index);
         #[cfg(not(feature = "scaling"))]
         let other = Link::NONE;
-        let settings = &self.s.settings;
+        let settings = &*self.settings;
         let (base, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
         let broker = &mut self.brokers[index];
         broker.connection = other;
@@ -273,7 +273,7 @@ impl<P: Platform> State<P> {
     /// The partition waits before it tries again (KIP-580).
     pub(super) fn back_off(&mut self, partition: usize, now: Instant) {
         let random = self.random();
-        let (base, max) = (self.s.settings.retry_backoff, self.s.settings.retry_backoff_max);
+        let (base, max) = (self.settings.retry_backoff, self.settings.retry_backoff_max);
         let queue = &mut self.queues[partition];
         queue.failures = queue.failures.saturating_add(1);
         queue.retry_at = now.after_millis(backoff_millis(base, max, queue.failures, random));

@@ -96,7 +96,7 @@ impl<P: Platform> State<P> {
         let broker = self.connections[slot].broker;
         let load = self.load(broker);
         // With acks=0 nobody knows when a partition may follow: what was written is not read yet.
-        if load.active < 2 || self.s.settings.acks == Acks::None {
+        if load.active < 2 || self.settings.acks == Acks::None {
             return;
         }
         let fair = (load.homes / load.active) as u16;
@@ -125,7 +125,7 @@ impl<P: Platform> State<P> {
     }
 
     fn load(&self, broker: Link) -> Load {
-        let window = self.s.settings.max_in_flight;
+        let window = self.s.max_in_flight;
         let mut load = Load::default();
         for connection in self.connections.iter().filter(|c| c.broker == broker) {
             load.homes += usize::from(connection.homes);
@@ -148,8 +148,8 @@ impl<P: Platform> State<P> {
 
     /// Something is sent: whether one connection is enough will be seen.
     pub(super) fn begin_to_sample(&mut self, now: Instant) {
-        if self.s.settings.connections_per_broker_max > 1 && self.s.scale_at == Instant::NEVER {
-            self.s.scale_at = now.after_millis(self.s.settings.connections_scale_interval);
+        if self.settings.connections_per_broker_max > 1 && self.s.scale_at == Instant::NEVER {
+            self.s.scale_at = now.after_millis(self.settings.connections_scale_interval);
             self.wake_clock_by(self.s.scale_at);
         }
     }
@@ -169,21 +169,21 @@ impl<P: Platform> State<P> {
             let load = self.load(Link::to(broker));
             if load.open > 0 {
                 self.scale_broker(broker, &load, waited, now);
-                again |= load.busy > 0 || load.open > usize::from(self.s.settings.connections_per_broker_min);
+                again |= load.busy > 0 || load.open > usize::from(self.settings.connections_per_broker_min);
             }
         }
         for connection in self.connections.iter_mut() {
             connection.heard = false;
         }
-        let next = now.after_millis(self.s.settings.connections_scale_interval);
+        let next = now.after_millis(self.settings.connections_scale_interval);
         self.s.scale_at = if again { next } else { Instant::NEVER };
         self.s.scale_at
     }
 
     fn scale_broker(&mut self, broker: usize, load: &Load, waited: bool, now: Instant) {
-        let settings = &self.s.settings;
+        let settings = &*self.settings;
         let (least, most) = (settings.connections_per_broker_min.into(), settings.connections_per_broker_max.into());
-        let (window, moves) = (usize::from(settings.max_in_flight), settings.acks != Acks::None);
+        let (window, moves) = (usize::from(self.s.max_in_flight), settings.acks != Acks::None);
         let Load { open, active, busy, full, in_flight, .. } = *load;
         // Windows are full, or callers wait for room while all connections are at work.
         let pressure = load.heard && active == open && (full == active || waited && busy == active);

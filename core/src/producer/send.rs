@@ -183,15 +183,15 @@ impl<P: Platform> State<P> {
     /// A batch that goes with the next request and is to be compressed first. What is not compressed by then goes as it is.
     #[cfg(feature = "compression")]
     pub(crate) fn take_unpacked(&mut self, slot: usize, now: Instant) -> Option<Unpacked<P::Buffer>> {
-        let compression = self.s.settings.compression;
+        let compression = self.settings.compression;
         let connection = &self.connections[slot];
         let idle = connection.writing || connection.phase != Link_::Active || connection.throttled_until > now;
-        if compression == Compression::None || idle || connection.produce_in_flight >= self.s.settings.max_in_flight {
+        if compression == Compression::None || idle || connection.produce_in_flight >= self.s.max_in_flight {
             return None;
         }
         let (mut at, mut bytes) = (connection.ready.first(), 0u32);
         while let Some(partition) = at
-            && bytes < self.s.settings.max_request_size
+            && bytes < self.settings.max_request_size
         {
             at = self.queues[partition].ready.next().get();
             let Some(index) = self.sendable(partition, slot, now) else { continue };
@@ -240,18 +240,18 @@ impl<P: Platform> State<P> {
 
     fn ask_metadata(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
         let version = self.connections[slot].versions.get(ApiKey::Metadata)?;
-        let request_timeout = self.s.settings.request_timeout;
+        let request_timeout = self.settings.request_timeout;
         let alone = self.connections.iter().filter(|c| c.is_open()).count() < 2;
         // With another broker at hand a silent one is not waited for as long.
         let patience = if alone { request_timeout } else { request_timeout.min(2000) };
         self.s.metadata.asked_until = now.after_millis(patience);
         self.s.metadata.asked = self.connections[slot].broker;
         self.s.metadata_slot = Link::NONE;
-        self.s.metadata.refresh_at = now.after_millis(self.s.settings.metadata_max_age);
-        self.s.metadata.not_before = now.after_millis(self.s.settings.retry_backoff);
+        self.s.metadata.refresh_at = now.after_millis(self.settings.metadata_max_age);
+        self.s.metadata.not_before = now.after_millis(self.settings.retry_backoff);
         let room = frame.len();
         self.ask(slot, now, frame, ApiKey::Metadata, version, |view, w| {
-            let allow = view.s.settings.allow_auto_create_topics;
+            let allow = view.settings.allow_auto_create_topics;
             let (first, count) = view.ask_topics(room.saturating_sub(w.position() + 16));
             let cluster = view.cluster();
             let asked = cluster.topics.iter().enumerate().skip(first).filter(|(_, topic)| topic.asked);
@@ -310,7 +310,7 @@ impl<P: Platform> State<P> {
     ) -> Option<usize> {
         match written {
             Ok(frame_bytes) => {
-                let deadline = now.after_millis(self.s.settings.request_timeout);
+                let deadline = now.after_millis(self.settings.request_timeout);
                 self.push(slot, Request { deadline, ..request }, now);
                 self.wake_clock_by(deadline);
                 Some(frame_bytes)
@@ -324,8 +324,8 @@ impl<P: Platform> State<P> {
 
     #[inline(never)]
     fn header(&self, writer: &mut Writer<'_>, api: ApiKey, version: i16, correlation_id: i32) {
-        let client_id = self.s.settings.client_id.as_str();
-        let client_id = if client_id.is_empty() { "demitasse" } else { client_id };
+        let client_id = self.settings.client_id.as_bytes();
+        let client_id = if client_id.is_empty() { b"demitasse" } else { client_id };
         protocol::request_header(writer, api, version, correlation_id, Some(client_id));
     }
 
@@ -345,7 +345,7 @@ impl<P: Platform> State<P> {
         outgoing: &mut Outgoing<P::Buffer>,
     ) -> Option<usize> {
         let connection = &self.connections[slot];
-        if connection.ready.is_empty() || connection.produce_in_flight >= self.s.settings.max_in_flight {
+        if connection.ready.is_empty() || connection.produce_in_flight >= self.s.max_in_flight {
             return None;
         }
         let Some(version) = connection.versions.get(ApiKey::Produce) else {
@@ -357,7 +357,7 @@ impl<P: Platform> State<P> {
         if first.is_none() {
             return None;
         }
-        let deadline = now.after_millis(self.s.settings.request_timeout);
+        let deadline = now.after_millis(self.settings.request_timeout);
         let request = Request { correlation_id, api: ApiKey::Produce, version, deadline, batches: first };
         self.push(slot, request, now);
         self.wake_clock_by(deadline);
@@ -373,7 +373,7 @@ impl<P: Platform> State<P> {
     /// Takes the ready batches that fit into one request and links them, those of a topic together; the first.
     fn collect(&mut self, slot: usize, now: Instant) -> Link {
         let (mut first, mut bytes) = (Link::NONE, 0u32);
-        let limit = self.s.settings.max_request_size;
+        let limit = self.settings.max_request_size;
         while let Some(partition) = self.connections[slot].ready.pop_front(&mut self.queues, ready_hooks) {
             self.queues[partition].ready_on = Link::NONE;
             let Some(index) = self.sendable(partition, slot, now) else { continue };
@@ -565,7 +565,7 @@ impl<P: Platform> State<P> {
             at = self.batches[index].request_next;
         }
         self.header(writer, ApiKey::Produce, request.version, request.correlation_id);
-        let settings = &self.s.settings;
+        let settings = &*self.settings;
         let timeout = settings.request_timeout.min(i32::MAX as u32) as i32;
         produce::request_start(writer, request.version, settings.acks.wire(), timeout, topics);
     }
@@ -617,12 +617,12 @@ impl<P: Platform> State<P> {
             return;
         }
         connection.writing = false;
-        let deadline = now.after_millis(self.s.settings.request_timeout);
+        let deadline = now.after_millis(self.settings.request_timeout);
         let (ring, writes) = (connection.ring, connection.writes);
         // It may have been answered already, if the writer waits for the peer.
         let Some(request) = ring.back_mut(self.places(slot)).filter(|r| r.correlation_id == writes) else { return };
         request.deadline = deadline;
-        if self.s.settings.acks == Acks::None {
+        if self.settings.acks == Acks::None {
             self.unacknowledged(slot, now);
         }
     }

@@ -25,7 +25,7 @@ const KNOWN_MILLIS: u32 = 60_000;
 impl<P: Platform> State<P> {
     /// Makes sure that the batch has the number under which it may go out now. False: it may not go out now.
     pub(super) fn number(&mut self, index: usize, now: Instant) -> bool {
-        if !self.s.settings.idempotence {
+        if !self.settings.idempotence {
             return true;
         }
         let partition = self.batches[index].partition as usize;
@@ -54,7 +54,7 @@ impl<P: Platform> State<P> {
     pub(super) fn window(&self, partition: usize, now: Instant) -> u8 {
         let known_at = self.queues[partition].known_at;
         let known = known_at > Instant::ZERO && now <= known_at.after_millis(KNOWN_MILLIS);
-        if known || !self.s.settings.idempotence { self.s.settings.max_in_flight } else { 1 }
+        if known || !self.settings.idempotence { self.s.max_in_flight } else { 1 }
     }
 
     /// The partition writes under a producer id. False: there is none yet.

@@ -74,7 +74,7 @@ impl<P: Platform> State<P> {
         }
         while let Some(index) = self.s.age.first() {
             let batch = &self.batches[index];
-            let deadline = batch.opened_at.after_millis(self.s.settings.delivery_timeout);
+            let deadline = batch.opened_at.after_millis(self.settings.delivery_timeout);
             if deadline > now && !closing {
                 return deadline.min(self.s.close_at);
             }
@@ -87,7 +87,7 @@ impl<P: Platform> State<P> {
             let connection = if code == ErrorCode::NONE { connection } else { None };
             let failure = Failure { reason, code, connection };
             let sent = batch.phase == Phase::InFlight || batch.maybe_written;
-            if sent && !closing && self.s.settings.unknown_outcome == UnknownOutcome::Hold {
+            if sent && !closing && self.settings.unknown_outcome == UnknownOutcome::Hold {
                 self.hold(index);
                 continue;
             }
@@ -143,7 +143,7 @@ impl<P: Platform> State<P> {
 
     fn end_lingers(&mut self, now: Instant) -> Instant {
         while let Some(index) = self.s.lingering.first() {
-            let due = self.batches[index].opened_at.after_millis(self.s.settings.linger);
+            let due = self.batches[index].opened_at.after_millis(self.settings.linger);
             if due > now {
                 return due;
             }
@@ -175,6 +175,9 @@ impl<P: Platform> State<P> {
 
     /// Those who have waited for room as long as they may are told; they see for themselves that it is too late.
     fn end_waits(&mut self, now: Instant) -> Instant {
+        if !self.has_seats() {
+            return Instant::NEVER;
+        }
         let mut room = self.s.room;
         let deadline = self.seats().tell_due(&mut room, now);
         self.s.room = room;
@@ -186,7 +189,7 @@ impl<P: Platform> State<P> {
         for slot in 0..self.connections.len() {
             let (ring, reads) = (self.connections[slot].ring, self.reads_over(slot, now));
             let request = ring.front(self.places(slot)).map_or(Instant::NEVER, |r| r.deadline);
-            let idle_time = self.s.settings.connections_max_idle;
+            let idle_time = self.settings.connections_max_idle;
             let connection = &mut self.connections[slot];
             let (deadline, reason) = match connection.phase {
                 Link_::Closed | Link_::Closing => continue,
@@ -345,7 +348,7 @@ impl<P: Platform> State<P> {
     }
 
     pub(crate) fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
-        let deadline = now.after_millis(self.s.settings.connection_setup_timeout);
+        let deadline = now.after_millis(self.settings.connection_setup_timeout);
         let first = self.brokers[broker].connection.is_none();
         // Nobody is in a hurry for a further one: no partition moves to it before the broker has answered there.
         let assumes = first || cfg!(not(feature = "scaling"));
@@ -364,7 +367,7 @@ impl<P: Platform> State<P> {
     /// Who is to ask for metadata and for a producer id.
     fn find_whom_to_ask(&mut self, now: Instant) -> Instant {
         let metadata_at = self.s.metadata.due_at();
-        let identity_wanted = self.writes() && self.s.settings.idempotence && self.s.identity == Identity::Wanted;
+        let identity_wanted = self.writes() && self.settings.idempotence && self.s.identity == Identity::Wanted;
         let identity_at = if identity_wanted { self.s.identity_at } else { Instant::NEVER };
         let mut next = Instant::NEVER;
         for due in [metadata_at, identity_at] {
@@ -452,7 +455,7 @@ impl<P: Platform> State<P> {
     /// With acks=0 nothing says that the broker has read to the end, and a socket that is closed before an answer was read
     /// makes it throw away what it has not read yet: answers under way are waited for.
     fn leaves_unread(&self) -> bool {
-        self.s.settings.acks == Acks::None && self.connections.iter().any(|c| c.is_open() && !c.ring.is_empty())
+        self.settings.acks == Acks::None && self.connections.iter().any(|c| c.is_open() && !c.ring.is_empty())
     }
 
     /// Every outcome is known: connections are let go of, and all tasks end.

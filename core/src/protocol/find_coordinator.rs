@@ -8,7 +8,7 @@ use super::{ApiKey, ErrorCode, count, flexible};
 use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
 
 /// Writes the body of `FindCoordinatorRequest` for one group.
-pub fn request(writer: &mut Writer<'_>, version: i16, group: &str) {
+pub fn request(writer: &mut Writer<'_>, version: i16, group: &[u8]) {
     let flexible = flexible(ApiKey::FindCoordinator, version);
     if version < 4 {
         writer.string(flexible, group);

@@ -146,7 +146,7 @@ pub fn request_header(
     key: ApiKey,
     version: i16,
     correlation_id: i32,
-    client_id: Option<&str>,
+    client_id: Option<&[u8]>,
 ) {
     writer.i32(0);
     writer.i16(key as i16);
@@ -197,13 +197,13 @@ mod tests {
     fn a_frame_is_patched_and_counted() {
         let mut buffer = [0xaau8; 64];
         let mut writer = Writer::new(&mut buffer);
-        request_header(&mut writer, ApiKey::Metadata, 9, 7, Some("cup"));
+        request_header(&mut writer, ApiKey::Metadata, 9, 7, Some(b"cup"));
         assert_eq!(finish_frame(writer), Ok(18));
         assert_eq!(buffer[..18], [0, 0, 0, 14, 0, 3, 0, 9, 0, 0, 0, 7, 0, 3, b'c', b'u', b'p', 0]);
 
         let mut small = [0u8; 17];
         let mut writer = Writer::new(&mut small);
-        request_header(&mut writer, ApiKey::Metadata, 9, 7, Some("cup"));
+        request_header(&mut writer, ApiKey::Metadata, 9, 7, Some(b"cup"));
         assert_eq!(finish_frame(writer), Err(Overflow { needed: 18, capacity: 17 }));
     }
 

@@ -27,7 +27,7 @@ pub struct Position<'t> {
 pub fn request<'t>(
     writer: &mut Writer<'_>,
     version: i16,
-    group: &str,
+    group: &[u8],
     positions: impl Iterator<Item = Position<'t>> + Clone,
 ) {
     let flexible = flexible(ApiKey::OffsetCommit, version);
@@ -48,7 +48,7 @@ pub fn request<'t>(
             writer.i32(position.index);
             writer.i64(position.offset);
             writer.i32(position.leader_epoch);
-            writer.nullable_string(flexible, position.metadata);
+            writer.nullable_string(flexible, position.metadata.map(str::as_bytes));
             writer.no_tags(flexible);
         },
     );

@@ -16,7 +16,7 @@ use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
 pub fn request<'t>(
     writer: &mut Writer<'_>,
     version: i16,
-    group: &str,
+    group: &[u8],
     require_stable: bool,
     partitions: impl Iterator<Item = (&'t [u8], i32)> + Clone,
 ) {
@@ -27,7 +27,7 @@ pub fn request<'t>(
 }
 
 /// Writes the body of `OffsetFetchRequest` for all partitions of which one group has a position.
-pub fn request_all(writer: &mut Writer<'_>, version: i16, group: &str, require_stable: bool) {
+pub fn request_all(writer: &mut Writer<'_>, version: i16, group: &[u8], require_stable: bool) {
     let flexible = flexible(ApiKey::OffsetFetch, version);
     around(writer, version, group, require_stable, |writer| writer.null_array(flexible));
 }
@@ -35,7 +35,7 @@ pub fn request_all(writer: &mut Writer<'_>, version: i16, group: &str, require_s
 fn around(
     writer: &mut Writer<'_>,
     version: i16,
-    group: &str,
+    group: &[u8],
     require_stable: bool,
     topics: impl FnOnce(&mut Writer<'_>),
 ) {

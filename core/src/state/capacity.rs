@@ -54,7 +54,7 @@ pub struct Capacities {
     pub connections: u16,
     /// Outstanding requests of one connection.
     pub requests: u16,
-    /// Seats for waiting tasks.
+    /// Seats for waiting tasks. None where nobody waits: who does is polled over and over, or refused.
     pub waiters: u16,
     /// Bytes of one connection's buffer for requests; batches do not pass through it.
     pub frame_bytes: u32,
@@ -157,7 +157,7 @@ impl Capacities {
             ("host_bytes", self.host_bytes as u32, 1, 255),
             ("connections", self.connections as u32, 1, most),
             ("requests", self.requests as u32, 1 + CONTROL_REQUESTS as u32, 255 + CONTROL_REQUESTS as u32),
-            ("waiters", self.waiters as u32, 1, most),
+            ("waiters", self.waiters as u32, 0, most),
             // A frame is told where its batches stand in 16 bits.
             ("frame_bytes", self.frame_bytes, Self::least_frame_bytes(self.topic_name_bytes), u16::MAX as u32),
         ];

@@ -17,8 +17,7 @@ pub(crate) use scalars::{Identity, Scalars};
 pub use start::StartError;
 
 use crate::cluster::{BrokerEntry, Cluster, PartitionEntry, TopicEntry};
-#[cfg(feature = "consumer")]
-use crate::config::Settings;
+use crate::config::{Configured, Settings};
 use crate::connection::{Connection, Request};
 use crate::consumer::{Chunk, Inflater, Position};
 use crate::pool::{Buffers, Seats, Table, Text, Waiter};
@@ -65,6 +64,8 @@ pub trait Platform: Sized {
     type Decompress: crate::records::codec::Decompress;
     /// Where these and their window live, a box or a reference; [`Never`](crate::Never) if there are none.
     type Inflater: DerefMut<Target = Inflater<Self::Buffer, Self::Decompress>>;
+    /// The settings: [`Settings`](crate::Settings) that the start takes, or fixed ones, see [`Fixed`](crate::Fixed).
+    type Settings: Configured;
     /// The one lock.
     type Lock: Lock<State<Self>>;
     /// The clock.
@@ -95,6 +96,18 @@ pub struct Tables<P: Platform> {
     pub chunks: P::Chunks,
 }
 
+/// The settings, however the side has them.
+pub(crate) struct Current<S>(S);
+
+impl<S: Configured> core::ops::Deref for Current<S> {
+    type Target = Settings;
+
+    #[inline]
+    fn deref(&self) -> &Settings {
+        self.0.get()
+    }
+}
+
 /// Everything behind the lock.
 pub struct State<P: Platform> {
     pub(crate) buffers: Table<P::Buffers>,
@@ -114,6 +127,7 @@ pub struct State<P: Platform> {
     /// At home unless a caller reads a chunk with compressed batches.
     #[cfg(feature = "consumer")]
     pub(crate) inflater: Option<P::Inflater>,
+    pub(crate) settings: Current<P::Settings>,
     pub(crate) s: Scalars,
 }
 
@@ -151,6 +165,7 @@ impl<P: Platform> State<P> {
             chunks: Table::new(chunks),
             #[cfg(feature = "consumer")]
             inflater: None,
+            settings: Current(P::Settings::UNSET),
             s: Scalars::NEW,
         }
     }
@@ -184,7 +199,7 @@ impl<P: Platform> State<P> {
             partitions: &mut self.partitions,
             metadata: &mut self.s.metadata,
         };
-        (cluster, self.positions.get(..known).unwrap_or_default(), &self.s.settings)
+        (cluster, self.positions.get(..known).unwrap_or_default(), &*self.settings)
     }
 
     pub(crate) fn pool(&mut self) -> Buffers<'_, P::Buffer> {
@@ -199,6 +214,12 @@ impl<P: Platform> State<P> {
     /// them.
     pub(crate) fn writes(&self) -> bool {
         !self.batches.is_empty()
+    }
+
+    /// Whether there are seats. Where nobody waits there are none; where that is known to the compiler, it leaves out what is
+    /// done with them.
+    pub(crate) fn has_seats(&self) -> bool {
+        !self.waiters.is_empty()
     }
 
     /// The ring of a connection: its stretch of the table of requests.

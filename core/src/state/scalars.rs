@@ -2,7 +2,6 @@
 
 use super::{Capacities, Counters};
 use crate::cluster::Metadata;
-use crate::config::Settings;
 use crate::connection::ConnectionError;
 use crate::pool::{Level, Link, List, SeatsState};
 use crate::time::Instant;
@@ -18,7 +17,6 @@ pub(crate) enum Identity {
 
 /// What is neither a table nor a setting.
 pub(crate) struct Scalars {
-    pub(crate) settings: Settings,
     pub(crate) capacities: Capacities,
     pub(crate) counters: Counters,
     pub(crate) metadata: Metadata,
@@ -38,6 +36,8 @@ pub(crate) struct Scalars {
     pub(crate) open: u16,
     pub(crate) queued: u16,
     pub(crate) in_flight: u16,
+    /// Of one connection, and with idempotence of a partition: the setting, or what there are places for.
+    pub(crate) max_in_flight: u8,
     /// Of the batch that is opened next.
     pub(crate) next_serial: u32,
     /// Batches up to this serial are sent without lingering.
@@ -90,7 +90,6 @@ pub(crate) struct Scalars {
 
 impl Scalars {
     pub(super) const NEW: Scalars = Scalars {
-        settings: Settings::UNSET,
         capacities: Capacities::NONE,
         counters: Counters::ZERO,
         metadata: Metadata::NEW,
@@ -105,6 +104,7 @@ impl Scalars {
         open: 0,
         queued: 0,
         in_flight: 0,
+        max_in_flight: 0,
         next_serial: 0,
         flush_serial: 0,
         flushing: false,

@@ -1,7 +1,7 @@
 //! From settings and tables to a client that runs.
 
-use super::{Capacities, CapacityError, Platform, State};
-use crate::config::{Config, ConfigError, Settings};
+use super::{Capacities, CapacityError, Current, Platform, State};
+use crate::config::{ConfigError, Configured, Settings};
 use crate::connection::CONTROL_REQUESTS;
 #[cfg(feature = "consumer")]
 use crate::pool::Link;
@@ -25,11 +25,11 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Takes the settings, checks that they fit the tables, and begins.
+    /// Checks that the settings fit the tables, takes them, and begins.
     /// `scratch` is the size of each connection's frame buffer and receive buffer.
     pub(crate) fn start(
         &mut self,
-        config: &Config,
+        configured: P::Settings,
         bootstrap: &[(&str, u16)],
         scratch: (usize, usize),
         random: u32,
@@ -37,7 +37,7 @@ impl<P: Platform> State<P> {
         if self.s.started {
             return Err(StartError::AlreadyStarted);
         }
-        let mut settings = Settings::from(config).map_err(StartError::Config)?;
+        let settings = configured.get();
         let capacities = self.found(scratch);
         if !P::CHECKED {
             capacities.check().map_err(StartError::Capacity)?;
@@ -49,7 +49,7 @@ impl<P: Platform> State<P> {
         let needs = [
             ("buffers that were lent", lent, self.buffers.len().max(least)),
             ("host_bytes", capacities.host_bytes as usize, longest),
-            ("brokers", self.brokers.len(), bootstrap.len() + coordinators(config)),
+            ("brokers", self.brokers.len(), bootstrap.len() + coordinators(settings)),
         ];
         if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
             return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
@@ -59,20 +59,22 @@ impl<P: Platform> State<P> {
         }
         // From here on nothing can fail.
         let depth = capacities.requests as usize;
-        settings.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
+        self.s.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
         self.s.capacities = capacities;
         for &(host, port) in bootstrap {
             self.cluster().bootstrap(host.as_bytes(), port);
         }
         #[cfg(feature = "consumer")]
-        if coordinators(config) > 0 {
+        if coordinators(settings) > 0 {
             self.s.consumer.group.broker = self.cluster().reserve_coordinator().map_or(Link::NONE, Link::to);
         }
-        self.seats().start();
+        if self.has_seats() {
+            self.seats().start();
+        }
         for index in 0..self.batches.len() {
             self.s.free_batches.push_back(&mut self.batches, index, queue_hooks);
         }
-        self.s.settings = settings;
+        self.settings = Current(configured);
         self.s.random = random;
         self.s.broker_rotation = (self.random() % bootstrap.len() as u32) as u16;
         self.s.metadata.refresh_at = Instant::ZERO;
@@ -128,11 +130,17 @@ impl core::fmt::Display for StartError {
 
 impl core::error::Error for StartError {}
 
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        StartError::Config(error)
+    }
+}
+
 /// Places in the table of brokers for the one that keeps the group's positions.
 #[allow(unused_variables, reason = "without a consumer")]
-fn coordinators(config: &Config) -> usize {
+fn coordinators(settings: &Settings) -> usize {
     #[cfg(feature = "consumer")]
-    return usize::from(!config.group_id.is_empty());
+    return usize::from(!settings.group_id.is_empty());
     #[cfg(not(feature = "consumer"))]
     0
 }

@@ -38,7 +38,12 @@ impl<P: Platform> State<P> {
     #[inline(never)]
     pub(crate) fn has_wakes(&self) -> bool {
         let s = &self.s;
-        (s.clock_due && s.clock_waker.is_some()) || s.connection_wakes > 0 || s.closer_wake || s.seats.has_woken()
+        (s.clock_due && s.clock_waker.is_some()) || s.connection_wakes > 0 || s.closer_wake || self.has_woken()
+    }
+
+    /// Whether somebody in a seat is to be woken.
+    fn has_woken(&self) -> bool {
+        self.has_seats() && self.s.seats.has_woken()
     }
 
     /// The one way in which wakers leave the state. They must be called unlocked, and then asked for again if there
@@ -61,8 +66,10 @@ impl<P: Platform> State<P> {
                 wakes.push(connection.waker.take());
             }
         }
-        self.seats().collect(&mut wakes);
-        wakes.more = self.s.connection_wakes > 0 || self.s.seats.has_woken();
+        if self.has_seats() {
+            self.seats().collect(&mut wakes);
+        }
+        wakes.more = self.s.connection_wakes > 0 || self.has_woken();
         wakes
     }
 }

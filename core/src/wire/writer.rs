@@ -122,16 +122,12 @@ impl<'a> Writer<'a> {
     /// Writes a `STRING` or `COMPACT_STRING`. One of more than 32767 bytes cannot be expressed. Of bytes: they are known to be
     /// text, nobody looks at them again.
     pub fn string(&mut self, flexible: bool, value: impl AsRef<[u8]>) {
-        self.text(flexible, Some(value.as_ref()));
+        self.nullable_string(flexible, Some(value.as_ref()));
     }
 
     /// Writes a `NULLABLE_STRING` or `COMPACT_NULLABLE_STRING`. One of more than 32767 bytes cannot be
     /// expressed.
-    pub fn nullable_string(&mut self, flexible: bool, value: Option<&str>) {
-        self.text(flexible, value.map(str::as_bytes));
-    }
-
-    fn text(&mut self, flexible: bool, value: Option<&[u8]>) {
+    pub fn nullable_string(&mut self, flexible: bool, value: Option<&[u8]>) {
         let length = value.map_or(0, <[u8]>::len);
         if length > MAX_STRING_BYTES {
             return self.cannot_express();

@@ -7,7 +7,7 @@
 pub mod io;
 pub mod storage;
 
-use demitasse_core::{Capacities, Config, Scratch, Sizing, State};
+use demitasse_core::{Capacities, Config, Scratch, Settings, Sizing, State};
 use std::error::Error;
 use std::future::Future;
 use std::pin::pin;
@@ -45,7 +45,7 @@ pub fn run(
     let producer = Producer::new(storage::Lock::new(State::new(storage::tables(&CAPACITIES))), network);
     producer.lend((0..CAPACITIES.buffers).map(|_| vec![0; CAPACITIES.batch_bytes as usize]));
     let scratch = (CAPACITIES.frame_bytes as usize, CAPACITIES.receive_bytes as usize);
-    producer.start(&config, &[(host, port.parse()?)], scratch, std::process::id())?;
+    producer.start(Settings::new(&config)?, &[(host, port.parse()?)], scratch, std::process::id())?;
 
     let (mut frame, mut receive) = (vec![0; scratch.0], vec![0; scratch.1]);
     let mut clock = pin!(producer.run_clock(&network));

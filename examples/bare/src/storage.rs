@@ -4,7 +4,7 @@ use crate::io::Network;
 use demitasse_core::records::codec::NoCodec;
 use demitasse_core::{
     Batch, BrokerEntry, Capacities, Chunk, Connection, Empty, Inflater, Never, PartitionEntry, PartitionQueue,
-    Platform, Position, Request, State, Tables, TopicEntry, Waiter,
+    Platform, Position, Request, Settings, State, Tables, TopicEntry, Waiter,
 };
 use std::cell::RefCell;
 
@@ -28,6 +28,7 @@ impl Platform for Bare {
     type Chunks = Empty<Chunk<Self::Buffer>>;
     type Decompress = NoCodec;
     type Inflater = Never<Inflater<Self::Buffer, NoCodec>>;
+    type Settings = Settings;
     type Lock = Lock;
     type Clock = Network;
 }

@@ -3,8 +3,9 @@
 use super::sizes::{BATCH_BYTES, BATCHES, BUFFERS, REQUESTS};
 use super::{Consumer, ConsumerSizes};
 use crate::platform::{Buffer, Holds, Reading, Shape};
+use crate::storage::Source;
 use crate::{Runner, Storage};
-use demitasse_core::{Chunk, Config, Position, StartError};
+use demitasse_core::{Chunk, Position, StartError};
 use embassy_net::Stack;
 use static_cell::ConstStaticCell;
 
@@ -161,7 +162,7 @@ impl<
     pub fn start(
         &'static self,
         stack: Stack<'static>,
-        config: &Config,
+        config: Source<'_, P>,
         bootstrap: &[(&str, u16)],
         seed: u32,
     ) -> Result<(Consumer<P>, Runner<P>), StartError> {
@@ -207,8 +208,15 @@ macro_rules! consumer_storage {
         }
     };
     ($(#[$attribute:meta])* $visibility:vis static $name:ident: $shape:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        $crate::consumer_storage! { @own [$(#[$attribute])*] $visibility $name $shape $crate::Settings, { $($field: $value),* } }
+    };
+    ($(#[$attribute:meta])* $visibility:vis static $name:ident: $shape:ident<$fixed:ty> { $($field:ident: $value:expr),* $(,)? }) => {
+        $crate::consumer_storage! { @own [$(#[$attribute])*] $visibility $name $shape ::core::marker::PhantomData<$fixed>, { $($field: $value),* } }
+    };
+    (@own [$(#[$attribute:meta])*] $visibility:vis $name:ident $shape:ident $settings:ty, { $($field:ident: $value:expr),* }) => {
         #[doc = concat!("The type of [`", stringify!($name), "`], for its handles: it knows the lengths of all tables.")]
         $visibility type $shape = $crate::Own<
+            $settings,
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().client().buffers },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().client().batches },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().partitions },

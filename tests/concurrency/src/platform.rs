@@ -3,7 +3,7 @@
 use demitasse_core::records::codec::NoCodec;
 use demitasse_core::{
     Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Empty, Inflater, Instant, Lock, Never, PartitionEntry,
-    PartitionQueue, Platform, Position, Request, State, Tables, TopicEntry, Waiter,
+    PartitionQueue, Platform, Position, Request, Settings, State, Tables, TopicEntry, Waiter,
 };
 use shuttle::sync::Mutex;
 
@@ -27,6 +27,7 @@ impl Platform for Scheduled {
     type Chunks = Empty<Chunk<Self::Buffer>>;
     type Decompress = NoCodec;
     type Inflater = Never<Inflater<Self::Buffer, NoCodec>>;
+    type Settings = Settings;
     type Lock = ScheduledLock<State<Scheduled>>;
     type Clock = StandingClock;
 }

@@ -4,7 +4,7 @@
 use demitasse_concurrency_tests::network::{Network, PORT};
 use demitasse_concurrency_tests::platform::{Scheduled, ScheduledLock, StandingClock, tables};
 use demitasse_core::{
-    Capacities, Config, Delivery, Producer, Record, Scratch, SendError, Sizing, State, Topic, WaitersFull,
+    Capacities, Config, Delivery, Producer, Record, Scratch, SendError, Settings, Sizing, State, Topic, WaitersFull,
 };
 use shuttle::future::block_on;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -65,7 +65,7 @@ impl Client {
         let producer = Producer::new(ScheduledLock::new(State::new(tables(&sizes))), StandingClock);
         producer.lend((0..sizes.buffers).map(|_| vec![0; sizes.batch_bytes as usize].into_boxed_slice()));
         let scratch = (sizes.frame_bytes as usize, sizes.receive_bytes as usize);
-        producer.start(&config, &[("127.0.0.1", PORT)], scratch, 1).unwrap();
+        producer.start(Settings::new(&config).unwrap(), &[("127.0.0.1", PORT)], scratch, 1).unwrap();
         let topic = producer.topic(TOPIC).unwrap();
         let mut client =
             Client { producer: Arc::new(producer), network, topic, nodes: setup.nodes, threads: Vec::new() };

@@ -37,7 +37,11 @@ fn connection(error: SendError) -> Option<ConnectionError> {
 
 #[test]
 fn an_unknown_host() {
-    assert_eq!(connection(sent_to(("nobody.local", PORT)).0), Some(ConnectionError::Resolve));
+    let (error, producer) = sent_to(("nobody.local", PORT));
+    assert_eq!(connection(error), Some(ConnectionError::Resolve));
+    // Who does not wait is told, too.
+    let error = producer.try_send(producer.topic(TOPIC).unwrap(), &Record::new(b"x")).unwrap_err();
+    assert!(matches!(error, SendError::TopicPending { connection: Some(ConnectionError::Resolve), .. }), "{error}");
 }
 
 #[test]

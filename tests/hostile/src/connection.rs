@@ -4,7 +4,8 @@
 use crate::input::Input;
 use crate::world::{PARTITIONS, TOPIC, World};
 use demitasse_core::{
-    Capacities, Config, Delivery, Producer, Record, Scratch, Sizing, State, Topic, UnknownOutcome, WaitersFull,
+    Capacities, Config, Delivery, Producer, Record, Scratch, Settings, Sizing, State, Topic, UnknownOutcome,
+    WaitersFull,
 };
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::FIRST_PORT;
@@ -69,7 +70,7 @@ impl Client {
         let Capacities { buffers, batch_bytes, frame_bytes, receive_bytes, .. } = capacities;
         producer.lend((0..buffers).map(|_| vec![0; batch_bytes as usize].into_boxed_slice()));
         let scratch = (frame_bytes as usize, receive_bytes as usize);
-        producer.start(&config(choice), &[("broker", FIRST_PORT)], scratch, 1).unwrap();
+        producer.start(Settings::new(&config(choice)).unwrap(), &[("broker", FIRST_PORT)], scratch, 1).unwrap();
         let topic = producer.topic(TOPIC).unwrap();
         let (driver, users, taken) = (Vec::new(), Vec::new(), Rc::default());
         let mut client = Client { executor, world, producer, topic, capacities, driver, users, taken };

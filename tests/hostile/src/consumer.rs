@@ -6,7 +6,7 @@ use demitasse_broker::{Cluster, Options};
 use demitasse_core::records::crc32c::crc32c;
 use demitasse_core::records::lz4::{self, Lz4};
 use demitasse_core::records::{HEADER_BYTES, Sealing, seal};
-use demitasse_core::{Capacities, Compression, Config, Consumer, Inflater, Scratch, Sizing, Start, State};
+use demitasse_core::{Capacities, Compression, Config, Consumer, Inflater, Scratch, Settings, Sizing, Start, State};
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
@@ -60,7 +60,7 @@ pub(crate) fn run(data: &[u8]) {
     let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
     let mut config = Config::new();
     config.fetch_max_wait = Duration::from_millis(10);
-    consumer.start(&config, &[("broker", FIRST_PORT)], scratch, 1).unwrap();
+    consumer.start(Settings::new(&config).unwrap(), &[("broker", FIRST_PORT)], scratch, 1).unwrap();
     let topic = consumer.topic("t").unwrap();
     consumer.assign(topic, 0, Start::Beginning).unwrap();
 

@@ -6,7 +6,7 @@
 mod memory;
 
 use demitasse_broker::{Cluster, Options};
-use demitasse_core::{Capacities, Config, Delivery, Destination, Producer, Record, Scratch, Sizing, State};
+use demitasse_core::{Capacities, Config, Delivery, Destination, Producer, Record, Scratch, Settings, Sizing, State};
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables};
 use memory::Memory;
@@ -100,7 +100,9 @@ fn producer() -> (Producer<Simulated>, Capacities) {
     let producer = Producer::new(CellLock::new(State::new(tables(&capacities))), clock);
     producer.lend((0..capacities.buffers).map(|_| vec![1; capacities.batch_bytes as usize].into_boxed_slice()));
     let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
-    producer.start(&Config::new(), &[("broker", 9092)], scratch, 1).expect("sizes that work together");
+    producer
+        .start(Settings::new(&Config::new()).expect("the defaults"), &[("broker", 9092)], scratch, 1)
+        .expect("sizes that work together");
     (producer, capacities)
 }
 

@@ -199,8 +199,9 @@ fn find_coordinator_request() {
         versions(ApiKey::FindCoordinator),
         |_| (head(), name()),
         |version, (head, group)| {
-            let read: oracle::FindCoordinatorRequest =
-                exchanged(ApiKey::FindCoordinator, version, &head, |w| find_coordinator::request(w, version, &group));
+            let read: oracle::FindCoordinatorRequest = exchanged(ApiKey::FindCoordinator, version, &head, |w| {
+                find_coordinator::request(w, version, group.as_bytes())
+            });
             let expected = oracle::FindCoordinatorRequest::default();
             let expected = match version {
                 4.. => expected.with_coordinator_keys(vec![group]),
@@ -229,7 +230,7 @@ fn offset_commit_request() {
                 metadata: of.3.as_deref(),
             });
             let read: oracle::OffsetCommitRequest = exchanged(ApiKey::OffsetCommit, version, &head, |w| {
-                offset_commit::request(w, version, &group, positions.clone());
+                offset_commit::request(w, version, group.as_bytes(), positions.clone());
             });
             let expected = oracle::OffsetCommitRequest::default()
                 .with_group_id(group.into())
@@ -260,10 +261,10 @@ fn offset_fetch_request() {
         |_| (head(), name(), proptest::option::of(topics(any::<i32>)), any::<bool>()),
         |version, (head, group, topics, stable)| {
             let read: oracle::OffsetFetchRequest = exchanged(ApiKey::OffsetFetch, version, &head, |w| match &topics {
-                None => offset_fetch::request_all(w, version, &group, stable),
+                None => offset_fetch::request_all(w, version, group.as_bytes(), stable),
                 Some(topics) => {
                     let partitions = row(topics).map(|(name, index)| (name.as_bytes(), *index));
-                    offset_fetch::request(w, version, &group, stable, partitions);
+                    offset_fetch::request(w, version, group.as_bytes(), stable, partitions);
                 }
             });
             let expected = oracle::OffsetFetchRequest::default().with_require_stable(version >= 7 && stable);

@@ -104,7 +104,7 @@ fn produce_request() {
         },
         |version, (head, acks, timeout_ms, topics)| {
             let bytes = frame(|w| {
-                request_header(w, ApiKey::Produce, version, head.0, head.1.as_deref());
+                request_header(w, ApiKey::Produce, version, head.0, head.1.as_deref().map(str::as_bytes));
                 produce::request_start(w, version, acks, timeout_ms, topics.len());
                 for (name, partitions) in &topics {
                     produce::topic_start(w, version, name.as_bytes(), partitions.len());

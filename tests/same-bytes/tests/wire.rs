@@ -3,11 +3,11 @@
 //! Batches end because they are full or because of `flush`; no clock has a say in it, and every record has a timestamp.
 
 use demitasse_broker::{Cluster, Options};
-use demitasse_core::{Config, Header, Record};
+use demitasse_core::{Config, Header, Name, Record};
 use demitasse_embassy_link_tests::workload::spawn;
 use demitasse_embassy_link_tests::world::{PORT, World};
 use demitasse_embassy_link_tests::{Weather, world};
-use demitasse_io_embassy::storage;
+use demitasse_io_embassy::{Fixed, storage};
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -22,14 +22,15 @@ const PARTITIONS: i32 = 3;
 /// Milliseconds since 1970.
 const FIRST: i64 = 1_760_000_000_000;
 
-fn config() -> Config {
+/// Given at the start to two of the three, and compiled into the third.
+const CONFIG: Config = {
     let mut config = Config::new();
-    config.client_id = "same-bytes".try_into().unwrap();
+    config.client_id = Name::new("same-bytes");
     // Longer than the test takes, and shorter than a delivery may.
     config.linger = Duration::from_secs(100);
     config.max_in_flight = 2;
     config
-}
+};
 
 fn prepare(cluster: &mut Cluster) {
     cluster.delete_topic(TOPIC);
@@ -117,7 +118,7 @@ fn request(socket: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
 
 fn by_bare() -> Capture {
     let (address, arrived) = stand_in();
-    demitasse_bare::run(&address, &config(), async |producer| calls!(producer)).unwrap();
+    demitasse_bare::run(&address, &CONFIG, async |producer| calls!(producer)).unwrap();
     arrived.join().unwrap().unwrap()
 }
 
@@ -129,7 +130,7 @@ fn by_std() -> Capture {
         .block_on(async {
             let mut builder = demitasse_io_std::Producer::builder().bootstrap_servers(&address);
             builder = builder.batch_size(1024).buffer_memory(4096);
-            *builder.config_mut() = config();
+            *builder.config_mut() = CONFIG;
             let producer = builder.start()?;
             let result = calls!(&producer);
             producer.close(Duration::from_secs(5)).await;
@@ -140,10 +141,14 @@ fn by_std() -> Capture {
 }
 
 fn by_embassy() -> Capture {
-    storage! { static KAFKA: { batch_bytes: 1024, buffers: 4, partitions: 16 } }
+    struct Compiled;
+    impl Fixed for Compiled {
+        const CONFIG: Config = CONFIG;
+    }
+    storage! { static KAFKA: Kafka<Compiled> { batch_bytes: 1024, buffers: 4, partitions: 16 } }
     let mut world = World::new(Weather { latency: 500, ..Weather::default() }, 1);
     prepare(&mut world.cluster.borrow_mut());
-    let (producer, runner) = KAFKA.start(world.stack, &config(), &[("10.0.0.2", PORT)], 1).unwrap();
+    let (producer, runner) = KAFKA.start(world.stack, Compiled, &[("10.0.0.2", PORT)], 1).unwrap();
     spawn(&mut world, runner);
     world.executor.run(60, async { calls!(producer) }).unwrap();
     world.executor.run(60, producer.close(Duration::from_secs(5)));

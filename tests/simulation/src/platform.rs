@@ -4,7 +4,7 @@ use crate::executor::Time;
 use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{
     Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Inflater, Instant, Lock, PartitionEntry, PartitionQueue,
-    Platform, Position, Request, State, Tables, TopicEntry, Waiter,
+    Platform, Position, Request, Settings, State, Tables, TopicEntry, Waiter,
 };
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -32,6 +32,7 @@ impl Platform for Simulated {
     type Chunks = Vec<Chunk<Box<[u8]>>>;
     type Decompress = Lz4;
     type Inflater = Box<Inflater<Self::Buffer, Lz4>>;
+    type Settings = Settings;
     type Lock = CellLock<State<Simulated>>;
     type Clock = SimulatedClock;
 }

@@ -4,7 +4,7 @@ use crate::executor::Executor;
 use crate::network::{FIRST_PORT, Network, Weather, millis};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables};
 use demitasse_broker::{Cluster, Options, Release};
-use demitasse_core::{Capacities, Config, Destination, Io, Producer, Scratch, Sizing, State};
+use demitasse_core::{Capacities, Config, Destination, Io, Producer, Scratch, Settings, Sizing, State};
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
@@ -101,7 +101,7 @@ impl Rig {
         let Capacities { buffers, batch_bytes, frame_bytes, receive_bytes, .. } = self.capacities;
         self.producer.lend((0..buffers).map(|_| vec![0; batch_bytes as usize].into_boxed_slice()));
         let scratch = (frame_bytes as usize, receive_bytes as usize);
-        self.producer.start(&self.config, &[("broker", FIRST_PORT)], scratch, 1).unwrap();
+        self.producer.start(Settings::new(&self.config).unwrap(), &[("broker", FIRST_PORT)], scratch, 1).unwrap();
         self.producer.topic(TOPIC).unwrap();
     }
 

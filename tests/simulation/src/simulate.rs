@@ -7,7 +7,7 @@ use crate::plan::{Event, Plan, User};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables};
 use crate::workload::{Journal, user};
 use demitasse_broker::{Cluster, Faults, Release};
-use demitasse_core::{Compression, Counters, Producer, Scratch, State, UnknownOutcome};
+use demitasse_core::{Compression, Counters, Producer, Scratch, Settings, StartError, State, UnknownOutcome};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -118,7 +118,9 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let bootstrap = &bootstrap[..plan.options.nodes.min(2)];
     let (frame_bytes, receive_bytes) = (c.frame_bytes as usize, c.receive_bytes as usize);
     let pack_bytes = if plan.config.compression == Compression::None { 0 } else { c.batch_bytes as usize };
-    let started = producer.start(&plan.config, bootstrap, (frame_bytes, receive_bytes), plan.seed as u32 | 1);
+    let settings = Settings::new(&plan.config).map_err(StartError::from);
+    let started = settings
+        .and_then(|settings| producer.start(settings, bootstrap, (frame_bytes, receive_bytes), plan.seed as u32 | 1));
     started.map_err(|error| format!("the plan cannot be: {error}"))?;
 
     let mut client = Client {

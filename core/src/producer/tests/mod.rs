@@ -4,7 +4,7 @@ extern crate std;
 
 use super::*;
 use crate::cluster::{BrokerEntry, PartitionEntry, TopicEntry, Versions};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::connection::{Connection, ConnectionError, Phase, Request};
 use crate::consumer::{Chunk, Inflater, Position};
 use crate::pool::{Empty, Link, Never, Waiter};
@@ -44,6 +44,7 @@ impl Platform for Heap {
     type Chunks = Empty<Chunk<Self::Buffer>>;
     type Decompress = NoCodec;
     type Inflater = Never<Inflater<Self::Buffer, NoCodec>>;
+    type Settings = Settings;
     type Lock = CellLock;
     type Clock = ManualClock;
 }
@@ -131,7 +132,7 @@ impl Rig {
     }
 
     fn start(&mut self, config: &Config) -> Result<(), StartError> {
-        self.state.start(config, &[("b", 9092)], (FRAME_BYTES, 400), 7)
+        self.state.start(Settings::new(config)?, &[("b", 9092)], (FRAME_BYTES, 400), 7)
     }
 
     /// A producer with an identity that knows the cluster: topic 0 is `t`, and all places in the table are its

@@ -6,13 +6,13 @@
 //! order, or counted as failed or unknown.
 //!
 //! Arguments, all optional, by semihosting: `HOST:PORT` of a broker, the topic, how many readings (0: for ever),
-//! milliseconds between them, milliseconds that a batch waits for more.
+//! milliseconds between them.
 
 #![no_std]
 #![no_main]
 
 use core::time::Duration;
-use demitasse_io_embassy::{Config, Producer, Record, Runner, storage};
+use demitasse_io_embassy::{Config, Fixed, Producer, Record, Runner, Sizes, storage};
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
@@ -20,13 +20,30 @@ use firmware_qemu::host::{Arguments, exit};
 use firmware_qemu::text::Text;
 use firmware_qemu::{board, executor, stack, status};
 
+/// They are known when the program is compiled, so that what they do not ask for is not in it. Settings that are only known at
+/// the start are a `Config` that is given to `KAFKA.start`, and the storage is then a `Kafka` without them.
+struct Settings;
+
+impl Fixed for Settings {
+    const CONFIG: Config = {
+        let mut config = Config::new();
+        // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
+        config.linger = Duration::from_millis(200);
+        // A reading may wait this long for the broker to come back. After it, it is given up, and counted.
+        config.delivery_timeout = Duration::from_secs(3600);
+        // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
+        config.request_timeout = Duration::from_secs(10);
+        config
+    };
+}
+
 storage! {
     /// All that Kafka takes. A reading is about 55 bytes in a batch: 4 batches of 4 KiB hold some 290 of them, half a
     /// minute of a broker that is away. Each of the three keys may go to a partition of its own, which then fills a batch of
-    /// its own. Nobody here asks for outcomes, so that few slots are enough to remember them; one task waits, for the
-    /// first reading; and without a name service every host is an IPv4 address.
-    static KAFKA: Kafka {
-        batch_bytes: 4096, buffers: 4, batches: 6, partitions: 3, topics: 1, waiters: 1, host_bytes: 15,
+    /// its own. Nobody here asks for outcomes, so that few slots are enough to remember them; no task waits, but one for the
+    /// end of a test; and without a name service every host is an IPv4 address.
+    static KAFKA: Kafka<Settings> {
+        batch_bytes: 4096, buffers: 4, batches: 6, partitions: 3, topics: 1, waiters: Sizes::NONE, host_bytes: 15,
         socket_send_bytes: 2304,
     }
 }
@@ -45,20 +62,6 @@ async fn kafka(mut runner: Runner<Kafka>) -> ! {
     core::future::pending().await
 }
 
-/// Here and not in the task: what it holds while it waits is taken from RAM for good.
-fn settings(linger: Duration) -> Config {
-    let mut config = Config::new();
-    // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
-    config.linger = linger;
-    // A reading may wait this long for the broker to come back. After it, it is given up, and counted.
-    config.delivery_timeout = Duration::from_secs(3600);
-    // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
-    config.request_timeout = Duration::from_secs(10);
-    // How often we hear what is in the way, while nothing has been taken yet.
-    config.max_block = Duration::from_secs(5);
-    config
-}
-
 #[embassy_executor::task]
 async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
     let arguments = Arguments::read();
@@ -66,14 +69,13 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
     let topic = arguments.word(1).unwrap_or("readings");
     let count = arguments.number(2, 0);
     let interval = embassy_time::Duration::from_millis(arguments.number(3, 100).into());
-    let linger = Duration::from_millis(arguments.number(4, 1000).into());
     status!("memory={MEMORY_BYTES} buffers={BUFFER_BYTES}");
 
     network.wait_config_up().await;
 
     // It must differ from start to start: the random number generator of your chip.
     let seed = Instant::now().as_ticks() as u32;
-    let (producer, runner) = match KAFKA.start(network, &settings(linger), &[bootstrap], seed) {
+    let (producer, runner) = match KAFKA.start(network, Settings, &[bootstrap], seed) {
         Ok(started) => started,
         Err(error) => {
             status!("cannot start: {error}");
@@ -92,14 +94,21 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
 
     // Before the broker has told where the topic's partitions are, nothing can be taken. Wait for that with the first
     // reading, and say what is in the way: a wrong address shows here.
-    while let Err(error) = producer.send(readings, &Record::new(measure(0).bytes()).key(key(0))).await {
+    while let Err(error) = producer.try_send(readings, &Record::new(measure(0).bytes()).key(key(0))) {
         status!("waiting: {error}");
+        Timer::after_secs(1).await;
     }
 
     let mut refused = 0;
     let mut next = Instant::now();
     let mut number = 1;
-    while count == 0 || number < count {
+    loop {
+        // Only a test comes to an end: a sensor does not.
+        if cfg!(feature = "semihosting") && number == count {
+            let _ = producer.flush().await;
+            report("end", &producer, number, refused);
+            exit(true);
+        }
         next += interval;
         Timer::at(next).await;
         // It never waits, so that the sensor keeps its pace. There is nothing to keep of the delivery: the producer
@@ -112,11 +121,6 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
             report("status", &producer, number, refused);
         }
     }
-
-    // Only a test comes here: a sensor does not end.
-    let _ = producer.flush().await;
-    report("end", &producer, number, refused);
-    exit(true)
 }
 
 /// Where it was measured. Readings with the same key stay in order.

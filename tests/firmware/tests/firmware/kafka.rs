@@ -31,7 +31,7 @@ fn readings_survive_a_killed_broker_and_a_pulled_cable() {
             let topic = board.name();
             // A device without a clock has no date: the broker stamps what it writes.
             kafka.create_topic(topic, 3, 1, &[("message.timestamp.type", "LogAppendTime")]).unwrap();
-            let run = Run { board, port: kafka.ports(1).guest, topic, count, interval_ms, linger_ms: 200 };
+            let run = Run { board, port: kafka.ports(1).guest, topic, count, interval_ms };
             run.start(&images)
         })
         .collect();

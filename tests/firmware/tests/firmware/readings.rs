@@ -21,19 +21,12 @@ pub(crate) struct Run<'a> {
     pub(crate) topic: &'a str,
     pub(crate) count: u64,
     pub(crate) interval_ms: u32,
-    pub(crate) linger_ms: u32,
 }
 
 impl Run<'_> {
     pub(crate) fn start(&self, images: &Path) -> Machine {
-        let Run { board, port, topic, count, interval_ms, linger_ms } = self;
-        let words = [
-            format!("10.0.2.2:{port}"),
-            (*topic).into(),
-            count.to_string(),
-            interval_ms.to_string(),
-            linger_ms.to_string(),
-        ];
+        let Run { board, port, topic, count, interval_ms } = self;
+        let words = [format!("10.0.2.2:{port}"), (*topic).into(), count.to_string(), interval_ms.to_string()];
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         Machine::start(&Setup::new(*board, &images.join(board.name()), &words)).unwrap()
     }

@@ -52,7 +52,7 @@ impl Talk {
     /// Sends a request; the body of its answer.
     fn ask(&mut self, key: ApiKey, version: i16, body: impl Fn(&mut Writer<'_>)) -> Vec<u8> {
         let write = |mut writer: Writer<'_>| {
-            protocol::request_header(&mut writer, key, version, 7, Some("test"));
+            protocol::request_header(&mut writer, key, version, 7, Some(b"test"));
             body(&mut writer);
             protocol::finish_frame(writer)
         };
@@ -321,7 +321,8 @@ fn positions(talk: &mut Talk) {
 fn group(talk: &mut Talk) {
     for version in talk.versions(ApiKey::FindCoordinator) {
         let coordinator = until(Duration::from_secs(60), "the group's coordinator", || {
-            let body = talk.ask(ApiKey::FindCoordinator, version, |w| find_coordinator::request(w, version, GROUP));
+            let body =
+                talk.ask(ApiKey::FindCoordinator, version, |w| find_coordinator::request(w, version, GROUP.as_bytes()));
             let mut reader = find_coordinator::ResponseReader::new(version);
             let read = items(
                 |window| {
@@ -350,7 +351,7 @@ fn group(talk: &mut Talk) {
                 metadata,
             };
             let body = talk.ask(ApiKey::OffsetCommit, version, |w| {
-                offset_commit::request(w, version, GROUP, [of(0, None), of(1, Some("words"))].into_iter());
+                offset_commit::request(w, version, GROUP.as_bytes(), [of(0, None), of(1, Some("words"))].into_iter());
             });
             let mut reader = offset_commit::ResponseReader::new(version);
             let read = items(|window| Ok(reader.next(window)?.map(|item| format!("{item:?}"))), &body);
@@ -379,9 +380,9 @@ fn committed(talk: &mut Talk, version: i16, offset: i64) {
         let body = talk.ask(ApiKey::OffsetFetch, version, |w| {
             if named {
                 let partitions = [0, 1, 77].map(|index| (&b"messages"[..], index)).into_iter();
-                offset_fetch::request(w, version, GROUP, true, partitions);
+                offset_fetch::request(w, version, GROUP.as_bytes(), true, partitions);
             } else {
-                offset_fetch::request_all(w, version, GROUP, false);
+                offset_fetch::request_all(w, version, GROUP.as_bytes(), false);
             }
         });
         let mut reader = offset_fetch::ResponseReader::new(version);

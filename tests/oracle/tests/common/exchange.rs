@@ -62,7 +62,7 @@ pub fn exchanged<M: Decodable + HeaderVersion>(
     body: impl Fn(&mut Writer<'_>),
 ) -> M {
     let bytes = frame(|writer| {
-        request_header(writer, key, version, *correlation_id, client_id.as_deref());
+        request_header(writer, key, version, *correlation_id, client_id.as_deref().map(str::as_bytes));
         body(writer);
     });
     decoded(bytes, key, version, *correlation_id, client_id.as_ref())

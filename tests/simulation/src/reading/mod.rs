@@ -17,7 +17,7 @@ use crate::platform::{CellLock, Simulated, SimulatedClock, tables_with};
 use crate::simulate::{Broken, advance, until};
 use demitasse_broker::{Cluster, Faults};
 use demitasse_core::records::lz4::Lz4;
-use demitasse_core::{CommitError, Consumer, Counters, Inflater, Scratch, Start, State, Topic};
+use demitasse_core::{CommitError, Consumer, Counters, Inflater, Scratch, Settings, Start, StartError, State, Topic};
 use ledger::{Ledger, Told};
 use plan::{Event, Plan};
 use std::cell::{Cell, RefCell};
@@ -188,7 +188,9 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     consumer.lend((0..plan.chunks).map(|_| buffer(plan.chunk_bytes)));
     consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(plan.chunk_bytes))));
     let scratch = (c.frame_bytes as usize, c.receive_bytes as usize);
-    let started = consumer.start(&plan.config, &[("broker", FIRST_PORT)], scratch, plan.seed as u32 | 1);
+    let settings = Settings::new(&plan.config).map_err(StartError::from);
+    let started = settings
+        .and_then(|settings| consumer.start(settings, &[("broker", FIRST_PORT)], scratch, plan.seed as u32 | 1));
     started.map_err(|error| format!("the plan cannot be: {error}"))?;
     let topics = (0..plan.topics.len()).map(|topic| consumer.topic(&name(topic)).map_err(|error| error.to_string()));
     let topics = topics.collect::<Result<Vec<_>, _>>()?;

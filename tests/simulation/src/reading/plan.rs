@@ -3,7 +3,7 @@
 use crate::network::{FIRST_PORT, Weather};
 use crate::plan::{chance, draw_faults, draw_weather};
 use demitasse_broker::{Options, Probabilities, Release};
-use demitasse_core::{CONTROL_REQUESTS, Capacities, Config, OffsetReset, WaitersFull};
+use demitasse_core::{CONTROL_REQUESTS, Capacities, Config, Name, OffsetReset, WaitersFull};
 use fastrand::Rng;
 use std::time::Duration;
 
@@ -175,10 +175,10 @@ fn draw_config(rng: &mut Rng) -> Config {
     config.fetch_min_bytes = if chance(rng, 80) { 1 } else { rng.u32(1..=2_000) };
     config.offset_reset = *rng.choice(&[OffsetReset::None, OffsetReset::Earliest, OffsetReset::Latest]).unwrap();
     if chance(rng, 60) {
-        config.group_id = super::GROUP.try_into().unwrap_or_default();
+        config.group_id = Name::new(super::GROUP);
     }
     if chance(rng, 30) {
-        config.client_rack = "r1".try_into().unwrap_or_default();
+        config.client_rack = Name::new("r1");
     }
     // With `Spin` virtual time could not go on while somebody asks again and again.
     config.waiters_full = WaitersFull::Refuse;

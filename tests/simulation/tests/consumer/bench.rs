@@ -3,7 +3,7 @@
 use demitasse_broker::{Cluster, Options, Release};
 use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{
-    Capacities, Config, ConsumeFault, Consumer, Inflater, Producer, Record, Scratch, Sizing, State, Topic,
+    Capacities, Config, ConsumeFault, Consumer, Inflater, Producer, Record, Scratch, Settings, Sizing, State, Topic,
 };
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
@@ -86,7 +86,7 @@ impl Bench {
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
         let bootstrap = [("broker", FIRST_PORT)];
         let writes = config_with(|own| (own.linger, own.compression) = (Duration::ZERO, config.compression));
-        producer.start(&writes, &bootstrap, scratch, 1).unwrap();
+        producer.start(Settings::new(&writes).unwrap(), &bootstrap, scratch, 1).unwrap();
 
         let tables = tables_with(&capacities.without_batches(), chunks);
         let consumer = Rc::new(Consumer::new(CellLock::new(State::new(tables)), clock()));
@@ -95,7 +95,7 @@ impl Bench {
         if window > 0 {
             consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(window))));
         }
-        consumer.start(&config, &bootstrap, scratch, 2).unwrap();
+        consumer.start(Settings::new(&config).unwrap(), &bootstrap, scratch, 2).unwrap();
 
         let mut bench = Bench { executor, network, producer, consumer, read: Rc::default(), faults: Rc::default() };
         bench.run(capacities);

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, SECOND, calm, config_with};
 use demitasse_broker::{Action, Api, Release, Rule, error};
-use demitasse_core::{CommitError, Config, ConsumeFault, OffsetReset, Start};
+use demitasse_core::{CommitError, Config, ConsumeFault, Name, OffsetReset, Start};
 use demitasse_simulation::network::{Weather, millis};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -114,7 +114,7 @@ fn without_a_position_the_reset_policy_decides() {
         let config = config(|config| {
             config.offset_reset = reset;
             if !group {
-                config.group_id.clear();
+                config.group_id = Name::EMPTY;
             }
         });
         let mut bench = bench(Release::V4_3, 1, config, calm());
