@@ -4,7 +4,7 @@ use super::batch::Phase;
 use super::batch::{Batch, age_hooks, queue_hooks};
 use super::error::{DeliveryError, DeliveryFailure, Failure};
 use super::record::Topic;
-use super::{Outcome, Platform, SendError, State, WaitersFull};
+use super::{Outcome, Platform, SendError, State, UnknownOutcome, WaitersFull};
 use crate::pool::{Link, Seat};
 use crate::time::Instant;
 use core::task::Waker;
@@ -345,7 +345,8 @@ impl<P: Platform> State<P> {
             }
             Outcome::Pending => debug_assert!(false, "pending is not an outcome"),
         }
-        let list = if core::mem::take(&mut self.batches[index].held) { &mut self.s.held } else { &mut self.s.age };
+        let held = self.holds() && core::mem::take(&mut self.batches[index].held);
+        let list = if held { &mut self.s.held } else { &mut self.s.age };
         list.remove(&mut self.batches, index, age_hooks);
         if self.s.closing && self.is_settled() {
             // The last outcome ends the client; nothing else would have the clock look before its next deadline.
@@ -463,7 +464,13 @@ impl<P: Platform> State<P> {
 
     /// Whether every batch has its outcome.
     pub(super) fn is_settled(&self) -> bool {
-        self.s.age.is_empty() && self.s.held.is_empty()
+        self.s.age.is_empty() && (!self.holds() || self.s.held.is_empty())
+    }
+
+    /// Whether a batch may outlive its time. Asked wherever that would make a difference: with settings that are fixed there
+    /// is then no code for it.
+    pub(super) fn holds(&self) -> bool {
+        self.settings.unknown_outcome == UnknownOutcome::Hold
     }
 
     /// Whether a batch is to be sent although it is not full.

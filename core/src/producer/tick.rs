@@ -2,7 +2,7 @@
 
 use super::batch::{Phase, age_hooks};
 use super::deliver::Delivery;
-use super::{Acks, Failure, Identity, Outcome, Platform, Reason, State, UnknownOutcome, Wait};
+use super::{Acks, Failure, Identity, Outcome, Platform, Reason, State, Wait};
 use crate::cluster::{Versions, find_node};
 use crate::connection::{Connection, ConnectionError, Phase as Link_};
 use crate::pool::{Link, Seat, keep};
@@ -87,7 +87,7 @@ impl<P: Platform> State<P> {
             let connection = if code == ErrorCode::NONE { connection } else { None };
             let failure = Failure { reason, code, connection };
             let sent = batch.phase == Phase::InFlight || batch.maybe_written;
-            if sent && !closing && self.settings.unknown_outcome == UnknownOutcome::Hold {
+            if sent && !closing && self.holds() {
                 self.hold(index);
                 continue;
             }
@@ -123,7 +123,9 @@ impl<P: Platform> State<P> {
 
     /// At the end of a close nobody waits any longer for what the broker may say.
     fn give_up_all(&mut self) {
-        while let Some(index) = self.s.held.first() {
+        while self.holds()
+            && let Some(index) = self.s.held.first()
+        {
             let failure = Failure { reason: Reason::Closed, ..self.batches[index].last_failure };
             self.conclude(index, Outcome::Unknown(failure));
         }

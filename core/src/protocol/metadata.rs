@@ -75,6 +75,7 @@ pub enum Item<'a> {
         /// Its name, to be compared; empty when the broker sends none (an id that it does not know, version 12 and later).
         name: &'a [u8],
         /// Its id, by which Fetch 13 and later names it; all zero when the broker sends none (before version 10).
+        #[cfg(not(feature = "one-version"))]
         id: [u8; 16],
         /// Whether the topic is Kafka's own.
         is_internal: bool,
@@ -185,13 +186,21 @@ impl ResponseReader {
                     None if !since(self.version, 12) => return Err(ReadError::Malformed),
                     name => name.unwrap_or(&[]),
                 };
+                #[cfg(not(feature = "one-version"))]
                 let id = if since(self.version, 10) { reader.uuid()? } else { [0; 16] };
                 let is_internal = reader.bool()?;
                 let partitions = count(reader, flexible)?;
                 self.outer = self.outer.wrapping_sub(1);
                 self.partitions = partitions;
                 self.stage = Stage::Partition;
-                Some(Item::Topic { error, name, id, is_internal, partitions })
+                Some(Item::Topic {
+                    error,
+                    name,
+                    #[cfg(not(feature = "one-version"))]
+                    id,
+                    is_internal,
+                    partitions,
+                })
             }
             Stage::Partition if self.partitions > 0 => {
                 let item = Item::Partition {

@@ -54,12 +54,15 @@ fn nullable_len(field: Option<&[u8]>) -> usize {
 #[cfg_attr(target_pointer_width = "64", inline)]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn body_length(index: u32, fields: &Fields<'_>) -> usize {
-    let mut length = varlong_len(fields.timestamp_delta)
-        .saturating_add(varint_len(index as i32))
-        .saturating_add(varint_len(fields.headers.len() as i32))
-        .saturating_add(1)
-        .saturating_add(nullable_len(fields.key))
-        .saturating_add(nullable_len(fields.value));
+    let numbers = varlong_len(fields.timestamp_delta)
+        .wrapping_add(varint_len(index as i32))
+        .wrapping_add(varint_len(fields.headers.len() as i32))
+        .wrapping_add(1)
+        .wrapping_add(varint_len(field_length(fields.key)))
+        .wrapping_add(varint_len(field_length(fields.value)));
+    // Of two slices: that fits, a slice has `isize::MAX` bytes at most.
+    let bytes = fields.key.map_or(0, <[u8]>::len).wrapping_add(fields.value.map_or(0, <[u8]>::len));
+    let mut length = bytes.saturating_add(numbers);
     for header in fields.headers {
         length =
             length.saturating_add(nullable_len(Some(header.key.as_bytes()))).saturating_add(nullable_len(header.value));
