@@ -3,6 +3,7 @@
 use super::Cluster;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey};
+use crate::state::Platform;
 use crate::time::Instant;
 use crate::wire::FLEXIBLE;
 
@@ -141,7 +142,7 @@ pub(crate) fn find_node(brokers: &[BrokerEntry], node_id: i32) -> Option<usize> 
     brokers.iter().position(|b| b.is_used() && b.node == node)
 }
 
-impl Cluster<'_> {
+impl<P: Platform> Cluster<P> {
     /// Adds an address of the bootstrap list. `None`: no place, or the host is longer than a cell.
     pub(crate) fn bootstrap(&mut self, host: &[u8], port: u16) -> Option<usize> {
         let index = self.brokers.iter().position(|b| !b.is_used())?;
@@ -178,7 +179,7 @@ impl Cluster<'_> {
 
     /// The broker with this node id.
     pub(crate) fn node(&self, node_id: i32) -> Option<usize> {
-        find_node(self.brokers, node_id)
+        find_node(&self.brokers, node_id)
     }
 
     /// One broker of a Metadata response, or of a leader hint (KIP-951). What it returns changed its address, and with

@@ -3,6 +3,7 @@
 use super::{Cluster, TopicState};
 use crate::pool::Link;
 use crate::protocol::{ErrorCode, metadata::Item};
+use crate::state::Platform;
 use crate::time::Instant;
 
 /// The state of asking.
@@ -62,7 +63,7 @@ impl MetadataReading {
     }
 }
 
-impl Cluster<'_> {
+impl<P: Platform> Cluster<P> {
     /// Takes in one item; returns a broker whose address changed.
     pub(crate) fn metadata_item(&mut self, reading: &mut MetadataReading, item: &Item<'_>) -> Option<usize> {
         if !core::mem::replace(&mut reading.begun, true) {

@@ -16,18 +16,34 @@ pub(crate) use partitions::find_place;
 pub use topics::TopicEntry;
 pub(crate) use topics::TopicState;
 
-use crate::pool::Text;
+use crate::pool::{Table, Text};
+use crate::state::Platform;
 
 /// After this many answers in a row that contradict what is known in a way that a cluster never changes, it is we who are
 /// wrong: the topic was deleted and made again.
 const STALE_ANSWERS: u8 = 5;
 
-/// All tables of the cluster, borrowed from the state.
-pub(crate) struct Cluster<'a> {
-    pub(crate) brokers: &'a mut [BrokerEntry],
-    pub(crate) hosts: Text<'a>,
-    pub(crate) topics: &'a mut [TopicEntry],
-    pub(crate) names: Text<'a>,
-    pub(crate) partitions: &'a mut [PartitionEntry],
-    pub(crate) metadata: &'a mut Metadata,
+/// All that is known of the cluster, wherever the platform has its tables.
+pub(crate) struct Cluster<P: Platform> {
+    pub(crate) brokers: Table<P::Brokers>,
+    pub(crate) hosts: Text<P::Hosts>,
+    pub(crate) topics: Table<P::Topics>,
+    pub(crate) names: Text<P::Names>,
+    pub(crate) partitions: Table<P::Partitions>,
+    pub(crate) metadata: Metadata,
+}
+
+impl<P: Platform> Cluster<P> {
+    /// Nothing is known yet.
+    pub(crate) fn new(
+        brokers: P::Brokers,
+        hosts: P::Hosts,
+        topics: P::Topics,
+        names: P::Names,
+        partitions: P::Partitions,
+    ) -> Self {
+        let (hosts, names) = (Text::new(hosts, brokers.len()), Text::new(names, topics.len()));
+        let (brokers, topics, partitions) = (Table::new(brokers), Table::new(topics), Table::new(partitions));
+        Cluster { brokers, hosts, topics, names, partitions, metadata: Metadata::NEW }
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::{Cluster, STALE_ANSWERS};
 use crate::pool::Link;
+use crate::state::Platform;
 
 /// One place in the table of partitions; and beside it a bucket of the hash table, which has as many.
 #[derive(Debug)]
@@ -68,13 +69,13 @@ pub(crate) fn find_place(partitions: &[PartitionEntry], topic: usize, index: i32
     }
 }
 
-impl Cluster<'_> {
+impl<P: Platform> Cluster<P> {
     pub(crate) fn find_partition(&self, topic: usize, index: i32) -> Option<usize> {
-        find_place(self.partitions, topic, index)
+        find_place(&self.partitions, topic, index)
     }
 
     /// All buckets, from where the search for the partition begins.
-    fn probe(&self, topic: usize, index: i32) -> impl Iterator<Item = usize> + use<> {
+    fn probe(&self, topic: usize, index: i32) -> impl Iterator<Item = usize> + use<P> {
         let buckets = self.partitions.len();
         let first = first_bucket(buckets, topic, index);
         (first..buckets).chain(0..first)
@@ -129,24 +130,13 @@ impl Cluster<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::cluster::Metadata;
-    use crate::pool::Text;
+    use crate::producer::tests::{Rig, SMALL, Sizes};
 
     const PLACES: usize = 8;
 
     /// Adds partitions at random until nothing more fits, and looks for all there are after each.
     fn fill(seed: u32) {
-        let mut table = [const { PartitionEntry::EMPTY }; PLACES];
-        let mut metadata = Metadata::NEW;
-        let mut cluster = Cluster {
-            brokers: &mut [],
-            hosts: Text::new(&mut [], 0),
-            topics: &mut [],
-            names: Text::new(&mut [], 0),
-            partitions: &mut table,
-            metadata: &mut metadata,
-        };
+        let mut cluster = Rig::unstarted(Sizes { partitions: PLACES, ..SMALL }).state.cluster;
         let (mut random, mut known) = (seed, [None; PLACES]);
         for _ in 0..100 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

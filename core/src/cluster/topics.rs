@@ -3,6 +3,7 @@
 use super::{Cluster, STALE_ANSWERS};
 use crate::pool::{Link, hash};
 use crate::protocol::ErrorCode;
+use crate::state::Platform;
 
 /// Where a topic stands with the cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,7 +76,7 @@ impl TopicEntry {
     }
 }
 
-impl Cluster<'_> {
+impl<P: Platform> Cluster<P> {
     pub(crate) fn name(&self, topic: usize) -> &[u8] {
         self.topics.get(topic).map_or(&[], |t| self.names.get(topic, t.name_length))
     }

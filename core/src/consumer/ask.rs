@@ -154,7 +154,7 @@ impl<P: Platform> State<P> {
             if !wanted || self.reading_connection(place) != Some(slot) {
                 continue;
             }
-            let (session, entry) = (self.connections[slot].session, &self.partitions[place]);
+            let (session, entry) = (self.connections[slot].session, &self.cluster.partitions[place]);
             let silent = reading == Reading::Going && !session::is_named(slot, session, &self.positions[place], entry);
             let of = Some(entry.topic());
             let (own, spare) = if silent {
@@ -187,8 +187,8 @@ impl<P: Platform> State<P> {
 
     /// Bytes of a topic's entry in a request, but for its partitions.
     pub(super) fn topic_bytes(&mut self, place: usize) -> usize {
-        let topic = self.partitions[place].topic();
-        TOPIC_BYTES + self.cluster().name(topic).len()
+        let topic = self.cluster.partitions[place].topic();
+        TOPIC_BYTES + self.cluster.name(topic).len()
     }
 
     /// Of partitions that have another leader than when it was last looked: whether its log has what was read must be
@@ -196,7 +196,7 @@ impl<P: Platform> State<P> {
     fn mark_unchecked(&mut self, slot: usize, now: Instant, frame: usize) -> bool {
         for place in 0..self.known_positions().len() {
             let position = &self.positions[place];
-            let leader_epoch = self.partitions[place].leader_epoch;
+            let leader_epoch = self.cluster.partitions[place].leader_epoch;
             let unchecked = position.epoch >= 0 && leader_epoch >= 0 && position.checked != leader_epoch as u32 + 1;
             if unchecked && position.reading == Reading::Going && is_open(position) {
                 self.positions[place].reading = Reading::Checking;
@@ -332,7 +332,7 @@ impl<P: Platform> State<P> {
         if let Some(broker) = self.connections[slot].broker.get()
             && by_itself
         {
-            self.leave_replicas(self.brokers[broker].node_id(), now);
+            self.leave_replicas(self.cluster.brokers[broker].node_id(), now);
             self.coordinator_lost(broker);
         }
     }

@@ -31,13 +31,13 @@ impl<P: Platform> State<P> {
     /// Reads a partition from now on, or from another place.
     pub(crate) fn read_from(&mut self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         let index = topic.0 as usize;
-        let place = self.cluster().add_partition(index, partition, true);
+        let place = self.cluster.add_partition(index, partition, true);
         let capacity = self.s.capacities.partitions;
         let Some(place) = place.filter(|&place| place < self.positions.len()) else {
             return Err(TopicError::TooManyPartitions { capacity });
         };
-        if self.partitions[place].leader < 0 {
-            self.topics[index].wanted = true;
+        if self.cluster.partitions[place].leader < 0 {
+            self.cluster.topics[index].wanted = true;
             self.want_metadata(Instant::ZERO);
         }
         self.jump(place, start);
@@ -136,8 +136,8 @@ impl<P: Platform> State<P> {
 
     /// The place of a partition that is or was read. One that is only known of may lose its place to another.
     pub(super) fn position_place(&self, topic: Topic, partition: i32) -> Option<usize> {
-        let place = crate::cluster::find_place(&self.partitions, topic.0 as usize, partition)?;
-        self.positions.get(place).filter(|_| self.partitions[place].pinned).map(|_| place)
+        let place = crate::cluster::find_place(&self.cluster.partitions, topic.0 as usize, partition)?;
+        self.positions.get(place).filter(|_| self.cluster.partitions[place].pinned).map(|_| place)
     }
 
     /// The partition cannot be read on, until somebody jumps.
@@ -154,8 +154,8 @@ impl<P: Platform> State<P> {
             if matches!(position.reading, Reading::Unassigned | Reading::Failed) {
                 continue;
             }
-            let (entry, next) = (&self.partitions[place], position.next);
-            let topic = &self.topics[entry.topic()];
+            let (entry, next) = (&self.cluster.partitions[place], position.next);
+            let topic = &self.cluster.topics[entry.topic()];
             let fault = match topic.state() {
                 TopicState::Refused(code) => ConsumeFault::Refused(code),
                 TopicState::Known if entry.index as u32 >= topic.partition_count => {
@@ -175,7 +175,7 @@ impl<P: Platform> State<P> {
         for place in 0..self.known_positions().len() {
             if let Some(fault) = self.positions[place].take_untold() {
                 self.s.consumer.faults -= 1;
-                let entry = &self.partitions[place];
+                let entry = &self.cluster.partitions[place];
                 let topic = Topic(entry.topic() as u16);
                 return Some(ConsumeError { topic, partition: entry.index, offset: self.positions[place].next, fault });
             }

@@ -186,7 +186,7 @@ impl<P: Platform> State<P> {
             }
             return Instant::NEVER;
         }
-        let entry = &self.brokers[broker];
+        let entry = &self.cluster.brokers[broker];
         if let Some(slot) = entry.connection.get() {
             self.wake_connection(slot);
             return Instant::NEVER;
@@ -259,8 +259,8 @@ impl<P: Platform> State<P> {
             if !wanted(&self.positions[place]) {
                 continue;
             }
-            let topic = self.partitions[place].topic();
-            bytes += PARTITION_BYTES + self.cluster().name(topic).len();
+            let topic = self.cluster.partitions[place].topic();
+            bytes += PARTITION_BYTES + self.cluster.name(topic).len();
             self.positions[place].fresh = bytes <= frame || !marked;
             marked |= self.positions[place].fresh;
         }
@@ -310,7 +310,7 @@ impl<P: Platform> State<P> {
                 if error != ErrorCode::NONE {
                     return self.group_failed(error, now);
                 }
-                let Some(moved) = self.cluster().move_coordinator(broker, host, port) else {
+                let Some(moved) = self.cluster.move_coordinator(broker, host, port) else {
                     return self.group_failed(ErrorCode::COORDINATOR_NOT_AVAILABLE, now);
                 };
                 self.close_moved(Some(broker).filter(|_| moved));

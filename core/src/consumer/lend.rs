@@ -225,7 +225,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn begin_segment(&mut self, segment: &Segment) -> Option<(i64, Topic, i32)> {
         let position = self.positions.get(segment.place as usize)?;
         let wanted = position.generation == segment.generation && position.reading != Reading::Unassigned;
-        let entry = self.partitions.get(segment.place as usize)?;
+        let entry = self.cluster.partitions.get(segment.place as usize)?;
         wanted.then(|| (position.next, Topic(entry.topic() as u16), entry.index))
     }
 
@@ -274,7 +274,7 @@ impl<P: Platform> State<P> {
 
     /// For a partition that fails, jumps from where it stands.
     pub(crate) fn seek_to(&mut self, topic: Topic, partition: i32, start: Start) {
-        if let Some(place) = crate::cluster::find_place(&self.partitions, topic.0 as usize, partition)
+        if let Some(place) = crate::cluster::find_place(&self.cluster.partitions, topic.0 as usize, partition)
             && self.positions.get(place).is_some_and(|position| position.reading != Reading::Unassigned)
         {
             self.jump(place, start);

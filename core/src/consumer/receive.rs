@@ -76,7 +76,7 @@ impl<P: Platform> State<P> {
                 if end.error != ErrorCode::NONE {
                     return self.read_failed(place, end.error, now);
                 }
-                let leader_epoch = self.partitions[place].leader_epoch;
+                let leader_epoch = self.cluster.partitions[place].leader_epoch;
                 let position = &mut self.positions[place];
                 position.reading = Reading::Going;
                 if end.leader_epoch < 0 || end.end_offset < 0 {
@@ -146,11 +146,11 @@ impl<P: Platform> State<P> {
                 if let Some(place) = self.connections[slot].receive.partition.get()
                     && leader_id >= 0
                 {
-                    self.cluster().partition(place, leader_id, leader_epoch);
+                    self.cluster.partition(place, leader_id, leader_epoch);
                 }
             }
             fetch::Item::NodeEndpoint { node_id, host, port } => {
-                let moved = self.cluster().broker(node_id, host, port);
+                let moved = self.cluster.broker(node_id, host, port);
                 self.close_moved(moved);
             }
         }
@@ -158,7 +158,7 @@ impl<P: Platform> State<P> {
     }
 
     pub(super) fn begin_topic(&mut self, slot: usize, name: &[u8]) {
-        let topic = self.cluster().find_topic(name);
+        let topic = self.cluster.find_topic(name);
         let receive = &mut self.connections[slot].receive;
         (receive.topic, receive.partition) = (topic.map_or(Link::NONE, Link::to), Link::NONE);
     }
@@ -173,7 +173,7 @@ impl<P: Platform> State<P> {
     /// The place of a partition of the topic that an answer named last.
     pub(super) fn named_place(&self, slot: usize, index: i32) -> Option<usize> {
         let topic = self.connections[slot].receive.topic.get()?;
-        let place = crate::cluster::find_place(&self.partitions, topic, index)?;
+        let place = crate::cluster::find_place(&self.cluster.partitions, topic, index)?;
         self.positions.get(place).map(|_| place)
     }
 
@@ -187,7 +187,7 @@ impl<P: Platform> State<P> {
         (position.failures, position.high_watermark) = (0, end);
         if position.epoch < 0 {
             // What is read from now on is in the log of the leader that is known now.
-            position.checked = self.partitions[place].leader_epoch.wrapping_add(1) as u32;
+            position.checked = self.cluster.partitions[place].leader_epoch.wrapping_add(1) as u32;
         }
         let Some(chunk) = self.chunk_of(slot) else { return };
         let chunk = &mut self.chunks[chunk];
@@ -321,8 +321,8 @@ impl<P: Platform> State<P> {
             verdict => {
                 self.back_off_reading(place, now);
                 if matches!(verdict, Verdict::AgainElsewhere) {
-                    let topic = self.partitions[place].topic();
-                    self.topics[topic].wanted = true;
+                    let topic = self.cluster.partitions[place].topic();
+                    self.cluster.topics[topic].wanted = true;
                     self.want_metadata(now);
                 }
             }

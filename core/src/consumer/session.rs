@@ -86,7 +86,7 @@ impl<P: Platform> State<P> {
                     self.renew_session(other);
                 }
                 let position = &mut self.positions[place];
-                let told = Told::now(position, &self.partitions[place]);
+                let told = Told::now(position, &self.cluster.partitions[place]);
                 (position.told_by, position.told) = (Link::to(slot), told);
             } else if position.forgotten {
                 self.positions[place].told_by = Link::NONE;
@@ -140,21 +140,21 @@ impl<P: Platform> State<P> {
 
     /// The node that the partition is read from: its leader, or a replica that the leader has named.
     pub(crate) fn reading_node(&mut self, place: usize) -> i32 {
-        let leader = self.partitions[place].leader;
+        let leader = self.cluster.partitions[place].leader;
         let going = self.positions.get(place).filter(|position| position.reading == Reading::Going);
         let nearest = going.map_or(0, |position| position.replica);
         let nearest = if nearest == LEADER_ONLY { -1 } else { nearest.wrapping_sub(1) as i32 };
-        if nearest >= 0 && leader >= 0 && self.cluster().node(nearest).is_some() { nearest } else { leader }
+        if nearest >= 0 && leader >= 0 && self.cluster.node(nearest).is_some() { nearest } else { leader }
     }
 
     /// The connection over which the partition can be read now.
     pub(super) fn reading_connection(&mut self, place: usize) -> Option<usize> {
         let node = self.reading_node(place);
-        if node == self.partitions[place].leader {
+        if node == self.cluster.partitions[place].leader {
             return self.leader_connection(place);
         }
-        let broker = self.cluster().node(node)?;
-        let slot = self.brokers[broker].connection.get()?;
+        let broker = self.cluster.node(node)?;
+        let slot = self.cluster.brokers[broker].connection.get()?;
         (self.connections[slot].phase == crate::connection::Phase::Active).then_some(slot)
     }
 
@@ -165,7 +165,7 @@ impl<P: Platform> State<P> {
             return;
         }
         // A broker for which there was no place in the table cannot be read from.
-        let known = self.cluster().node(replica).is_some();
+        let known = self.cluster.node(replica).is_some();
         let position = &mut self.positions[place];
         if position.replica == LEADER_ONLY {
             return;

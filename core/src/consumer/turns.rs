@@ -85,8 +85,10 @@ impl<P: Platform> State<P> {
     /// Whether the partition's broker is connected to, or may be.
     fn is_reachable(&mut self, place: usize, now: Instant) -> bool {
         let node = self.reading_node(place);
-        let broker = self.cluster().node(node);
-        broker.is_some_and(|broker| !self.brokers[broker].connection.is_none() || self.brokers[broker].retry_at <= now)
+        let broker = self.cluster.node(node);
+        broker.is_some_and(|broker| {
+            !self.cluster.brokers[broker].connection.is_none() || self.cluster.brokers[broker].retry_at <= now
+        })
     }
 
     /// Whether it leads a partition that is to be read.

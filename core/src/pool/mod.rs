@@ -11,7 +11,7 @@ mod waiters;
 pub(crate) use buffers::Buffers;
 pub use empty::{Empty, Never};
 pub(crate) use table::Table;
-pub(crate) use text::{Text, cell_bytes, hash};
+pub(crate) use text::{Text, hash};
 pub use waiters::Waiter;
 pub(crate) use waiters::{Seat, Seats, SeatsState, Wakes, keep};
 

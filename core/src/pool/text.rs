@@ -1,17 +1,21 @@
 //! Names of topics and hosts: one stretch of bytes, cut into equal cells, one for each entry of a table.
 
-pub(crate) struct Text<'a> {
-    bytes: &'a mut [u8],
+use core::ops::DerefMut;
+
+pub(crate) struct Text<S> {
+    bytes: S,
     cell: usize,
 }
 
 /// Bytes of a cell when `bytes` are cut into so many: the longest text that it holds, at most 255.
-pub(crate) fn cell_bytes(bytes: usize, entries: usize) -> usize {
+fn cell_bytes(bytes: usize, entries: usize) -> usize {
     bytes.checked_div(entries).unwrap_or(0).min(u8::MAX as usize)
 }
 
-impl<'a> Text<'a> {
-    pub(crate) fn new(bytes: &'a mut [u8], cell: usize) -> Self {
+impl<S: DerefMut<Target = [u8]>> Text<S> {
+    /// Cells for so many entries.
+    pub(crate) fn new(bytes: S, entries: usize) -> Self {
+        let cell = cell_bytes(bytes.len(), entries);
         Text { bytes, cell }
     }
 

@@ -277,7 +277,7 @@ impl<P: Platform> State<P> {
 
     fn metadata_item(&mut self, slot: usize, item: &crate::protocol::metadata::Item<'_>) {
         let mut reading = self.connections[slot].receive.metadata;
-        let moved = self.cluster().metadata_item(&mut reading, item);
+        let moved = self.cluster.metadata_item(&mut reading, item);
         self.connections[slot].receive.metadata = reading;
         self.close_moved(moved);
     }
@@ -295,16 +295,16 @@ impl<P: Platform> State<P> {
     fn metadata_answered(&mut self, slot: usize, now: Instant) {
         self.s.counters.metadata_responses += 1;
         let reading = self.connections[slot].receive.metadata;
-        let open = self.cluster().metadata_ends();
+        let open = self.cluster.metadata_ends();
         if open == Open::Nothing {
-            self.s.metadata.failures = 0;
+            self.cluster.metadata.failures = 0;
         } else if open == Open::NotAsked {
-            self.s.metadata.not_before = now;
+            self.cluster.metadata.not_before = now;
             self.want_metadata(now);
         } else {
             let random = self.random();
             let settings = &*self.settings;
-            let metadata = &mut self.s.metadata;
+            let metadata = &mut self.cluster.metadata;
             metadata.failures = metadata.failures.saturating_add(1);
             let (base, max) = (settings.retry_backoff, settings.retry_backoff_max);
             let again = now.after_millis(crate::connection::backoff_millis(base, max, metadata.failures, random));
@@ -325,7 +325,7 @@ impl<P: Platform> State<P> {
     fn rebootstrap(&mut self) {
         self.s.counters.rebootstraps += 1;
         self.disconnect();
-        self.cluster().forget_learnt();
+        self.cluster.forget_learnt();
     }
 
     /// Every connection is let go of as if the network had cut it.
@@ -339,11 +339,11 @@ impl<P: Platform> State<P> {
     /// that the topic does not have them.
     fn fail_hopeless(&mut self) {
         for partition in 0..self.known_partitions() {
-            let entry = &self.partitions[partition];
+            let entry = &self.cluster.partitions[partition];
             if !entry.is_used() || self.queues[partition].batches.is_empty() {
                 continue;
             }
-            let topic = &self.topics[entry.topic()];
+            let topic = &self.cluster.topics[entry.topic()];
             match topic.state() {
                 TopicState::Refused(code) => self.fail_unsent(partition, Failure::rejected(code)),
                 TopicState::Known if entry.index as u32 >= topic.partition_count => {
@@ -353,8 +353,8 @@ impl<P: Platform> State<P> {
                     // If nothing was ever sent to it there is nothing to remember: others may have its place.
                     let queue = &self.queues[partition];
                     let sent = queue.in_flight > 0 || queue.identified || queue.known_at > Instant::ZERO;
-                    self.partitions[partition].pinned = sent;
-                    let topic = &mut self.topics[self.partitions[partition].topic()];
+                    self.cluster.partitions[partition].pinned = sent;
+                    let topic = &mut self.cluster.topics[self.cluster.partitions[partition].topic()];
                     if topic.sticky == Link::to(partition) {
                         topic.sticky = Link::NONE;
                     }
@@ -423,12 +423,12 @@ impl<P: Platform> State<P> {
         match item {
             produce::Item::Throttle(millis) => self.throttle(slot, millis, now),
             produce::Item::Topic { name, .. } => {
-                let topic = self.cluster().find_topic(name).map_or(Link::NONE, Link::to);
+                let topic = self.cluster.find_topic(name).map_or(Link::NONE, Link::to);
                 self.connections[slot].receive.topic = topic;
             }
             produce::Item::Partition { index, error, base_offset, log_append_time, .. } => {
                 let topic = self.connections[slot].receive.topic.get();
-                let partition = topic.and_then(|topic| find_place(&self.partitions, topic, index));
+                let partition = topic.and_then(|topic| find_place(&self.cluster.partitions, topic, index));
                 self.connections[slot].receive.partition = partition.map_or(Link::NONE, Link::to);
                 match partition.and_then(|partition| self.answered_batch(slot, partition)) {
                     Some(batch) => self.judge(batch, error, base_offset, log_append_time, now, delivered),
@@ -441,8 +441,8 @@ impl<P: Platform> State<P> {
                 // Only a newer epoch is news: two brokers that name each other must not be believed in turn.
                 if let Some(partition) = self.connections[slot].receive.partition.get()
                     && leader_id >= 0
-                    && leader_epoch > self.partitions[partition].leader_epoch
-                    && self.cluster().partition(partition, leader_id, leader_epoch)
+                    && leader_epoch > self.cluster.partitions[partition].leader_epoch
+                    && self.cluster.partition(partition, leader_id, leader_epoch)
                 {
                     self.s.counters.leader_hints += 1;
                     // Whom to ask is known: no reason to wait (KIP-951). But only once: two brokers that name each other under
@@ -454,7 +454,7 @@ impl<P: Platform> State<P> {
                 }
             }
             produce::Item::NodeEndpoint { node_id, host, port } => {
-                let moved = self.cluster().broker(node_id, host, port);
+                let moved = self.cluster.broker(node_id, host, port);
                 self.close_moved(moved);
                 self.s.connections_wanted = true;
                 self.wake_clock();
@@ -538,7 +538,7 @@ impl<P: Platform> State<P> {
             // Where it goes next it may be new: if the topic was deleted and made again, nobody knows us there, and any
             // sequence is taken. So the first batch goes alone again, see `sequence`.
             self.queues[partition].known_at = Instant::ZERO;
-            self.topics[self.partitions[partition].topic()].wanted = true;
+            self.cluster.topics[self.cluster.partitions[partition].topic()].wanted = true;
             self.want_metadata(now);
         }
     }
@@ -594,7 +594,10 @@ impl<P: Platform> State<P> {
         let first = batch.queue.previous().is_none();
         if first && batch.sequence == self.queues[partition].expected_sequence {
             self.s.counters.sequence_gaps += 1;
-            warning!("partition {}: the broker misses what it had acknowledged", self.partitions[partition].index);
+            warning!(
+                "partition {}: the broker misses what it had acknowledged",
+                self.cluster.partitions[partition].index
+            );
             self.queues[partition].expected_sequence = -1;
         }
         self.batches[index].maybe_written = false;

@@ -65,13 +65,13 @@ impl<P: Platform> State<P> {
             let (length, capacity) = (name.len() as u16, capacities.topic_name_bytes);
             return Err(TopicError::NameTooLong { length, capacity });
         }
-        let known = self.cluster().find_topic(name.as_bytes());
+        let known = self.cluster.find_topic(name.as_bytes());
         let index = match known {
             Some(index) => index,
             None => {
-                let added = self.cluster().add_topic(name.as_bytes());
+                let added = self.cluster.add_topic(name.as_bytes());
                 let index = added.ok_or(TopicError::TooManyTopics { capacity: capacities.topics })?;
-                self.s.metadata.want(Instant::ZERO);
+                self.cluster.metadata.want(Instant::ZERO);
                 self.wake_clock();
                 index
             }
@@ -238,7 +238,7 @@ impl<P: Platform> State<P> {
             return Err(Refused::Closed);
         }
         let topic = to.topic.0 as usize;
-        let entry = self.topics.get(topic).filter(|entry| entry.is_used());
+        let entry = self.cluster.topics.get(topic).filter(|entry| entry.is_used());
         let Some(entry) = entry else { return Err(Refused::UnknownTopic) };
         let (state, count) = (entry.state(), entry.partition_count);
         if let TopicState::Refused(code) = state {
@@ -265,15 +265,15 @@ impl<P: Platform> State<P> {
 
     /// The place of a partition from now on: its sequences must not be forgotten.
     fn pinned(&mut self, topic: usize, partition: i32) -> Result<usize, Refused> {
-        if let Some(place) = find_place(&self.partitions, topic, partition)
-            && self.partitions[place].pinned
+        if let Some(place) = find_place(&self.cluster.partitions, topic, partition)
+            && self.cluster.partitions[place].pinned
         {
             return Ok(place);
         }
-        let added = self.cluster().add_partition(topic, partition, true);
+        let added = self.cluster.add_partition(topic, partition, true);
         let place = added.ok_or(Refused::TooManyPartitions)?;
-        if self.partitions[place].leader < 0 {
-            self.topics[topic].wanted = true;
+        if self.cluster.partitions[place].leader < 0 {
+            self.cluster.topics[topic].wanted = true;
             self.want_metadata(Instant::ZERO);
         }
         Ok(place)
@@ -281,10 +281,10 @@ impl<P: Platform> State<P> {
 
     /// The partition that records without a key go to now.
     fn sticky(&mut self, topic: usize) -> Result<usize, Refused> {
-        let entry = &self.topics[topic];
+        let entry = &self.cluster.topics[topic];
         if let Some(place) = entry.sticky.get()
             && entry.sticky_bytes < self.s.capacities.batch_bytes
-            && (self.partitions[place].index as u32) < entry.partition_count
+            && (self.cluster.partitions[place].index as u32) < entry.partition_count
         {
             return Ok(place);
         }
@@ -293,9 +293,9 @@ impl<P: Platform> State<P> {
         let (mut choice, mut best) = (None, (false, false));
         // A partition that has a leader, is not the one before and has nothing under way; failing that, whatever there is.
         // More than there are places for cannot be found anyway.
-        for step in 0..count.min(self.partitions.len() as u32) {
-            let Some(place) = self.cluster().find_partition(topic, ((start + step) % count) as i32) else { continue };
-            let leads = self.partitions[place].leader >= 0 && (Link::to(place) != before || count == 1);
+        for step in 0..count.min(self.cluster.partitions.len() as u32) {
+            let Some(place) = self.cluster.find_partition(topic, ((start + step) % count) as i32) else { continue };
+            let leads = self.cluster.partitions[place].leader >= 0 && (Link::to(place) != before || count == 1);
             let rank = (leads, !self.is_busy(place));
             if choice.is_none() || rank > best {
                 (choice, best) = (Some(place), rank);
@@ -304,17 +304,17 @@ impl<P: Platform> State<P> {
                 break;
             }
         }
-        let index = choice.map_or(start as i32, |place| self.partitions[place].index);
+        let index = choice.map_or(start as i32, |place| self.cluster.partitions[place].index);
         let place = self.pinned(topic, index)?;
-        let entry = &mut self.topics[topic];
+        let entry = &mut self.cluster.topics[topic];
         (entry.sticky, entry.sticky_bytes) = (Link::to(place), 0);
         Ok(place)
     }
 
     /// Another partition becomes the sticky one.
     fn leave_sticky(&mut self, place: usize) -> Result<usize, Refused> {
-        let topic = self.partitions[place].topic();
-        self.topics[topic].sticky = Link::NONE;
+        let topic = self.cluster.partitions[place].topic();
+        self.cluster.topics[topic].sticky = Link::NONE;
         self.sticky(topic)
     }
 
@@ -325,8 +325,8 @@ impl<P: Platform> State<P> {
     }
 
     fn count_sticky(&mut self, place: usize, bytes: u32) {
-        let topic = self.partitions[place].topic();
-        let entry = &mut self.topics[topic];
+        let topic = self.cluster.partitions[place].topic();
+        let entry = &mut self.cluster.topics[topic];
         entry.sticky_bytes = entry.sticky_bytes.saturating_add(bytes);
     }
 
@@ -389,7 +389,7 @@ impl<P: Platform> State<P> {
     }
 
     pub(crate) fn partition_count(&self, topic: Topic) -> Option<u32> {
-        self.topics.get(topic.0 as usize).map(|t| t.partition_count).filter(|&count| count > 0)
+        self.cluster.topics.get(topic.0 as usize).map(|t| t.partition_count).filter(|&count| count > 0)
     }
 
     /// How many partitions the topic has, once that is known.
@@ -403,7 +403,7 @@ impl<P: Platform> State<P> {
         replaced: &mut Option<Waker>,
     ) -> Wait<Result<u32, TopicError>> {
         let index = topic.0 as usize;
-        let Some(entry) = self.topics.get(index) else {
+        let Some(entry) = self.cluster.topics.get(index) else {
             return Wait::Ready(Err(TopicError::NotKnown(ErrorCode::NONE)));
         };
         match entry.state() {
@@ -414,16 +414,15 @@ impl<P: Platform> State<P> {
             }
             TopicState::Pending(_) => {}
         }
-        if !entry.wanted && self.s.metadata.failures == 0 {
-            self.topics[index].wanted = true;
+        if !entry.wanted && self.cluster.metadata.failures == 0 {
+            self.cluster.topics[index].wanted = true;
             self.want_metadata(now);
         }
         self.wait_for_room(seat, waker, replaced, deadline)
     }
 
     pub(crate) fn with_topic_name<R>(&mut self, topic: Topic, f: impl FnOnce(&str) -> R) -> R {
-        let cluster = self.cluster();
-        f(core::str::from_utf8(cluster.name(topic.0 as usize)).unwrap_or_default())
+        f(core::str::from_utf8(self.cluster.name(topic.0 as usize)).unwrap_or_default())
     }
 
     /// Waits for room, or for news of a topic, until `deadline`.
@@ -487,7 +486,7 @@ impl<P: Platform> State<P> {
     }
 
     fn topic_code(&self, to: Destination) -> ErrorCode {
-        self.topics.get(to.topic.0 as usize).map_or(ErrorCode::NONE, |t| t.error())
+        self.cluster.topics.get(to.topic.0 as usize).map_or(ErrorCode::NONE, |t| t.error())
     }
 
     fn usage(&self, requested: u32) -> Usage {

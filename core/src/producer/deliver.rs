@@ -258,7 +258,7 @@ impl<P: Platform> State<P> {
 
     fn receipt(&self, delivery: &Delivery, offset: Option<i64>, log_append_time: i64) -> Receipt {
         // A delivery of another producer may name a place that there is not.
-        let partition = self.partitions.get(delivery.place as usize);
+        let partition = self.cluster.partitions.get(delivery.place as usize);
         Receipt {
             topic: Topic(partition.map_or(0, |p| p.topic()) as u16),
             partition: partition.map_or(-1, |p| p.index),
@@ -366,7 +366,7 @@ impl<P: Platform> State<P> {
     fn log_failure(&self, partition: usize, records: usize, unknown: bool, failure: Failure) {
         warning!(
             "partition {}: {} records not acknowledged (unknown: {}), broker error {}",
-            self.partitions[partition].index,
+            self.cluster.partitions[partition].index,
             records,
             unknown,
             failure.code.0

@@ -64,16 +64,16 @@ impl<P: Platform> State<P> {
     /// The connection over which the partition's leader takes requests now.
     #[cfg(not(feature = "scaling"))]
     pub(crate) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
-        let leader = self.partitions[partition].leader;
-        let broker = find_node(&self.brokers, leader)?;
-        let slot = self.brokers[broker].connection.get()?;
+        let leader = self.cluster.partitions[partition].leader;
+        let broker = find_node(&self.cluster.brokers, leader)?;
+        let slot = self.cluster.brokers[broker].connection.get()?;
         (self.connections[slot].phase == Link_::Active).then_some(slot)
     }
 
     /// Metadata is to be asked for, once the backoff is over.
     #[inline(never)]
     pub(crate) fn want_metadata(&mut self, at: Instant) {
-        self.s.metadata.want(at);
+        self.cluster.metadata.want(at);
         self.wake_clock_by(at);
     }
 
@@ -141,7 +141,7 @@ impl<P: Platform> State<P> {
         let connection = &mut self.connections[slot];
         connection.assumed = false;
         if let Some(broker) = connection.broker.get() {
-            let broker = &mut self.brokers[broker];
+            let broker = &mut self.cluster.brokers[broker];
             (broker.versions, broker.cautious, broker.failures) = (Some(connection.versions), false, 0);
             info!("connected to node {}", broker.node_id());
         }
@@ -177,7 +177,7 @@ impl<P: Platform> State<P> {
         let (waker, wake, served) = (connection.waker.take(), connection.wake, connection.served);
         *connection = Connection { waker, wake, served, ring: Ring::EMPTY, ..Connection::EMPTY };
         if let Some(index) = broker.get() {
-            self.brokers[index].cautious |= assumed_too_much;
+            self.cluster.brokers[index].cautious |= assumed_too_much;
             self.broker_lost(index, error, confirmed, now);
         }
         if !error.is_intended() {
@@ -198,7 +198,7 @@ impl<P: Platform> State<P> {
         let other = Link::NONE;
         let settings = &*self.settings;
         let (base, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
-        let broker = &mut self.brokers[index];
+        let broker = &mut self.cluster.brokers[index];
         broker.connection = other;
         if error.is_intended() {
             return;
@@ -231,7 +231,7 @@ impl<P: Platform> State<P> {
     fn lost(&mut self, request: &Request, error: ConnectionError, now: Instant) {
         match request.api {
             ApiKey::Metadata => {
-                self.s.metadata.asked_until = Instant::ZERO;
+                self.cluster.metadata.asked_until = Instant::ZERO;
                 self.want_metadata(now);
             }
             ApiKey::InitProducerId if self.s.identity == Identity::Asked => self.s.identity = Identity::Wanted,

@@ -24,7 +24,7 @@ mod scaling;
 mod send;
 mod sequence;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tick;
 
 pub(crate) use append::{Refused, record_bytes};

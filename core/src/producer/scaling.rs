@@ -59,15 +59,15 @@ struct Load {
 impl<P: Platform> State<P> {
     /// The connection over which the partition's leader takes its requests now.
     pub(crate) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
-        let leader = self.partitions[partition].leader;
+        let leader = self.cluster.partitions[partition].leader;
         if let Some(home) = self.queues[partition].home.get() {
             let connection = &self.connections[home];
-            let broker = connection.broker.get().map(|broker| self.brokers[broker].node_id());
+            let broker = connection.broker.get().map(|broker| self.cluster.brokers[broker].node_id());
             if connection.phase == Phase::Active && leader >= 0 && broker == Some(leader) {
                 return Some(home);
             }
         }
-        let broker = Link::to(self.cluster().node(leader)?);
+        let broker = Link::to(self.cluster.node(leader)?);
         let usable =
             |&slot: &usize| self.connections[slot].broker == broker && self.connections[slot].phase == Phase::Active;
         let slot = (0..self.connections.len()).filter(usable).min_by_key(|&slot| self.connections[slot].homes)?;
@@ -165,7 +165,7 @@ impl<P: Platform> State<P> {
         let waited = !self.s.room.is_empty() || self.s.full_before != self.s.counters.full;
         self.s.full_before = self.s.counters.full;
         let mut again = false;
-        for broker in 0..self.brokers.len() {
+        for broker in 0..self.cluster.brokers.len() {
             let load = self.load(Link::to(broker));
             if load.open > 0 {
                 self.scale_broker(broker, &load, waited, now);
@@ -189,22 +189,26 @@ impl<P: Platform> State<P> {
         let pressure = load.heard && active == open && (full == active || waited && busy == active);
         // A third of what one connection less could carry.
         let calm = !waited && 3 * in_flight <= window * active.saturating_sub(1);
-        let entry = &mut self.brokers[broker];
+        let entry = &mut self.cluster.brokers[broker];
         entry.scale.sample(pressure, calm);
         let rested = entry.scale.rest == 0 && load.draining == 0;
         let pressed = entry.scale.pressure >= PRESSURE_SAMPLES && open < most && rested && moves;
         if (open < least || pressed) && open < load.homes && entry.retry_at <= now {
             let Some(slot) = self.closed_slot() else { return };
-            self.brokers[broker].scale.changed();
+            self.cluster.brokers[broker].scale.changed();
             self.s.counters.connections_added += 1;
-            info!("node {}: {} connections are not enough, one more is opened", self.brokers[broker].node_id(), open);
+            info!(
+                "node {}: {} connections are not enough, one more is opened",
+                self.cluster.brokers[broker].node_id(),
+                open
+            );
             self.connect(slot, broker, now);
         } else if entry.scale.calm >= CALM_SAMPLES && rested && active > least && active == open {
             let own = |&slot: &usize| self.connections[slot].broker == Link::to(broker);
             let fewest = (0..self.connections.len()).filter(own).min_by_key(|&slot| self.connections[slot].homes);
             let Some(slot) = fewest else { return };
-            self.brokers[broker].scale.changed();
-            info!("node {}: {} connections are more than needed", self.brokers[broker].node_id(), open);
+            self.cluster.brokers[broker].scale.changed();
+            info!("node {}: {} connections are more than needed", self.cluster.brokers[broker].node_id(), open);
             self.retire(slot, now);
         }
     }

@@ -87,10 +87,10 @@ impl<P: Platform> State<P> {
         if connection.phase == Link_::Opening
             && let Some(broker) = connection.broker.get()
         {
-            let port = self.brokers[broker].port;
-            let name = self.cluster().host(broker).len();
+            let port = self.cluster.brokers[broker].port;
+            let name = self.cluster.host(broker).len();
             if let Some(place) = host.get_mut(..name) {
-                place.copy_from_slice(self.cluster().host(broker));
+                place.copy_from_slice(self.cluster.host(broker));
                 return Order::Open { host: name, port };
             }
         }
@@ -164,7 +164,7 @@ impl<P: Platform> State<P> {
         if !self.connections[slot].api_versions_sent {
             return self.ask_versions(slot, now, frame);
         }
-        if self.s.metadata_slot == Link::to(slot) && self.s.metadata.due_at() <= now {
+        if self.s.metadata_slot == Link::to(slot) && self.cluster.metadata.due_at() <= now {
             return self.ask_metadata(slot, now, frame);
         }
         if self.writes() && self.s.identity_slot == Link::to(slot) && self.s.identity == Identity::Wanted {
@@ -244,16 +244,16 @@ impl<P: Platform> State<P> {
         let alone = self.connections.iter().filter(|c| c.is_open()).count() < 2;
         // With another broker at hand a silent one is not waited for as long.
         let patience = if alone { request_timeout } else { request_timeout.min(2000) };
-        self.s.metadata.asked_until = now.after_millis(patience);
-        self.s.metadata.asked = self.connections[slot].broker;
+        self.cluster.metadata.asked_until = now.after_millis(patience);
+        self.cluster.metadata.asked = self.connections[slot].broker;
         self.s.metadata_slot = Link::NONE;
-        self.s.metadata.refresh_at = now.after_millis(self.settings.metadata_max_age);
-        self.s.metadata.not_before = now.after_millis(self.settings.retry_backoff);
+        self.cluster.metadata.refresh_at = now.after_millis(self.settings.metadata_max_age);
+        self.cluster.metadata.not_before = now.after_millis(self.settings.retry_backoff);
         let room = frame.len();
         self.ask(slot, now, frame, ApiKey::Metadata, version, |view, w| {
             let allow = view.settings.allow_auto_create_topics;
             let (first, count) = view.ask_topics(room.saturating_sub(w.position() + 16));
-            let cluster = view.cluster();
+            let cluster = &view.cluster;
             let asked = cluster.topics.iter().enumerate().skip(first).filter(|(_, topic)| topic.asked);
             metadata::request(w, version, count, asked.map(|(index, _)| cluster.name(index)), allow);
         })
@@ -262,16 +262,16 @@ impl<P: Platform> State<P> {
     /// Marks the topics to ask for now, as many wanted ones as fit into `room` bytes: the first, and how many. When none
     /// is wanted it is time that makes metadata old, and all are.
     fn ask_topics(&mut self, room: usize) -> (usize, usize) {
-        if !self.topics.iter().any(|topic| topic.is_used() && topic.wanted) {
-            self.topics.iter_mut().for_each(|topic| topic.wanted = topic.is_used());
+        if !self.cluster.topics.iter().any(|topic| topic.is_used() && topic.wanted) {
+            self.cluster.topics.iter_mut().for_each(|topic| topic.wanted = topic.is_used());
         }
         let (mut first, mut count, mut bytes) = (0, 0, 0);
-        for index in 0..self.topics.len() {
-            let topic = &self.topics[index];
+        for index in 0..self.cluster.topics.len() {
+            let topic = &self.cluster.topics[index];
             let open = topic.is_used() && topic.wanted && !topic.answered;
-            bytes += if open { self.cluster().name(index).len() + 20 } else { 0 };
+            bytes += if open { self.cluster.name(index).len() + 20 } else { 0 };
             let asked = open && (bytes <= room || count == 0);
-            self.topics[index].asked = asked;
+            self.cluster.topics[index].asked = asked;
             if asked {
                 first = if count == 0 { index } else { first };
                 count += 1;
@@ -390,8 +390,8 @@ impl<P: Platform> State<P> {
             bytes = bytes.saturating_add(length);
             self.move_to(partition, slot);
             self.depart(index);
-            let topic = self.partitions[partition].topic();
-            let entry = &mut self.topics[topic];
+            let topic = self.cluster.partitions[partition].topic();
+            let entry = &mut self.cluster.topics[topic];
             let after = core::mem::replace(&mut entry.last_in_request, Link::to(index));
             match after.get() {
                 Some(after) => {
@@ -404,8 +404,8 @@ impl<P: Platform> State<P> {
         let mut at = first;
         while let Some(index) = at.get() {
             let partition = self.batches[index].partition as usize;
-            let topic = self.partitions[partition].topic();
-            self.topics[topic].last_in_request = Link::NONE;
+            let topic = self.cluster.partitions[partition].topic();
+            self.cluster.topics[topic].last_in_request = Link::NONE;
             // More of the same partition waits for the next request: Kafka takes one batch a partition in each.
             self.reconsider(partition);
             at = self.batches[index].request_next;
@@ -558,7 +558,7 @@ impl<P: Platform> State<P> {
     fn begin_produce(&mut self, writer: &mut Writer<'_>, request: &Request) {
         let (mut topics, mut topic, mut at) = (0, Link::NONE, request.batches);
         while let Some(index) = at.get() {
-            let own = Link::to(self.partitions[self.batches[index].partition as usize].topic());
+            let own = Link::to(self.cluster.partitions[self.batches[index].partition as usize].topic());
             if own != topic {
                 (topics, topic) = (topics + 1, own);
             }
@@ -587,7 +587,7 @@ impl<P: Platform> State<P> {
     /// Writes what stands between the batch before, which was of `topic`, and this one; its topic.
     fn before_batch(&mut self, writer: &mut Writer<'_>, version: i16, topic: Link, index: usize) -> Link {
         let partition = self.batches[index].partition as usize;
-        let own = self.partitions[partition].topic();
+        let own = self.cluster.partitions[partition].topic();
         if !topic.is_none() {
             produce::partition_end(writer, version);
         }
@@ -597,15 +597,15 @@ impl<P: Platform> State<P> {
             }
             let (mut count, mut at) = (0, Link::to(index));
             while let Some(other) = at.get() {
-                if self.partitions[self.batches[other].partition as usize].topic() != own {
+                if self.cluster.partitions[self.batches[other].partition as usize].topic() != own {
                     break;
                 }
                 count += 1;
                 at = self.batches[other].request_next;
             }
-            produce::topic_start(writer, version, self.cluster().name(own), count);
+            produce::topic_start(writer, version, self.cluster.name(own), count);
         }
-        let (number, length) = (self.partitions[partition].index, self.batches[index].length as usize);
+        let (number, length) = (self.cluster.partitions[partition].index, self.batches[index].length as usize);
         produce::partition_start(writer, version, number, length);
         Link::to(own)
     }

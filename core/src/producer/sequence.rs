@@ -119,7 +119,7 @@ impl<P: Platform> State<P> {
         (queue.next_sequence, queue.expected_sequence) = (0, 0);
         let mut at = queue.batches.first();
         self.s.counters.epoch_bumps += 1;
-        info!("partition {}: numbered again under epoch {}", self.partitions[partition].index, queue.epoch);
+        info!("partition {}: numbered again under epoch {}", self.cluster.partitions[partition].index, queue.epoch);
         while let Some(index) = at {
             let batch = &mut self.batches[index];
             (batch.sequenced, batch.maybe_written) = (false, false);

@@ -133,8 +133,8 @@ impl<P: Platform> State<P> {
 
     /// What the cluster says is in a partition's way.
     fn topic_error(&self, partition: usize) -> ErrorCode {
-        let entry = &self.partitions[partition];
-        let topic = &self.topics[entry.topic()];
+        let entry = &self.cluster.partitions[partition];
+        let topic = &self.cluster.topics[entry.topic()];
         match topic.error() {
             ErrorCode::NONE if topic.partition_count == 0 => ErrorCode::NONE,
             ErrorCode::NONE if entry.index as u32 >= topic.partition_count => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -243,10 +243,10 @@ impl<P: Platform> State<P> {
                 continue;
             }
             let node = self.node_for(partition);
-            let Some(broker) = find_node(&self.brokers, node) else {
-                self.topics[self.partitions[partition].topic()].wanted = true;
+            let Some(broker) = find_node(&self.cluster.brokers, node) else {
+                self.cluster.topics[self.cluster.partitions[partition].topic()].wanted = true;
                 // While answers leave something open, the next question is due by its backoff already.
-                if self.s.metadata.failures == 0 {
+                if self.cluster.metadata.failures == 0 {
                     self.want_metadata(now);
                 }
                 continue;
@@ -254,12 +254,12 @@ impl<P: Platform> State<P> {
             let queue = &self.queues[partition];
             let due = |index: usize| self.batches[index].phase != Phase::Open || self.is_due(index, now);
             let writes = queue.in_flight == 0 && queue.retry_at <= now && unsent.is_some_and(due);
-            if !self.brokers[broker].connection.is_none() || !writes && !reads {
+            if !self.cluster.brokers[broker].connection.is_none() || !writes && !reads {
                 // What cannot be sent yet is looked at again when it can: it needs no connection to wait with.
                 continue;
             }
             self.s.connections_wanted = true;
-            let retry_at = self.brokers[broker].retry_at;
+            let retry_at = self.cluster.brokers[broker].retry_at;
             if retry_at > now {
                 next = next.min(retry_at);
                 continue;
@@ -281,7 +281,7 @@ impl<P: Platform> State<P> {
         #[cfg(feature = "consumer")]
         return self.reading_node(partition);
         #[cfg(not(feature = "consumer"))]
-        self.partitions[partition].leader
+        self.cluster.partitions[partition].leader
     }
 
     /// Whether a consumer reads the partition and must ask its leader something now.
@@ -351,16 +351,16 @@ impl<P: Platform> State<P> {
 
     pub(crate) fn connect(&mut self, slot: usize, broker: usize, now: Instant) {
         let deadline = now.after_millis(self.settings.connection_setup_timeout);
-        let first = self.brokers[broker].connection.is_none();
+        let first = self.cluster.brokers[broker].connection.is_none();
         // Nobody is in a hurry for a further one: no partition moves to it before the broker has answered there.
         let assumes = first || cfg!(not(feature = "scaling"));
-        let versions = if assumes { self.cluster().assumed_versions(broker) } else { Versions::NONE };
+        let versions = if assumes { self.cluster.assumed_versions(broker) } else { Versions::NONE };
         // Who did not take well to assumptions is old, and is asked in the way that all understand. Version 3 is known
         // since Kafka 2.4; what came after it adds nothing that is needed here.
-        let ask_with = if self.brokers[broker].cautious || !FLEXIBLE { 0 } else { 3 };
+        let ask_with = if self.cluster.brokers[broker].cautious || !FLEXIBLE { 0 } else { 3 };
         self.connections[slot].open(broker, deadline, versions, ask_with);
         if first {
-            self.brokers[broker].connection = Link::to(slot);
+            self.cluster.brokers[broker].connection = Link::to(slot);
         }
         self.wake_connection(slot);
         self.wake_clock_by(deadline);
@@ -368,7 +368,7 @@ impl<P: Platform> State<P> {
 
     /// Who is to ask for metadata and for a producer id.
     fn find_whom_to_ask(&mut self, now: Instant) -> Instant {
-        let metadata_at = self.s.metadata.due_at();
+        let metadata_at = self.cluster.metadata.due_at();
         let identity_wanted = self.writes() && self.settings.idempotence && self.s.identity == Identity::Wanted;
         let identity_at = if identity_wanted { self.s.identity_at } else { Instant::NEVER };
         let mut next = Instant::NEVER;
@@ -408,7 +408,7 @@ impl<P: Platform> State<P> {
         };
         let rank = |slot: &usize| {
             let c = &self.connections[*slot];
-            (c.writing, c.phase != Link_::Active, c.broker == self.s.metadata.asked, c.ring.len())
+            (c.writing, c.phase != Link_::Active, c.broker == self.cluster.metadata.asked, c.ring.len())
         };
         (0..self.connections.len()).filter(usable).min_by_key(rank)
     }
@@ -421,12 +421,12 @@ impl<P: Platform> State<P> {
         }
         let Some(slot) = self.closed_slot() else { return Instant::NEVER };
         let rotation = self.s.broker_rotation as usize;
-        let Some(broker) = self.cluster().candidate(now, rotation) else {
-            return self.cluster().next_retry();
+        let Some(broker) = self.cluster.candidate(now, rotation) else {
+            return self.cluster.next_retry();
         };
         self.s.broker_rotation = self.s.broker_rotation.wrapping_add(1);
-        let learnt = self.brokers.iter().any(|b| b.is_used() && b.node_id() >= 0);
-        if self.brokers[broker].node_id() < 0 && learnt {
+        let learnt = self.cluster.brokers.iter().any(|b| b.is_used() && b.node_id() >= 0);
+        if self.cluster.brokers[broker].node_id() < 0 && learnt {
             self.s.counters.rebootstraps += 1;
         }
         self.connect(slot, broker, now);

@@ -327,7 +327,7 @@ impl<P: Platform> State<P> {
         let chunks = self.chunk_pool();
         #[cfg(not(feature = "consumer"))]
         let chunks = plan.chunks;
-        let cluster = self.cluster();
+        let cluster = &self.cluster;
         let (partitions, topics, brokers) = (cluster.used_partitions(), cluster.used_topics(), cluster.used_brokers());
         MemoryPlan {
             buffers: plan.buffers.in_use(buffers.used.into(), buffers.high_water.into()),

@@ -20,7 +20,7 @@ use crate::cluster::{BrokerEntry, Cluster, PartitionEntry, TopicEntry};
 use crate::config::{Configured, Settings};
 use crate::connection::{Connection, Request};
 use crate::consumer::{Chunk, Inflater, Position};
-use crate::pool::{Buffers, Seats, Table, Text, Waiter};
+use crate::pool::{Buffers, Seats, Table, Waiter};
 use crate::producer::{Batch, PartitionQueue};
 use crate::time::Clock;
 use core::ops::DerefMut;
@@ -112,12 +112,8 @@ impl<S: Configured> core::ops::Deref for Current<S> {
 pub struct State<P: Platform> {
     pub(crate) buffers: Table<P::Buffers>,
     pub(crate) batches: Table<P::Batches>,
-    pub(crate) partitions: Table<P::Partitions>,
     pub(crate) queues: Table<P::Queues>,
-    pub(crate) topics: Table<P::Topics>,
-    pub(crate) names: Table<P::Names>,
-    pub(crate) brokers: Table<P::Brokers>,
-    pub(crate) hosts: Table<P::Hosts>,
+    pub(crate) cluster: Cluster<P>,
     pub(crate) connections: Table<P::Connections>,
     pub(crate) requests: Table<P::Requests>,
     pub(crate) waiters: Table<P::Waiters>,
@@ -152,12 +148,8 @@ impl<P: Platform> State<P> {
         State {
             buffers: Table::new(buffers),
             batches: Table::new(batches),
-            partitions: Table::new(partitions),
             queues: Table::new(queues),
-            topics: Table::new(topics),
-            names: Table::new(names),
-            brokers: Table::new(brokers),
-            hosts: Table::new(hosts),
+            cluster: Cluster::new(brokers, hosts, topics, names, partitions),
             connections: Table::new(connections),
             requests: Table::new(requests),
             waiters: Table::new(waiters),
@@ -170,36 +162,15 @@ impl<P: Platform> State<P> {
         }
     }
 
-    #[inline(never)]
-    pub(crate) fn cluster(&mut self) -> Cluster<'_> {
-        Cluster {
-            hosts: Text::new(&mut self.hosts, self.s.capacities.host_bytes as usize),
-            brokers: &mut self.brokers,
-            names: Text::new(&mut self.names, self.s.capacities.topic_name_bytes as usize),
-            topics: &mut self.topics,
-            partitions: &mut self.partitions,
-            metadata: &mut self.s.metadata,
-        }
-    }
-
     /// Partitions that are known of have the first places in each table that has a place for each.
     pub(crate) fn known_partitions(&self) -> usize {
-        self.queues.len().min(self.s.metadata.partitions.into())
+        self.queues.len().min(self.cluster.metadata.partitions.into())
     }
 
     /// The cluster, what is read of it, and how.
     #[cfg(feature = "consumer")]
-    pub(crate) fn cluster_and_positions(&mut self) -> (Cluster<'_>, &[Position], &Settings) {
-        let known = self.known_partitions();
-        let cluster = Cluster {
-            hosts: Text::new(&mut self.hosts, self.s.capacities.host_bytes as usize),
-            brokers: &mut self.brokers,
-            names: Text::new(&mut self.names, self.s.capacities.topic_name_bytes as usize),
-            topics: &mut self.topics,
-            partitions: &mut self.partitions,
-            metadata: &mut self.s.metadata,
-        };
-        (cluster, self.positions.get(..known).unwrap_or_default(), &*self.settings)
+    pub(crate) fn cluster_and_positions(&self) -> (&Cluster<P>, &[Position], &Settings) {
+        (&self.cluster, self.positions.get(..self.known_partitions()).unwrap_or_default(), &self.settings)
     }
 
     pub(crate) fn pool(&mut self) -> Buffers<'_, P::Buffer> {

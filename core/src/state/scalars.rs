@@ -1,7 +1,6 @@
 //! What is neither a table nor a setting.
 
 use super::{Capacities, Counters};
-use crate::cluster::Metadata;
 use crate::connection::ConnectionError;
 use crate::pool::{Level, Link, List, SeatsState};
 use crate::time::Instant;
@@ -19,7 +18,6 @@ pub(crate) enum Identity {
 pub(crate) struct Scalars {
     pub(crate) capacities: Capacities,
     pub(crate) counters: Counters,
-    pub(crate) metadata: Metadata,
     pub(crate) seats: SeatsState,
     pub(crate) buffers_level: Level,
     pub(crate) batches_level: Level,
@@ -92,7 +90,6 @@ impl Scalars {
     pub(super) const NEW: Scalars = Scalars {
         capacities: Capacities::NONE,
         counters: Counters::ZERO,
-        metadata: Metadata::NEW,
         seats: SeatsState::EMPTY,
         buffers_level: Level::EMPTY,
         batches_level: Level::EMPTY,

@@ -5,7 +5,6 @@ use crate::config::{ConfigError, Configured, Settings};
 use crate::connection::CONTROL_REQUESTS;
 #[cfg(feature = "consumer")]
 use crate::pool::Link;
-use crate::pool::cell_bytes;
 use crate::producer::queue_hooks;
 use crate::time::Instant;
 
@@ -49,7 +48,7 @@ impl<P: Platform> State<P> {
         let needs = [
             ("buffers that were lent", lent, self.buffers.len().max(least)),
             ("host_bytes", capacities.host_bytes as usize, longest),
-            ("brokers", self.brokers.len(), bootstrap.len() + coordinators(settings)),
+            ("brokers", self.cluster.brokers.len(), bootstrap.len() + coordinators(settings)),
         ];
         if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
             return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
@@ -62,11 +61,11 @@ impl<P: Platform> State<P> {
         self.s.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
         self.s.capacities = capacities;
         for &(host, port) in bootstrap {
-            self.cluster().bootstrap(host.as_bytes(), port);
+            self.cluster.bootstrap(host.as_bytes(), port);
         }
         #[cfg(feature = "consumer")]
         if coordinators(settings) > 0 {
-            self.s.consumer.group.broker = self.cluster().reserve_coordinator().map_or(Link::NONE, Link::to);
+            self.s.consumer.group.broker = self.cluster.reserve_coordinator().map_or(Link::NONE, Link::to);
         }
         if self.has_seats() {
             self.seats().start();
@@ -77,7 +76,7 @@ impl<P: Platform> State<P> {
         self.settings = Current(configured);
         self.s.random = random;
         self.s.broker_rotation = (self.random() % bootstrap.len() as u32) as u16;
-        self.s.metadata.refresh_at = Instant::ZERO;
+        self.cluster.metadata.refresh_at = Instant::ZERO;
         self.s.retry_scan_at = Instant::NEVER;
         self.s.close_at = Instant::NEVER;
         self.s.clock_until = Instant::NEVER;
@@ -92,11 +91,11 @@ impl<P: Platform> State<P> {
             batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
             buffers: self.buffers.len() as u16,
             batches: self.batches.len() as u16,
-            topics: self.topics.len() as u16,
-            topic_name_bytes: cell_bytes(self.names.len(), self.topics.len()) as u16,
-            partitions: self.partitions.len().min(self.queues.len()) as u16,
-            brokers: self.brokers.len() as u16,
-            host_bytes: cell_bytes(self.hosts.len(), self.brokers.len()) as u16,
+            topics: self.cluster.topics.len() as u16,
+            topic_name_bytes: self.cluster.names.cell_bytes() as u16,
+            partitions: self.cluster.partitions.len().min(self.queues.len()) as u16,
+            brokers: self.cluster.brokers.len() as u16,
+            host_bytes: self.cluster.hosts.cell_bytes() as u16,
             connections: self.connections.len() as u16,
             requests: self.requests.len().checked_div(self.connections.len()).unwrap_or(0) as u16,
             waiters: self.waiters.len() as u16,

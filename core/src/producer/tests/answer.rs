@@ -46,7 +46,7 @@ fn an_error_that_does_not_say_what_the_broker_did_leaves_the_outcome_unknown() {
 #[cfg_attr(feature = "one-version", ignore = "of hints, which come with later versions")]
 fn a_leader_hint_is_news_only_with_a_newer_epoch() {
     let mut rig = Rig::new(SMALL, &config());
-    rig.state.cluster().broker(2, b"c", 9092);
+    rig.state.cluster.broker(2, b"c", 9092);
     rig.send(0);
     assert_eq!(rig.write(), Some(1));
     rig.judge(0, ErrorCode::NOT_LEADER_OR_FOLLOWER);
@@ -54,11 +54,11 @@ fn a_leader_hint_is_news_only_with_a_newer_epoch() {
     assert!(waits_until > rig.now());
     rig.produce_item(Item::CurrentLeader { leader_id: 2, leader_epoch: 0 });
     let state = &mut rig.state;
-    assert_eq!((state.partitions[0].leader, state.s.counters.leader_hints), (1, 0));
+    assert_eq!((state.cluster.partitions[0].leader, state.s.counters.leader_hints), (1, 0));
     assert_eq!(state.queues[0].retry_at, waits_until, "it does not end the backoff");
     rig.produce_item(Item::CurrentLeader { leader_id: 2, leader_epoch: 1 });
     let state = &mut rig.state;
-    assert_eq!((state.partitions[0].leader, state.s.counters.leader_hints), (2, 1));
+    assert_eq!((state.cluster.partitions[0].leader, state.s.counters.leader_hints), (2, 1));
     assert_eq!(state.queues[0].retry_at, Instant::ZERO);
 }
 
@@ -68,8 +68,8 @@ fn a_leader_hint_is_news_only_with_a_newer_epoch() {
 fn a_node_that_a_hint_moves_loses_the_connection_to_its_old_address() {
     let mut rig = Rig::new(SMALL, &config());
     let state = &mut rig.state;
-    state.cluster().broker(2, b"old", 1);
-    let broker = state.cluster().node(2).unwrap();
+    state.cluster.broker(2, b"old", 1);
+    let broker = state.cluster.node(2).unwrap();
     state.stand_connected(1, broker);
     rig.produce_item(Item::NodeEndpoint { node_id: 2, host: b"old", port: 1 });
     assert_eq!(rig.state.connections[1].phase, Phase::Active, "nothing new");
@@ -84,8 +84,8 @@ fn the_largest_node_id_is_a_node_id() {
     let mut rig = Rig::new(SMALL, &config());
     rig.produce_item(Item::NodeEndpoint { node_id: i32::MAX, host: b"c", port: 9092 });
     let state = &mut rig.state;
-    let broker = state.cluster().node(i32::MAX).unwrap();
-    assert_eq!(state.brokers[broker].node_id(), i32::MAX);
+    let broker = state.cluster.node(i32::MAX).unwrap();
+    assert_eq!(state.cluster.brokers[broker].node_id(), i32::MAX);
 }
 
 /// The first bytes of the answer took away the versions that were assumed until it, and the connection was closed for
@@ -95,7 +95,7 @@ fn versions_are_assumed_until_the_whole_answer_is_there() {
     let mut rig = Rig::new(SMALL, &config());
     let now = rig.now();
     rig.state.closed(0, ConnectionError::Idle, now);
-    rig.state.brokers[0].versions = Some(all_versions());
+    rig.state.cluster.brokers[0].versions = Some(all_versions());
     rig.send(0);
     rig.tick();
     rig.state.opened(0, now);

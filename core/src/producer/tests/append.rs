@@ -69,10 +69,10 @@ fn records_without_a_key_leave_a_partition_that_the_topic_has_no_more() {
     let mut rig = Rig::new(SMALL, &config());
     let gone = rig.place(2);
     let state = &mut rig.state;
-    state.topics[0].sticky = Link::to(gone);
+    state.cluster.topics[0].sticky = Link::to(gone);
     // That there are fewer is believed once it has been said often enough.
     while state.partition_count(Topic(0)) != Some(1) {
-        state.cluster().topic(b"t", ErrorCode::NONE, 1);
+        state.cluster.topic(b"t", ErrorCode::NONE, 1);
     }
     let delivery = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
     assert_eq!(delivery.place as usize, rig.place(0));
@@ -84,21 +84,21 @@ fn a_place_that_is_given_away_takes_no_more_records_of_its_old_topic() {
     let mut rig = Rig::new(SMALL, &config());
     rig.state.topic("u").unwrap();
     let given_away = rig.place(2);
-    rig.state.topics[0].sticky = Link::to(given_away);
+    rig.state.cluster.topics[0].sticky = Link::to(given_away);
     assert_eq!(rig.append(Topic(0), &Record::new(b"x")).ok().unwrap().place as usize, given_away);
     rig.send(0);
     rig.send(1);
     rig.tick();
     assert_eq!(rig.write(), Some(0), "the question for metadata goes first");
     while rig.state.partition_count(Topic(0)) != Some(2) {
-        rig.state.cluster().topic(b"t", ErrorCode::NONE, 2);
+        rig.state.cluster.topic(b"t", ErrorCode::NONE, 2);
     }
     rig.end_answer();
     // The table is full: the partition of the other topic takes the place that nobody needs.
     let other = rig.append(Topic(1).partition(0), &Record::new(b"x")).ok().unwrap();
     assert_eq!(other.place as usize, given_away);
     let own = rig.append(Topic(0), &Record::new(b"x")).ok().unwrap();
-    assert_eq!(rig.state.partitions[own.place as usize].topic(), 0);
+    assert_eq!(rig.state.cluster.partitions[own.place as usize].topic(), 0);
 }
 
 /// What is opened behind a batch that is under way waits for it: there are other partitions.

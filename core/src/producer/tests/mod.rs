@@ -25,7 +25,7 @@ mod send;
 mod start;
 
 /// Tables on the heap.
-enum Heap {}
+pub(crate) enum Heap {}
 
 impl Platform for Heap {
     type Buffer = Box<[u8]>;
@@ -49,7 +49,7 @@ impl Platform for Heap {
     type Clock = ManualClock;
 }
 
-struct CellLock(RefCell<State<Heap>>);
+pub(crate) struct CellLock(RefCell<State<Heap>>);
 
 impl Lock<State<Heap>> for CellLock {
     fn with<R>(&self, f: impl FnOnce(&mut State<Heap>) -> R) -> R {
@@ -61,7 +61,7 @@ impl Lock<State<Heap>> for CellLock {
 const EPOCH_MILLIS: i64 = 1_000_000;
 
 /// Milliseconds that pass when a test says so.
-struct ManualClock(Cell<u64>);
+pub(crate) struct ManualClock(Cell<u64>);
 
 impl Clock for ManualClock {
     fn now(&self) -> Instant {
@@ -82,14 +82,14 @@ fn table<T>(entries: usize, empty: impl Fn() -> T) -> Vec<T> {
 }
 
 /// How many of what a test needs.
-struct Sizes {
-    buffers: usize,
-    batches: usize,
-    partitions: usize,
-    topics: usize,
+pub(crate) struct Sizes {
+    pub(crate) buffers: usize,
+    pub(crate) batches: usize,
+    pub(crate) partitions: usize,
+    pub(crate) topics: usize,
 }
 
-const SMALL: Sizes = Sizes { buffers: 4, batches: 8, partitions: 3, topics: 2 };
+pub(crate) const SMALL: Sizes = Sizes { buffers: 4, batches: 8, partitions: 3, topics: 2 };
 
 const BATCH_BYTES: usize = 200;
 const FRAME_BYTES: usize = 400;
@@ -100,15 +100,15 @@ fn config() -> Config {
 }
 
 /// The state of a producer, with a test in the place of its driver and of its only broker.
-struct Rig {
-    state: State<Heap>,
+pub(crate) struct Rig {
+    pub(crate) state: State<Heap>,
     clock: ManualClock,
     frame: Vec<u8>,
 }
 
 impl Rig {
     /// A producer that is not started and has no buffers.
-    fn unstarted(sizes: Sizes) -> Rig {
+    pub(crate) fn unstarted(sizes: Sizes) -> Rig {
         let state = State::new(Tables {
             buffers: table(sizes.buffers, || None),
             batches: table(sizes.batches, || Batch::EMPTY),
@@ -144,15 +144,15 @@ impl Rig {
         rig.start(config).unwrap();
         let state = &mut rig.state;
         state.topic("t").unwrap();
-        state.cluster().broker(1, b"b", 9092);
-        state.cluster().topic(b"t", ErrorCode::NONE, partitions as u32);
+        state.cluster.broker(1, b"b", 9092);
+        state.cluster.topic(b"t", ErrorCode::NONE, partitions as u32);
         for index in 0..partitions {
-            let place = state.cluster().add_partition(0, index as i32, false).unwrap();
-            state.cluster().partition(place, 1, 0);
+            let place = state.cluster.add_partition(0, index as i32, false).unwrap();
+            state.cluster.partition(place, 1, 0);
         }
         (state.s.identity, state.s.producer_id) = (Identity::Known, 5);
         state.stand_connected(0, 0);
-        state.s.metadata.refresh_at = Instant::NEVER;
+        state.cluster.metadata.refresh_at = Instant::NEVER;
         rig
     }
 
@@ -184,7 +184,7 @@ impl Rig {
 
     /// The place of one of the topic's partitions.
     fn place(&mut self, partition: i32) -> usize {
-        self.state.cluster().find_partition(0, partition).unwrap()
+        self.state.cluster.find_partition(0, partition).unwrap()
     }
 
     /// What a slot is to write next, if anything: a request, or a part of one.
@@ -258,7 +258,7 @@ impl State<Heap> {
         let connection = &mut self.connections[slot];
         connection.open(broker, Instant::NEVER, all_versions(), 3);
         (connection.phase, connection.api_versions_sent, connection.assumed) = (Phase::Negotiating, true, false);
-        self.brokers[broker].connection = Link::to(slot);
+        self.cluster.brokers[broker].connection = Link::to(slot);
         self.activate(slot, at_millis(1));
     }
 }

@@ -41,8 +41,8 @@ fn a_request_that_cannot_be_completed_keeps_no_buffers() {
 fn a_batch_waits_for_its_buffer_to_come_back_from_the_writer() {
     let mut rig = Rig::new(SMALL, &config());
     let state = &mut rig.state;
-    state.cluster().broker(2, b"c", 9092);
-    let broker = state.cluster().node(2).unwrap();
+    state.cluster.broker(2, b"c", 9092);
+    let broker = state.cluster.node(2).unwrap();
     state.stand_connected(1, broker);
     rig.send(0);
     let outgoing = rig.begin_write(0).unwrap();
@@ -115,7 +115,7 @@ fn topics_that_do_not_fit_into_one_question_are_asked_for_at_once_and_once() {
         let question = rig.frame[..outgoing.frame_bytes].to_vec();
         rig.end_write(0, outgoing);
         for name in names.iter().filter(|name| question.windows(name.len()).any(|bytes| bytes == name.as_bytes())) {
-            rig.state.cluster().topic(name.as_bytes(), ErrorCode::NONE, 1);
+            rig.state.cluster.topic(name.as_bytes(), ErrorCode::NONE, 1);
             asked.push(name.clone());
         }
         rig.end_answer();
