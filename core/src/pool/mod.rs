@@ -15,6 +15,8 @@ pub(crate) use text::{Text, hash};
 pub use waiters::Waiter;
 pub(crate) use waiters::{Seat, Seats, SeatsState, Wakes, keep};
 
+use core::ops::DerefMut;
+
 /// The index of an entry, or none. All bits zero is none, so that a `static` full of links stays in `.bss`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -81,7 +83,10 @@ impl List {
     }
 
     #[inline(never)]
-    pub(crate) fn push_back<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
+    pub(crate) fn push_back<T, S>(&mut self, table: &mut Table<S>, index: usize, hooks: fn(&mut T) -> &mut Hooks)
+    where
+        S: DerefMut<Target = [T]>,
+    {
         *hooks(&mut table[index]) = Hooks { previous: self.last, next: Link::NONE };
         match self.last.get() {
             Some(last) => hooks(&mut table[last]).next = Link::to(index),
@@ -91,7 +96,10 @@ impl List {
     }
 
     #[inline(never)]
-    pub(crate) fn push_front<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
+    pub(crate) fn push_front<T, S>(&mut self, table: &mut Table<S>, index: usize, hooks: fn(&mut T) -> &mut Hooks)
+    where
+        S: DerefMut<Target = [T]>,
+    {
         *hooks(&mut table[index]) = Hooks { previous: Link::NONE, next: self.first };
         match self.first.get() {
             Some(first) => hooks(&mut table[first]).previous = Link::to(index),
@@ -101,7 +109,10 @@ impl List {
     }
 
     #[inline(never)]
-    pub(crate) fn remove<T>(&mut self, table: &mut [T], index: usize, hooks: fn(&mut T) -> &mut Hooks) {
+    pub(crate) fn remove<T, S>(&mut self, table: &mut Table<S>, index: usize, hooks: fn(&mut T) -> &mut Hooks)
+    where
+        S: DerefMut<Target = [T]>,
+    {
         let Hooks { previous, next } = core::mem::take(hooks(&mut table[index]));
         match previous.get() {
             Some(previous) => hooks(&mut table[previous]).next = next,
@@ -113,7 +124,10 @@ impl List {
         }
     }
 
-    pub(crate) fn pop_front<T>(&mut self, table: &mut [T], hooks: fn(&mut T) -> &mut Hooks) -> Option<usize> {
+    pub(crate) fn pop_front<T, S>(&mut self, table: &mut Table<S>, hooks: fn(&mut T) -> &mut Hooks) -> Option<usize>
+    where
+        S: DerefMut<Target = [T]>,
+    {
         let first = self.first.get()?;
         self.remove(table, first, hooks);
         Some(first)
@@ -144,11 +158,14 @@ impl Level {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
+    use std::vec;
 
     #[test]
     fn a_list_keeps_its_order_through_removals() {
-        let mut table = [Hooks::NONE; 5];
+        let mut table = Table::new(vec![Hooks::NONE; 5]);
         let mut list = List::EMPTY;
         let hooks: fn(&mut Hooks) -> &mut Hooks = |h| h;
         for i in [3, 1, 4, 0] {

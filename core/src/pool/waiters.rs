@@ -4,9 +4,10 @@
 //! those who want room, or of those to be woken. Wakers are never called nor dropped while the state is locked:
 //! either may run code that locks it again.
 
-use super::{Hooks, Level, Link, List};
+use super::{Hooks, Level, Link, List, Table};
 use crate::producer::Outcome;
 use crate::time::Instant;
+use core::ops::DerefMut;
 use core::task::Waker;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,8 +77,8 @@ impl SeatsState {
         SeatsState { free: List::EMPTY, woken: List::EMPTY, level: Level::EMPTY, overflows: 0 };
 }
 
-pub(crate) struct Seats<'a> {
-    pub(crate) table: &'a mut [Waiter],
+pub(crate) struct Seats<'a, W> {
+    pub(crate) table: &'a mut Table<W>,
     pub(crate) state: &'a mut SeatsState,
 }
 
@@ -85,7 +86,7 @@ fn hooks(waiter: &mut Waiter) -> &mut Hooks {
     &mut waiter.hooks
 }
 
-impl Seats<'_> {
+impl<W: DerefMut<Target = [Waiter]>> Seats<'_, W> {
     pub(crate) fn start(&mut self) {
         for index in 0..self.table.len() {
             self.state.free.push_back(self.table, index, hooks);
@@ -179,7 +180,7 @@ impl Seats<'_> {
 }
 
 #[cfg(feature = "audit")]
-impl Seats<'_> {
+impl<W: DerefMut<Target = [Waiter]>> Seats<'_, W> {
     /// See `producer::audit`.
     pub(crate) fn audit(&self) -> Result<(), &'static str> {
         let taken = self.table.iter().filter(|waiter| waiter.phase != Phase::Free).count();
@@ -201,7 +202,7 @@ impl SeatsState {
     }
 
     /// A told seat is in the list of those to be woken until its waker has left.
-    fn woken_remove(&mut self, table: &mut [Waiter], index: usize) {
+    fn woken_remove(&mut self, table: &mut Table<impl DerefMut<Target = [Waiter]>>, index: usize) {
         if table[index].waker.is_some() {
             self.woken.remove(table, index, hooks);
         }

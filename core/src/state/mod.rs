@@ -177,7 +177,7 @@ impl<P: Platform> State<P> {
         Buffers { stack: &mut self.buffers, level: &mut self.s.buffers_level }
     }
 
-    pub(crate) fn seats(&mut self) -> Seats<'_> {
+    pub(crate) fn seats(&mut self) -> Seats<'_, P::Waiters> {
         Seats { table: &mut self.waiters, state: &mut self.s.seats }
     }
 
