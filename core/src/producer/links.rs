@@ -6,7 +6,7 @@ use super::queue::ready_hooks;
 use super::{Failure, Identity, Outcome, Platform, State};
 #[cfg(not(feature = "scaling"))]
 use crate::cluster::find_node;
-use crate::connection::{Connection, ConnectionError, Phase as Link_, Request, Ring, backoff_millis};
+use crate::connection::{Connection, ConnectionError, Phase as Link_, Request, backoff_millis};
 use crate::pool::{Link, List};
 use crate::protocol::ApiKey;
 use crate::time::Instant;
@@ -175,7 +175,9 @@ impl<P: Platform> State<P> {
         self.leave_home(slot);
         let connection = &mut self.connections[slot];
         let (waker, wake, served) = (connection.waker.take(), connection.wake, connection.served);
-        *connection = Connection { waker, wake, served, ring: Ring::EMPTY, ..Connection::EMPTY };
+        // Written as a whole first: all of it is zero, and a copy of what is not set below would stand in flash.
+        *connection = const { Connection::EMPTY };
+        (connection.waker, connection.wake, connection.served) = (waker, wake, served);
         if let Some(index) = broker.get() {
             self.cluster.brokers[index].cautious |= assumed_too_much;
             self.broker_lost(index, error, confirmed, now);

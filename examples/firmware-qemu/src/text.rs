@@ -13,28 +13,29 @@ impl<const N: usize> Text<N> {
     }
 
     /// Adds this.
-    pub fn text(self, more: &str) -> Self {
+    pub fn text(&mut self, more: &str) -> &mut Self {
         self.add(more.as_bytes())
     }
 
-    fn add(mut self, more: &[u8]) -> Self {
-        for (place, byte) in self.bytes.iter_mut().skip(self.length).zip(more) {
-            *place = *byte;
-            self.length += 1;
+    fn add(&mut self, more: &[u8]) -> &mut Self {
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let count = room.len().min(more.len());
+        if let (Some(place), Some(bytes)) = (room.get_mut(..count), more.get(..count)) {
+            place.copy_from_slice(bytes);
+            self.length += count;
         }
         self
     }
 
     /// Adds a number, in decimal.
-    pub fn number(self, number: u32) -> Self {
-        let mut digits = [b'0'; 10];
-        let mut rest = number;
+    pub fn number(&mut self, mut number: u32) -> &mut Self {
+        let mut digits = [0; 10];
         let mut first = digits.len();
-        for (index, digit) in digits.iter_mut().enumerate().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            first = index;
-            if rest == 0 {
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+            first -= 1;
+            if number == 0 {
                 break;
             }
         }

@@ -11,11 +11,10 @@
 #![no_std]
 #![no_main]
 
-use core::time::Duration;
 use demitasse_io_embassy::{Config, Fixed, Producer, Record, Runner, Sizes, storage};
 use embassy_executor::Spawner;
 use embassy_net::Stack;
-use embassy_time::{Instant, Timer};
+use embassy_time::{Duration, Instant, Timer};
 use firmware_qemu::host::{Arguments, exit};
 use firmware_qemu::text::Text;
 use firmware_qemu::{board, executor, stack, status};
@@ -28,11 +27,11 @@ impl Fixed for Settings {
     const CONFIG: Config = {
         let mut config = Config::new();
         // Longer waits fill larger requests: fewer bytes on the wire and fewer wake-ups of the radio a reading.
-        config.linger = Duration::from_millis(200);
+        config.linger = core::time::Duration::from_millis(200);
         // A reading may wait this long for the broker to come back. After it, it is given up, and counted.
-        config.delivery_timeout = Duration::from_secs(3600);
+        config.delivery_timeout = core::time::Duration::from_secs(3600);
         // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
-        config.request_timeout = Duration::from_secs(10);
+        config.request_timeout = core::time::Duration::from_secs(10);
         config
     };
 }
@@ -67,7 +66,7 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
     let arguments = Arguments::read();
     let bootstrap = arguments.address(0, ("10.0.2.2", 9092));
     let topic = arguments.word(1).unwrap_or("readings");
-    let interval = embassy_time::Duration::from_millis(arguments.number(3, 100).into());
+    let interval = Duration::from_millis(arguments.number(3, 100).into());
     status!("memory={MEMORY_BYTES} buffers={BUFFER_BYTES}");
 
     network.wait_config_up().await;
@@ -91,16 +90,9 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
         }
     };
 
-    // Before the broker has told where the topic's partitions are, nothing can be taken. Wait for that with the first
-    // reading, and say what is in the way: a wrong address shows here.
-    while let Err(error) = producer.try_send(readings, &Record::new(measure(0).bytes()).key(key(0))) {
-        status!("waiting: {error}");
-        Timer::after_secs(1).await;
-    }
-
     let mut refused = 0;
     let mut next = Instant::now();
-    let mut number = 1;
+    let mut number = 0;
     loop {
         // Only a test comes to an end: a sensor does not, and what it needed for that is not in its image.
         #[cfg(feature = "semihosting")]
@@ -113,8 +105,16 @@ async fn sensor(network: Stack<'static>, spawner: Spawner) -> ! {
         Timer::at(next).await;
         // It never waits, so that the sensor keeps its pace. There is nothing to keep of the delivery: the producer
         // repeats what must be repeated, and counts what came of it.
-        if producer.try_send(readings, &Record::new(measure(number).bytes()).key(key(number))).is_err() {
-            refused += 1;
+        match producer.try_send(readings, &Record::new(measure(number).bytes()).key(key(number))) {
+            Ok(_) => {}
+            // Before the broker has told where the topic's partitions are, nothing can be taken. The first reading waits for
+            // that, and says what is in the way: a wrong address shows here.
+            Err(error) if number == 0 => {
+                status!("waiting: {error}");
+                next += Duration::from_secs(1);
+                continue;
+            }
+            Err(_) => refused += 1,
         }
         number += 1;
         if number % 64 == 0 {
@@ -137,7 +137,9 @@ fn measure(number: u32) -> Text<64> {
     // A day of 1,024 readings, between 15 and 25 degrees.
     let ramp = number % 1024;
     let centidegrees = 1500 + 1000 * ramp.min(1024 - ramp) / 512;
-    Text::new().text("{\"number\":").number(number).text(",\"centidegrees\":").number(centidegrees).text("}")
+    let mut reading = Text::new();
+    reading.text("{\"number\":").number(number).text(",\"centidegrees\":").number(centidegrees).text("}");
+    reading
 }
 
 fn report(what: &str, producer: &Producer<Kafka>, measured: u32, refused: u32) {
