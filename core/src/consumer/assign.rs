@@ -32,7 +32,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn read_from(&mut self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         let index = topic.0 as usize;
         let place = self.cluster.add_partition(index, partition, true);
-        let capacity = self.s.capacities.partitions;
+        let capacity = self.cluster.partitions.len() as u16;
         let Some(place) = place.filter(|&place| place < self.positions.len()) else {
             return Err(TopicError::TooManyPartitions { capacity });
         };

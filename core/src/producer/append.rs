@@ -60,9 +60,9 @@ impl<P: Platform> State<P> {
         if !(1..=249).contains(&name.len()) || matches!(name, "." | "..") || !name.bytes().all(legal) {
             return Err(TopicError::InvalidName);
         }
-        let capacities = self.s.capacities;
-        if name.len() > capacities.topic_name_bytes as usize {
-            let (length, capacity) = (name.len() as u16, capacities.topic_name_bytes);
+        let capacity = self.cluster.names.cell_bytes();
+        if name.len() > capacity {
+            let (length, capacity) = (name.len() as u16, capacity as u16);
             return Err(TopicError::NameTooLong { length, capacity });
         }
         let known = self.cluster.find_topic(name.as_bytes());
@@ -70,7 +70,7 @@ impl<P: Platform> State<P> {
             Some(index) => index,
             None => {
                 let added = self.cluster.add_topic(name.as_bytes());
-                let index = added.ok_or(TopicError::TooManyTopics { capacity: capacities.topics })?;
+                let index = added.ok_or(TopicError::TooManyTopics { capacity: self.cluster.topics.len() as u16 })?;
                 self.cluster.metadata.want(Instant::ZERO);
                 self.wake_clock();
                 index
@@ -177,7 +177,7 @@ impl<P: Platform> State<P> {
     /// Takes a buffer and a slot for a new batch of the partition at `place`.
     fn open(&mut self, place: usize, record: &Record<'_>, clock: &impl Clock) -> Result<usize, Refused> {
         // Nearly always it fits with room to spare, and nobody needs to know exactly.
-        let most = (self.s.capacities.batch_bytes as usize).saturating_sub(HEADER_BYTES);
+        let most = (self.s.batch_bytes as usize).saturating_sub(HEADER_BYTES);
         let surely = most_bytes(slice::from_ref(record)).is_some_and(|bytes| bytes <= most);
         if !surely && record_bytes(record) > most {
             return Err(too_large(record));
@@ -283,7 +283,7 @@ impl<P: Platform> State<P> {
     fn sticky(&mut self, topic: usize) -> Result<usize, Refused> {
         let entry = &self.cluster.topics[topic];
         if let Some(place) = entry.sticky.get()
-            && entry.sticky_bytes < self.s.capacities.batch_bytes
+            && entry.sticky_bytes < self.s.batch_bytes
             && (self.cluster.partitions[place].index as u32) < entry.partition_count
         {
             return Ok(place);
@@ -363,7 +363,7 @@ impl<P: Platform> State<P> {
 
     /// Whether all records fit behind each other into the partition's open batch and the free buffers.
     fn fits(&mut self, place: usize, records: &[Record<'_>]) -> Result<(), Refused> {
-        let capacity = self.s.capacities.batch_bytes as usize;
+        let capacity = self.s.batch_bytes as usize;
         let open = self.queues[place].batches.last().map(|last| &self.batches[last]);
         let left = open.filter(|b| b.phase == Phase::Open).map_or(0, |b| capacity.saturating_sub(b.length as usize));
         // Nearly always there is room to spare: then nobody needs to know how much.
@@ -463,12 +463,12 @@ impl<P: Platform> State<P> {
             Refused::UnknownTopic => SendError::UnknownTopic,
             Refused::Denied(code) => SendError::TopicRefused { code },
             Refused::NoSuchPartition { partition, partitions } => SendError::NoSuchPartition { partition, partitions },
-            Refused::TooManyPartitions => SendError::TooManyPartitions { capacity: self.s.capacities.partitions },
-            Refused::RecordTooLarge { needed } => {
-                SendError::RecordTooLarge { needed, capacity: self.s.capacities.batch_bytes }
+            Refused::TooManyPartitions => {
+                SendError::TooManyPartitions { capacity: self.cluster.partitions.len() as u16 }
             }
+            Refused::RecordTooLarge { needed } => SendError::RecordTooLarge { needed, capacity: self.s.batch_bytes },
             Refused::SliceTooLarge { needed } => {
-                SendError::SliceTooLarge { needed, capacity: self.s.capacities.buffers }
+                SendError::SliceTooLarge { needed, capacity: self.buffers.len() as u16 }
             }
             Refused::KeysInSlice => SendError::KeysInSlice,
             Refused::EmptySlice => SendError::EmptySlice,
@@ -490,7 +490,7 @@ impl<P: Platform> State<P> {
     }
 
     fn usage(&self, requested: u32) -> Usage {
-        let batch_bytes = u64::from(self.s.capacities.batch_bytes);
+        let batch_bytes = u64::from(self.s.batch_bytes);
         Usage {
             requested,
             in_use: batch_bytes * u64::from(self.s.buffers_level.used),

@@ -400,7 +400,7 @@ impl<P: Platform> State<P> {
 
     /// The connection to ask: not the one that was asked last if there is another, and one with little outstanding.
     fn best_connection(&self, now: Instant) -> Option<usize> {
-        let depth = self.s.capacities.requests as usize;
+        let depth = self.depth();
         let usable = |slot: &usize| {
             let c = &self.connections[*slot];
             let guessed = c.phase == Link_::Negotiating && c.versions.get(ApiKey::Metadata).is_some();

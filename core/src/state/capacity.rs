@@ -73,22 +73,6 @@ const fn min(a: u64, b: u64) -> u64 {
 }
 
 impl Capacities {
-    pub(crate) const NONE: Capacities = Capacities {
-        batch_bytes: 0,
-        buffers: 0,
-        batches: 0,
-        partitions: 0,
-        topics: 0,
-        topic_name_bytes: 0,
-        brokers: 0,
-        host_bytes: 0,
-        connections: 0,
-        requests: 0,
-        waiters: 0,
-        frame_bytes: 0,
-        receive_bytes: 0,
-    };
-
     /// All capacities from a few numbers. Nothing overflows: what cannot be counted is as much as can be, and
     /// [`Capacities::check`] says what does not fit together.
     pub const fn derive(sizing: &Sizing) -> Self {
@@ -313,7 +297,7 @@ impl MemoryPlan {
 
 impl<P: Platform> State<P> {
     pub(crate) fn memory(&mut self) -> MemoryPlan {
-        let plan = MemoryPlan::of::<P::Buffer>(&self.s.capacities);
+        let plan = MemoryPlan::of::<P::Buffer>(&self.capacities());
         let s = &self.s;
         let (buffers, batches, seats) = (s.buffers_level, s.batches_level, s.seats.level);
         let open = self.connections.iter().filter(|c| c.phase != crate::connection::Phase::Closed).count();

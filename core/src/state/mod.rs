@@ -193,10 +193,15 @@ impl<P: Platform> State<P> {
         !self.waiters.is_empty()
     }
 
+    /// Requests that may be outstanding on one connection.
+    pub(crate) fn depth(&self) -> usize {
+        self.requests.len().checked_div(self.connections.len()).unwrap_or(0)
+    }
+
     /// The ring of a connection: its stretch of the table of requests.
     #[inline(never)]
     pub(crate) fn places(&mut self, slot: usize) -> &mut [Request] {
-        let depth = self.s.capacities.requests as usize;
+        let depth = self.depth();
         self.requests.get_mut(slot * depth..(slot + 1) * depth).unwrap_or(&mut [])
     }
 
@@ -212,6 +217,6 @@ impl<P: Platform> State<P> {
     }
 
     pub(crate) fn seats_in_all(&self) -> u16 {
-        self.s.capacities.waiters
+        self.waiters.len() as u16
     }
 }

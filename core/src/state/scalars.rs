@@ -1,6 +1,6 @@
 //! What is neither a table nor a setting.
 
-use super::{Capacities, Counters};
+use super::Counters;
 use crate::connection::ConnectionError;
 use crate::pool::{Level, Link, List, SeatsState};
 use crate::time::Instant;
@@ -16,7 +16,10 @@ pub(crate) enum Identity {
 
 /// What is neither a table nor a setting.
 pub(crate) struct Scalars {
-    pub(crate) capacities: Capacities,
+    /// Of the smallest buffer.
+    pub(crate) batch_bytes: u32,
+    /// Each connection's frame buffer and receive buffer, in bytes.
+    pub(crate) scratch: (u32, u32),
     pub(crate) counters: Counters,
     pub(crate) seats: SeatsState,
     pub(crate) buffers_level: Level,
@@ -88,7 +91,8 @@ pub(crate) struct Scalars {
 
 impl Scalars {
     pub(super) const NEW: Scalars = Scalars {
-        capacities: Capacities::NONE,
+        batch_bytes: 0,
+        scratch: (0, 0),
         counters: Counters::ZERO,
         seats: SeatsState::EMPTY,
         buffers_level: Level::EMPTY,

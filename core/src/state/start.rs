@@ -37,9 +37,10 @@ impl<P: Platform> State<P> {
             return Err(StartError::AlreadyStarted);
         }
         let settings = configured.get();
-        let capacities = self.found(scratch);
+        self.s.batch_bytes = self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32;
+        self.s.scratch = (scratch.0 as u32, scratch.1 as u32);
         if !P::CHECKED {
-            capacities.check().map_err(StartError::Capacity)?;
+            self.capacities().check().map_err(StartError::Capacity)?;
         }
         let lent = self.buffers.iter().flatten().count();
         let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
@@ -47,7 +48,7 @@ impl<P: Platform> State<P> {
         let least = usize::from(self.positions.is_empty());
         let needs = [
             ("buffers that were lent", lent, self.buffers.len().max(least)),
-            ("host_bytes", capacities.host_bytes as usize, longest),
+            ("host_bytes", self.cluster.hosts.cell_bytes(), longest),
             ("brokers", self.cluster.brokers.len(), bootstrap.len() + coordinators(settings)),
         ];
         if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
@@ -57,9 +58,8 @@ impl<P: Platform> State<P> {
             return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
         }
         // From here on nothing can fail.
-        let depth = capacities.requests as usize;
-        self.s.max_in_flight = settings.max_in_flight.min(depth.saturating_sub(CONTROL_REQUESTS) as u8);
-        self.s.capacities = capacities;
+        let places = self.depth().saturating_sub(CONTROL_REQUESTS);
+        self.s.max_in_flight = settings.max_in_flight.min(places as u8);
         for &(host, port) in bootstrap {
             self.cluster.bootstrap(host.as_bytes(), port);
         }
@@ -86,9 +86,9 @@ impl<P: Platform> State<P> {
     }
 
     /// The capacities of the tables as they are.
-    fn found(&self, scratch: (usize, usize)) -> Capacities {
+    pub(super) fn capacities(&self) -> Capacities {
         Capacities {
-            batch_bytes: self.buffers.iter().flatten().map(|b| b.len()).min().unwrap_or(0) as u32,
+            batch_bytes: self.s.batch_bytes,
             buffers: self.buffers.len() as u16,
             batches: self.batches.len() as u16,
             topics: self.cluster.topics.len() as u16,
@@ -97,10 +97,10 @@ impl<P: Platform> State<P> {
             brokers: self.cluster.brokers.len() as u16,
             host_bytes: self.cluster.hosts.cell_bytes() as u16,
             connections: self.connections.len() as u16,
-            requests: self.requests.len().checked_div(self.connections.len()).unwrap_or(0) as u16,
+            requests: self.depth() as u16,
             waiters: self.waiters.len() as u16,
-            frame_bytes: scratch.0 as u32,
-            receive_bytes: scratch.1 as u32,
+            frame_bytes: self.s.scratch.0,
+            receive_bytes: self.s.scratch.1,
         }
     }
 }
