@@ -45,8 +45,7 @@ impl<P: Platform> Producer<P> {
 
     /// Hands the batch buffers over. Before the start, once.
     pub fn lend(&self, buffers: impl Iterator<Item = P::Buffer>) {
-        let mut buffers = buffers;
-        self.with(|state| state.lend(&mut buffers));
+        self.with(|state| state.lend(buffers));
     }
 
     /// Checks settings ([`Settings::new`](crate::Settings::new), [`Configured`](crate::Configured)) and capacities against each other and begins. `bootstrap` are the hosts and ports to start

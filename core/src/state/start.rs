@@ -10,8 +10,8 @@ use crate::time::Instant;
 
 impl<P: Platform> State<P> {
     /// Puts buffers into the pool, as many as it has places for.
-    pub(crate) fn lend(&mut self, buffers: &mut dyn Iterator<Item = P::Buffer>) {
-        for (place, buffer) in self.buffers.iter_mut().zip(&mut *buffers) {
+    pub(crate) fn lend(&mut self, mut buffers: impl Iterator<Item = P::Buffer>) {
+        for (place, buffer) in self.buffers.iter_mut().zip(&mut buffers) {
             *place = Some(buffer);
         }
         #[cfg(feature = "consumer")]
