@@ -319,6 +319,8 @@ impl<T> CellLock<T> {
 }
 
 impl<T> Lock<T> for CellLock<T> {
+    const CHEAP: bool = true;
+
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let Some(value) = self.0.take() else { taken_twice() };

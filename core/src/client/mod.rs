@@ -343,6 +343,11 @@ impl<P: Platform> Producer<P> {
     /// The only way to the state. Wakers leave it here, and are called when it is free again.
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut State<P>) -> R) -> R {
+        if P::Lock::CHEAP {
+            let result = self.lock.with(f);
+            self.wake_if_any();
+            return result;
+        }
         let mut wakes = false;
         let result = self.lock.with(|state| {
             let result = f(state);
@@ -359,6 +364,13 @@ impl<P: Platform> Producer<P> {
     #[inline]
     fn look<R>(&self, f: impl FnOnce(&mut State<P>) -> R) -> R {
         self.lock.with(f)
+    }
+
+    #[inline(never)]
+    fn wake_if_any(&self) {
+        if self.lock.with(|state| state.has_wakes()) {
+            self.wake();
+        }
     }
 
     #[cold]

@@ -74,6 +74,10 @@ pub trait Platform: Sized {
 
 /// One short lock. It is never taken twice, and never held across an await, IO, or the call of a waker.
 pub trait Lock<T> {
+    /// Whether taking it costs next to nothing, as where there is one thread: then it is taken once more after each call to see
+    /// whom to wake, which makes the program smaller.
+    const CHEAP: bool = false;
+
     /// Runs `f` on what is locked.
     fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R;
 }
