@@ -171,11 +171,9 @@ impl<W: DerefMut<Target = [Waiter]>> Seats<'_, W> {
     }
 
     /// The only way a told task's waker leaves its seat.
-    pub(crate) fn collect(&mut self, wakes: &mut Wakes) {
-        while wakes.has_place() {
-            let Some(index) = self.state.woken.pop_front(self.table, hooks) else { return };
-            wakes.push(self.table[index].waker.take());
-        }
+    pub(crate) fn next_woken(&mut self) -> Option<Option<Waker>> {
+        let index = self.state.woken.pop_front(self.table, hooks)?;
+        Some(self.table[index].waker.take())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Platform, State};
 use crate::pool::Wakes;
 use crate::time::Instant;
+use core::task::Waker;
 
 impl<P: Platform> State<P> {
     /// The clock's task is to look at the state again.
@@ -50,26 +51,29 @@ impl<P: Platform> State<P> {
     /// were `more`.
     pub(crate) fn take_wakes(&mut self) -> Wakes {
         let mut wakes = Wakes::default();
-        if core::mem::take(&mut self.s.closer_wake) {
-            wakes.push(self.s.closer.take());
+        while wakes.has_place() {
+            let Some(waker) = self.next_waker() else { return wakes };
+            wakes.push(waker);
         }
-        if self.s.clock_due {
-            wakes.push(self.s.clock_waker.take());
-        }
-        if self.s.connection_wakes > 0 {
-            for connection in self.connections.iter_mut().filter(|c| c.wake) {
-                if !wakes.has_place() {
-                    break;
-                }
-                connection.wake = false;
-                self.s.connection_wakes -= 1;
-                wakes.push(connection.waker.take());
-            }
-        }
-        if self.has_seats() {
-            self.seats().collect(&mut wakes);
-        }
-        wakes.more = self.s.connection_wakes > 0 || self.has_woken();
+        wakes.more = self.has_wakes();
         wakes
+    }
+
+    /// Of the next one that is to be woken, if it has left a waker.
+    fn next_waker(&mut self) -> Option<Option<Waker>> {
+        if core::mem::take(&mut self.s.closer_wake) {
+            return Some(self.s.closer.take());
+        }
+        if self.s.clock_due && self.s.clock_waker.is_some() {
+            return Some(self.s.clock_waker.take());
+        }
+        if self.s.connection_wakes > 0
+            && let Some(connection) = self.connections.iter_mut().find(|c| c.wake)
+        {
+            connection.wake = false;
+            self.s.connection_wakes -= 1;
+            return Some(connection.waker.take());
+        }
+        if self.has_seats() { self.seats().next_woken() } else { None }
     }
 }
