@@ -50,7 +50,8 @@ fn first_bucket(buckets: usize, topic: usize, index: i32) -> usize {
 }
 
 /// The place of a partition in the table.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn find_place(partitions: &[PartitionEntry], topic: usize, index: i32) -> Option<usize> {
     let wanted = Link::to(topic);
     let first = first_bucket(partitions.len(), topic, index);
