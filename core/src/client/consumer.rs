@@ -500,7 +500,7 @@ impl<P: Platform> Drop for Fetched<'_, P> {
                 let read = progress.wanted.is_some();
                 segment.iter().for_each(|segment| state.end_of_segment(segment, read));
             }
-            if progress.cut {
+            if progress.cut && state.streams() {
                 return state.give_back_piece(chunk, buffer, progress.cursor, client.now());
             }
             state.give_back(chunk, buffer, inflater, progress.cursor, over.then(|| client.now()));

@@ -229,7 +229,7 @@ impl<P: Platform> Producer<P> {
             let mut some = false;
             loop {
                 if let Some(mut taken) = self.with(|state| state.take_unverified(slot)) {
-                    if let Some((crc, from)) = taken.piece {
+                    if let Some((crc, from)) = taken.piece.filter(|_| self.look(|state| state.streams())) {
                         let crc = io.crc32c_append(crc, taken.buffer.get(from..taken.filled).unwrap_or(&[]));
                         self.with(|state| state.piece_verified(taken.chunk, taken.buffer, crc, self.now()));
                         return Ok(true);

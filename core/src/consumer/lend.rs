@@ -77,7 +77,7 @@ impl<P: Platform> State<P> {
     /// A chunk that is to be verified, and how much of it.
     pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Unverified<P::Buffer>> {
         let index = core::mem::take(&mut self.connections[slot].verify).get()?;
-        let (inflates, streams) = (self.s.consumer.inflater_bytes > 0, self.settings.stream_large_batches);
+        let (inflates, streams) = (self.s.consumer.inflater_bytes > 0, self.streams());
         let chunk = &mut self.chunks[index];
         let (filled, piece) = (chunk.filled as usize, chunk.stream.unsummed());
         Some(Unverified { buffer: chunk.buffer.take()?, chunk: index as u16, filled, inflates, streams, piece })

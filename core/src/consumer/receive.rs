@@ -123,6 +123,9 @@ impl<P: Platform> State<P> {
                     self.partition_read(slot, place, error, end, now);
                 }
             }
+            // Nobody else asked for them.
+            fetch::Item::AbortedTransaction { .. }
+                if self.settings.isolation_level != IsolationLevel::ReadCommitted => {}
             fetch::Item::AbortedTransaction { producer_id, first_offset } => {
                 self.aborted(slot, producer_id, first_offset);
             }

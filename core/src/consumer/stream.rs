@@ -85,6 +85,12 @@ impl Stream {
 }
 
 impl<P: Platform> State<P> {
+    /// Whether batches go through a chunk in pieces. Asked wherever that would make a difference: with settings that are fixed
+    /// there is then no code for it.
+    pub(crate) fn streams(&self) -> bool {
+        self.settings.stream_large_batches
+    }
+
     /// There is no room for more records in the chunk, or no more are wanted: if they are a piece of a batch, it is to be
     /// handed out before the connection reads on.
     pub(super) fn chunk_landed(&mut self, slot: usize, index: usize) {
@@ -100,7 +106,7 @@ impl<P: Platform> State<P> {
     fn begin_stream(&mut self, slot: usize, index: usize) -> bool {
         let receive = &self.connections[slot].receive;
         let to_come = receive.records_left();
-        let Some(place) = receive.partition.get().filter(|_| to_come > 0 && self.settings.stream_large_batches) else {
+        let Some(place) = receive.partition.get().filter(|_| to_come > 0 && self.streams()) else {
             return false;
         };
         let position = &mut self.positions[place];
@@ -206,6 +212,9 @@ impl<P: Platform> State<P> {
 
     /// Whether the connection must not read: a piece of what it brings is on its way to the caller and back.
     pub(crate) fn holds_back(&mut self, slot: usize) -> bool {
+        if !self.streams() {
+            return false;
+        }
         let ring = self.connections[slot].ring;
         let chunk = ring.front(self.places(slot)).and_then(|front| self.chunks.get(front.batches.get()?));
         chunk.is_some_and(|chunk| chunk.stream.slot == Link::to(slot) && chunk.holder != Holder::Request)
@@ -221,6 +230,9 @@ impl<P: Platform> State<P> {
 
     /// No more of a batch comes through the chunk: its connection goes on with what is behind.
     pub(super) fn end_stream(&mut self, index: usize, now: Instant) {
+        if !self.streams() {
+            return;
+        }
         let link = core::mem::take(&mut self.chunks[index].stream.slot);
         let Some(slot) = link.get() else { return };
         let ring = self.connections[slot].ring;
@@ -249,10 +261,11 @@ impl<P: Platform> State<P> {
 
     /// The request that a batch came for is lost with its connection. Whether the chunk was the request's.
     pub(super) fn stream_lost(&mut self, index: usize) -> bool {
+        let streams = self.streams();
         let chunk = &mut self.chunks[index];
         let ours = chunk.holder == Holder::Request;
         // What a caller has of it is still good, and one that is verified is dropped by who knows of it.
-        if core::mem::take(&mut chunk.stream.slot).is_none() || !ours {
+        if !streams || core::mem::take(&mut chunk.stream.slot).is_none() || !ours {
             return ours;
         }
         if let Some(segment) = chunk.buffer.as_ref().and_then(|buffer| Segment::read(buffer)) {

@@ -17,6 +17,9 @@ const BOARD: Board = Board { hertz: 25_000_000, ethernet: 0x4020_0000, interrupt
 #[cfg(feature = "lm3s6965evb")]
 const BOARD: Board = Board { hertz: 12_500_000, ethernet: 0x4004_8000, interrupt: 42 };
 
+/// Which of the two it is.
+pub const NAME: &str = if cfg!(feature = "mps2-an385") { "mps2-an385" } else { "lm3s6965evb" };
+
 /// TCP sockets that may be open at once, and one for DHCP.
 const SOCKETS: usize = 3 + cfg!(feature = "dhcp") as usize;
 

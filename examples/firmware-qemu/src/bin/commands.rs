@@ -5,25 +5,45 @@
 //! the group keeps how far the device is: started again, it goes on behind it. If it is cut off between the two it obeys the
 //! last command once more, so a command should be such that twice is as good as once.
 //!
-//! Arguments, all optional, by semihosting: `HOST:PORT` of a broker, the topic, the group: a name of its own for each
-//! device, under which Kafka keeps its place.
+//! Arguments, all optional, by semihosting: `HOST:PORT` of a broker, the topic.
 
 #![no_std]
 #![no_main]
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
-use demitasse_io_embassy::{Config, Consumer, OffsetReset, Runner, Start, Topic, consumer_storage};
+use demitasse_io_embassy::{Config, Consumer, Fixed, Name, OffsetReset, Runner, Start, Topic, consumer_storage};
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use embassy_time::{Instant, Timer};
 use firmware_qemu::host::{Arguments, exit};
 use firmware_qemu::{board, executor, stack, status};
 
+/// They are known when the program is compiled, so that what they do not ask for is not in it.
+struct Settings;
+
+impl Fixed for Settings {
+    const CONFIG: Config = {
+        let mut config = Config::new();
+        // Under which Kafka keeps its place: a name of its own for each device. One that is only known at the start, a serial
+        // number say, is in a `Config` that is given to `KAFKA.start`, with a storage that is `Commands` without `Settings`.
+        config.group_id = Name::new(board::NAME);
+        // A device that is new, or was away for so long that its place is forgotten, begins with the oldest command there is.
+        config.offset_reset = OffsetReset::Earliest;
+        // Nothing is obeyed before the checksum of its batch was found right.
+        config.stream_large_batches = false;
+        // The broker answers when there is a command, or after this long: fewer bytes on the wire while there is none.
+        config.fetch_max_wait = Duration::from_secs(5);
+        // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
+        config.request_timeout = Duration::from_secs(10);
+        config
+    };
+}
+
 consumer_storage! {
     /// All that Kafka takes. One partition, and batches of up to 4 KiB: what sends commands must not make larger ones. A
     /// connection to read it and one for the group; one task waits; and every host is an IPv4 address.
-    static KAFKA: Commands { chunk_bytes: 4096, connections: 2, waiters: 1, host_bytes: 15 }
+    static KAFKA: Commands<Settings> { chunk_bytes: 4096, connections: 2, waiters: 1, host_bytes: 15 }
 }
 
 // A change that needs more memory than you thought does not compile.
@@ -56,14 +76,10 @@ async fn sensor() {
 /// Here and not in the task: what that holds while it waits is taken from RAM for good, and what it needs of the stack is
 /// there with each of its polls.
 #[inline(never)]
-fn start(network: Stack<'static>, spawner: Spawner, bootstrap: (&str, u16), group: &str) -> Consumer<Commands> {
+fn start(network: Stack<'static>, spawner: Spawner, bootstrap: (&str, u16)) -> Consumer<Commands> {
     // It must differ from start to start: the random number generator of your chip.
     let seed = Instant::now().as_ticks() as u32;
-    let Some(settings) = settings(group) else {
-        status!("the group's name is too long");
-        exit(false)
-    };
-    let (consumer, runner) = match KAFKA.start(network, &settings, &[bootstrap], seed) {
+    let (consumer, runner) = match KAFKA.start(network, Settings, &[bootstrap], seed) {
         Ok(started) => started,
         Err(error) => {
             status!("cannot start: {error}");
@@ -76,31 +92,16 @@ fn start(network: Stack<'static>, spawner: Spawner, bootstrap: (&str, u16), grou
     consumer
 }
 
-fn settings(group: &str) -> Option<Config> {
-    let mut config = Config::new();
-    config.group_id = group.try_into().ok()?;
-    // A device that is new, or was away for so long that its place is forgotten, begins with the oldest command there is.
-    config.offset_reset = OffsetReset::Earliest;
-    // Nothing is obeyed before the checksum of its batch was found right.
-    config.stream_large_batches = false;
-    // The broker answers when there is a command, or after this long: fewer bytes on the wire while there is none.
-    config.fetch_max_wait = Duration::from_secs(5);
-    // A connection that is silent for so long is taken for dead: the cable, or a frozen broker.
-    config.request_timeout = Duration::from_secs(10);
-    Some(config)
-}
-
 #[embassy_executor::task]
 async fn follow(network: Stack<'static>, spawner: Spawner) {
     let arguments = Arguments::read();
     let bootstrap = arguments.address(0, ("10.0.2.2", 9092));
     let topic = arguments.word(1).unwrap_or("commands");
-    let group = arguments.word(2).unwrap_or("board");
     status!("memory={MEMORY_BYTES} buffers={BUFFER_BYTES}");
 
     network.wait_config_up().await;
 
-    let consumer = start(network, spawner, bootstrap, group);
+    let consumer = start(network, spawner, bootstrap);
     let assigned = consumer.topic(topic).and_then(|topic| {
         consumer.assign(topic, 0, Start::Committed)?;
         Ok(topic)
@@ -170,7 +171,10 @@ fn obey(offset: i64, command: &[u8]) -> bool {
 
 /// The number that is written there.
 fn decimal(text: &[u8]) -> Option<u32> {
-    core::str::from_utf8(text).ok()?.parse().ok()
+    text.iter().filter(|_| !text.is_empty()).try_fold(0u32, |number, &byte| {
+        let digit = byte.checked_sub(b'0').filter(|&digit| digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
 #[cortex_m_rt::entry]

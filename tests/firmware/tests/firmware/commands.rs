@@ -14,11 +14,11 @@ use std::time::Duration;
 const TOPIC: &str = "commands";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The device, with a place of its own under its board's name.
+/// The device, which keeps its place under its board's name.
 fn start(images: &Path, board: Board, port: u16) -> Machine {
     let image = images.join(format!("{}-commands", board.name()));
     let address = format!("10.0.2.2:{port}");
-    Machine::start(&Setup::new(board, &image, &[&address, TOPIC, board.name()])).unwrap()
+    Machine::start(&Setup::new(board, &image, &[&address, TOPIC])).unwrap()
 }
 
 fn intervals(numbers: std::ops::Range<u64>) -> Vec<String> {
