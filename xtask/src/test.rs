@@ -1,7 +1,9 @@
 //! `cargo xtask test`: every test there is, with all the set-up that they need.
 
 use crate::steps::{Steps, Stop};
-use crate::{Result, bare, boards, cargo, defects, features, firmware, hot_path, only, root, simulate, target, tools};
+use crate::{
+    Result, bare, boards, cargo, defects, features, firmware, hot_path, only, root, simulate, size, target, tools,
+};
 use demitasse_kafka_tests::{KAFKA_3, KAFKA_4};
 
 pub(crate) const HELP: &str = "\
@@ -9,7 +11,7 @@ cargo xtask test [--quick]
     sets up what is missing (Kafka's jars, kcat, a bare-metal compiler, QEMU), then runs all tests:
     of every package and feature set, 20,000 seeds of the simulation and whether it catches planted bugs, the
     instructions of the hot path, against real Kafka brokers, the build without an allocator, a board's program,
-    firmware in QEMU.
+    firmware in QEMU, and what it takes.
     With CI=true in the environment nothing may be skipped.
     --quick    only what needs no set-up: neither brokers nor bare metal";
 
@@ -37,6 +39,8 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         bare::steps(&mut steps);
         boards::steps(&mut steps);
         firmware::steps(&mut steps, false);
+        let writing = ["--writing".to_owned()];
+        steps.step("what the sensor takes, beside its budgets", || size::run(&writing));
     }
     steps.finish()
 }

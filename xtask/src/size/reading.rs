@@ -41,7 +41,7 @@ pub(super) fn measure(
         cost(board, &read, plugin, BATCHED, |count| words(batched, count))?,
     ];
     // It obeys what the stand-in broker has for it, and ends.
-    let machine = Machine::start(&Setup::new(board, &commands, &[&address, "commands", "size"]));
+    let machine = Machine::start(&Setup::new(board, &commands, &[&address, "commands"]));
     let ended = machine.and_then(|machine| machine.finish(Duration::from_secs(60)));
     let (_, said) = ended.map_err(|e| e.to_string())?;
     let told = |name| said.iter().rev().find_map(|line| number(line, name)).ok_or(format!("it did not say its {name}"));
