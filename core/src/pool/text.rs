@@ -29,6 +29,7 @@ impl<S: DerefMut<Target = [u8]>> Text<S> {
     }
 
     /// The length to remember, or `None`: the text is longer than a cell.
+    #[inline(never)]
     pub(crate) fn set(&mut self, index: usize, text: &[u8]) -> Option<u8> {
         let start = index * self.cell;
         let length = u8::try_from(text.len()).ok().filter(|&l| l as usize <= self.cell)?;
