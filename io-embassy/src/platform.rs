@@ -87,7 +87,6 @@ impl Reading<core::iter::Empty<Buffer>> {
 pub trait Shape:
     Platform<
         Buffer = Buffer,
-        Requests = &'static mut [Request],
         Names = &'static mut [u8],
         Hosts = &'static mut [u8],
         Positions = Positions,
@@ -123,6 +122,7 @@ pub struct Own<
     const TOPICS: usize,
     const BROKERS: usize,
     const CONNECTIONS: usize,
+    const REQUESTS: usize,
     const WAITERS: usize,
 >(PhantomData<S>);
 
@@ -139,7 +139,7 @@ impl<const CONNECTIONS: usize> Platform for Shared<CONNECTIONS> {
     type Brokers = Slice<BrokerEntry>;
     type Hosts = &'static mut [u8];
     type Connections = Array<Connection, CONNECTIONS>;
-    type Requests = &'static mut [Request];
+    type Requests = Slice<Request>;
     type Waiters = Slice<Waiter>;
     type Positions = Positions;
     type Chunks = Chunks;
@@ -166,8 +166,9 @@ impl<
     const TOPICS: usize,
     const BROKERS: usize,
     const CONNECTIONS: usize,
+    const REQUESTS: usize,
     const WAITERS: usize,
-> Platform for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
+> Platform for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>
 {
     const CHECKED: bool = true;
     type Buffer = Buffer;
@@ -180,7 +181,7 @@ impl<
     type Brokers = Array<BrokerEntry, BROKERS>;
     type Hosts = &'static mut [u8];
     type Connections = Array<Connection, CONNECTIONS>;
-    type Requests = &'static mut [Request];
+    type Requests = Rows<Request, REQUESTS, CONNECTIONS>;
     type Waiters = Array<Waiter, WAITERS>;
     type Positions = Positions;
     type Chunks = Chunks;
@@ -199,8 +200,9 @@ impl<
     const TOPICS: usize,
     const BROKERS: usize,
     const CONNECTIONS: usize,
+    const REQUESTS: usize,
     const WAITERS: usize,
-> Shape for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>
+> Shape for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>
 {
     type Slots = [Slot; CONNECTIONS];
 
@@ -217,6 +219,7 @@ pub trait Holds<
     const TOPICS: usize,
     const BROKERS: usize,
     const CONNECTIONS: usize,
+    const REQUESTS: usize,
     const WAITERS: usize,
 >:
     Shape<
@@ -227,6 +230,7 @@ pub trait Holds<
         Topics: From<&'static mut [TopicEntry; TOPICS]>,
         Brokers: From<&'static mut [BrokerEntry; BROKERS]>,
         Connections: From<&'static mut [Connection; CONNECTIONS]>,
+        Requests: From<&'static mut [[Request; REQUESTS]; CONNECTIONS]>,
         Waiters: From<&'static mut [Waiter; WAITERS]>,
         Slots = [Slot; CONNECTIONS],
     >
@@ -241,8 +245,9 @@ impl<
     const TOPICS: usize,
     const BROKERS: usize,
     const CONNECTIONS: usize,
+    const REQUESTS: usize,
     const WAITERS: usize,
-> Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS> for P
+> Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS> for P
 where
     P: Shape<
             Buffers: From<&'static mut [Option<Buffer>; BUFFERS]>,
@@ -252,6 +257,7 @@ where
             Topics: From<&'static mut [TopicEntry; TOPICS]>,
             Brokers: From<&'static mut [BrokerEntry; BROKERS]>,
             Connections: From<&'static mut [Connection; CONNECTIONS]>,
+            Requests: From<&'static mut [[Request; REQUESTS]; CONNECTIONS]>,
             Waiters: From<&'static mut [Waiter; WAITERS]>,
             Slots = [Slot; CONNECTIONS],
         >,
@@ -260,6 +266,9 @@ where
 
 /// A table whose length is part of the type.
 pub struct Array<T: 'static, const LENGTH: usize>(&'static mut [T; LENGTH]);
+
+/// A table of as many rows of the same length, both part of the type.
+pub struct Rows<T: 'static, const LENGTH: usize, const ROWS: usize>(&'static mut [[T; LENGTH]; ROWS]);
 
 /// A table of any length.
 pub struct Slice<T: 'static>(&'static mut [T]);
@@ -273,6 +282,34 @@ impl<T, const LENGTH: usize> From<&'static mut [T; LENGTH]> for Array<T, LENGTH>
 impl<T, const LENGTH: usize> From<&'static mut [T; LENGTH]> for Slice<T> {
     fn from(entries: &'static mut [T; LENGTH]) -> Self {
         Slice(entries)
+    }
+}
+
+impl<T, const LENGTH: usize, const ROWS: usize> From<&'static mut [[T; LENGTH]; ROWS]> for Rows<T, LENGTH, ROWS> {
+    fn from(entries: &'static mut [[T; LENGTH]; ROWS]) -> Self {
+        Rows(entries)
+    }
+}
+
+impl<T, const LENGTH: usize, const ROWS: usize> From<&'static mut [[T; LENGTH]; ROWS]> for Slice<T> {
+    fn from(entries: &'static mut [[T; LENGTH]; ROWS]) -> Self {
+        Slice(entries.as_flattened_mut())
+    }
+}
+
+impl<T, const LENGTH: usize, const ROWS: usize> Deref for Rows<T, LENGTH, ROWS> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        self.0.as_flattened()
+    }
+}
+
+impl<T, const LENGTH: usize, const ROWS: usize> DerefMut for Rows<T, LENGTH, ROWS> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.0.as_flattened_mut()
     }
 }
 

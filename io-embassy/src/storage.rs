@@ -95,7 +95,7 @@ struct Link<const FRAME: usize, const RECEIVE: usize, const SOCKET_RECEIVE: usiz
 }
 
 impl<
-    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>,
+    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>,
     const BATCH_BYTES: usize,
     const BUFFERS: usize,
     const BATCHES: usize,
@@ -254,7 +254,7 @@ impl<
             brokers: (&mut tables.brokers).into(),
             hosts: hosts.as_flattened_mut(),
             connections: (&mut tables.connections).into(),
-            requests: tables.requests.as_flattened_mut(),
+            requests: (&mut tables.requests).into(),
             waiters: (&mut tables.waiters).into(),
             positions: reading.positions,
             chunks: reading.chunks,
@@ -366,6 +366,7 @@ macro_rules! storage {
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().topics },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().brokers },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().connections },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().capacities().requests as usize },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().waiters },
         >;
         $crate::storage! { @ [$(#[$attribute])*] $visibility $name $shape, { $($field: $value),* } }

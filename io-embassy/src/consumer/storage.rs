@@ -64,7 +64,7 @@ struct Memory<const CHUNK_BYTES: usize, const CHUNKS: usize, const DECOMPRESSION
 }
 
 impl<
-    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, WAITERS>,
+    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>,
     const CHUNK_BYTES: usize,
     const CHUNKS: usize,
     const DECOMPRESSION_BYTES: usize,
@@ -223,6 +223,7 @@ macro_rules! consumer_storage {
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().topics },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().brokers },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().connections },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().client().capacities().requests as usize },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().waiters },
         >;
         $crate::consumer_storage! { @ [$(#[$attribute])*] $visibility $name $shape, { $($field: $value),* } }
