@@ -257,7 +257,7 @@ impl<P: Platform> State<P> {
     ) -> Option<usize> {
         let bytes = self.s.consumer.chunk_bytes as i32;
         let session = self.connections[slot].session;
-        let rack = self.settings.client_rack.clone();
+        let rack = self.settings.client_rack;
         let rack = if self.may_be_sent_elsewhere() { rack.as_str() } else { "" };
         let settings = fetch::Settings {
             max_wait_ms: patience.min(i32::MAX as u32) as i32,
