@@ -232,6 +232,11 @@ impl Admin {
     }
 }
 
+/// A name, as Kafka's rules for it have it; what is none has signs in it that say so.
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,9 +284,4 @@ mod tests {
         sent(&admin.create_topic(&topic("a", None), PATIENCE));
         sent(&admin.committed("g", PATIENCE));
     }
-}
-
-/// A name, as Kafka's rules for it have it; what is none has signs in it that say so.
-fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
 }
