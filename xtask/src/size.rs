@@ -1,5 +1,6 @@
 //! `cargo xtask size`: what the firmware takes of flash, RAM, stack, instructions and wire, beside its budgets.
 
+mod buys;
 mod image;
 mod measure;
 mod reading;
@@ -8,6 +9,7 @@ use crate::bare::Toolchain;
 use crate::firmware::{image as build, set_up};
 use crate::steps::Stop;
 use crate::{Result, only};
+use buys::buys;
 use demitasse_firmware_tests::{Board, Machine, Setup, number};
 use image::Image;
 pub(crate) use image::footprint;
@@ -240,17 +242,20 @@ fn print_functions(what: &str, base: &Image, sensor: &Image, most: usize) {
     }
     let mut largest: Vec<_> = sensor.symbols.iter().filter(|symbol| symbol.code).collect();
     largest.sort_by_key(|symbol| std::cmp::Reverse(symbol.size));
-    println!("\n{what}: the largest functions");
+    println!("\n{what}: the largest functions, and what each buys");
     for symbol in largest.into_iter().take(most) {
-        println!("{:>9}  {}", thousands(symbol.size as f64), symbol.name);
+        println!("{:>9}  {}\n           {}", thousands(symbol.size as f64), symbol.name, buys(&symbol.name));
     }
 }
 
 fn print_instructions(costs: &[(&str, &Cost)], most: usize) {
     for (how, cost) in costs {
-        println!("\ninstructions a record, {how}: {}", thousands(cost.instructions));
+        println!(
+            "\ninstructions a record, {how}: {}, in which functions, and what each buys",
+            thousands(cost.instructions)
+        );
         for (name, count) in cost.functions.iter().take(most) {
-            println!("{:>9}  {name}", thousands(*count));
+            println!("{:>9}  {name}\n           {}", thousands(*count), buys(name));
         }
     }
 }
