@@ -2,6 +2,8 @@
 
 /// Parts of a function's name, and what it buys; the first that fits counts.
 const BUYS: [(&str, &str); 33] = [
+    ("embassy_net", "TCP/IP: in plain TCP, too"),
+    ("smoltcp", "TCP/IP: in plain TCP, too"),
     (
         "select::Select",
         "the work itself: connecting, requests and how they are written, and the clock's timeouts and retries",
@@ -29,8 +31,6 @@ const BUYS: [(&str, &str); 33] = [
     ("protocol::", "Kafka's messages"),
     ("demitasse_io_embassy", "the socket as the core wants it"),
     ("demitasse_core", "the rest of the client"),
-    ("embassy_net", "TCP/IP: in plain TCP, too"),
-    ("smoltcp", "TCP/IP: in plain TCP, too"),
     ("ethernet", "the driver of the network chip: in plain TCP, too"),
     ("executor", "the executor and the board's start: in plain TCP, too"),
     ("clock", "the clock: in plain TCP, too"),
