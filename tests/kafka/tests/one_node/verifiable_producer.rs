@@ -1,7 +1,7 @@
 //! `demitasse verifiable-producer` beside Kafka's own, with the same arguments: the same records, and lines of the same shape.
 
 use crate::kafka_4;
-use demitasse_kafka_tests::{Demitasse, Kafka, enabled};
+use demitasse_kafka_tests::{Demitasse, Kafka, enabled, until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -84,7 +84,12 @@ fn the_lines_are_those_of_kafkas_own() {
         }
         // With keys the partitions are the same too, and so are the records.
         let records = ["java", "demitasse"].map(|whose| {
-            let found = kafka.consume(&format!("verifiable-{number}-{whose}")).unwrap();
+            // With acks=0 nobody has heard that they are there.
+            let found = until(Duration::from_secs(60), "50 records in the log", || {
+                let found = kafka.consume(&format!("verifiable-{number}-{whose}")).unwrap();
+                (found.len() >= 50).then_some(found)
+            });
+            let found = found.unwrap();
             let partition = |partition| if arguments.contains(&"--repeating-keys") { partition } else { 0 };
             let content = found.into_iter().map(|r| (partition(r.partition), r.key, r.value));
             content.collect::<BTreeSet<_>>()
