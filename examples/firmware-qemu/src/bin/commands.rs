@@ -171,7 +171,10 @@ fn obey(offset: i64, command: &[u8]) -> bool {
 
 /// The number that is written there.
 fn decimal(text: &[u8]) -> Option<u32> {
-    text.iter().filter(|_| !text.is_empty()).try_fold(0u32, |number, &byte| {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u32, |number, &byte| {
         let digit = byte.checked_sub(b'0').filter(|&digit| digit < 10)?;
         number.checked_mul(10)?.checked_add(digit.into())
     })
