@@ -7,8 +7,6 @@ use core::cell::Cell;
 use core::future::Future;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-#[cfg(not(feature = "consumer"))]
-use demitasse_core::Empty;
 use demitasse_core::{
     Batch, BrokerEntry, Chunk, Configured, Connection, Inflater, Lock, PartitionEntry, PartitionQueue, Platform,
     Position, Request, Settings, State, TopicEntry, Waiter,
@@ -35,16 +33,6 @@ pub(crate) fn core<P: Shape>(client: &'static Client<P>) -> &'static Core<P> {
     client.client()
 }
 
-#[cfg(not(feature = "consumer"))]
-pub(crate) type Positions = Empty<Position>;
-#[cfg(feature = "consumer")]
-pub(crate) type Positions = &'static mut [Position];
-
-#[cfg(not(feature = "consumer"))]
-pub(crate) type Chunks = Empty<Chunk<Buffer>>;
-#[cfg(feature = "consumer")]
-pub(crate) type Chunks = &'static mut [Chunk<Buffer>];
-
 #[cfg(not(feature = "lz4"))]
 pub(crate) type Decoder = demitasse_core::records::codec::NoCodec;
 #[cfg(feature = "lz4")]
@@ -56,26 +44,20 @@ pub(crate) type LentInflater = demitasse_core::Never<Inflater<Buffer, Decoder>>;
 pub(crate) type LentInflater = &'static mut Inflater<Buffer, Decoder>;
 
 /// What a consumer has and a producer has not: its tables, the buffers of its chunks, and what it decompresses with.
-pub(crate) struct Reading<B> {
-    pub(crate) positions: Positions,
-    pub(crate) chunks: Chunks,
+pub(crate) struct Reading<P: Platform, B> {
+    pub(crate) positions: P::Positions,
+    pub(crate) chunks: P::Chunks,
     pub(crate) buffers: B,
     #[cfg(feature = "consumer")]
     pub(crate) inflater: Option<LentInflater>,
 }
 
-impl Reading<core::iter::Empty<Buffer>> {
+impl<P: Reads<0, 0>> Reading<P, core::iter::Empty<Buffer>> {
     /// A producer's.
     pub(crate) fn nothing() -> Self {
         Reading {
-            #[cfg(not(feature = "consumer"))]
-            positions: Empty::NEW,
-            #[cfg(feature = "consumer")]
-            positions: &mut [],
-            #[cfg(not(feature = "consumer"))]
-            chunks: Empty::NEW,
-            #[cfg(feature = "consumer")]
-            chunks: &mut [],
+            positions: (&mut []).into(),
+            chunks: (&mut []).into(),
             buffers: core::iter::empty(),
             #[cfg(feature = "consumer")]
             inflater: None,
@@ -89,8 +71,6 @@ pub trait Shape:
         Buffer = Buffer,
         Names = &'static mut [u8],
         Hosts = &'static mut [u8],
-        Positions = Positions,
-        Chunks = Chunks,
         Decompress = Decoder,
         Inflater = LentInflater,
         Lock = CellLock<State<Self>>,
@@ -124,6 +104,8 @@ pub struct Own<
     const CONNECTIONS: usize,
     const REQUESTS: usize,
     const WAITERS: usize,
+    const POSITIONS: usize,
+    const CHUNKS: usize,
 >(PhantomData<S>);
 
 impl<const CONNECTIONS: usize> Platform for Shared<CONNECTIONS> {
@@ -141,8 +123,8 @@ impl<const CONNECTIONS: usize> Platform for Shared<CONNECTIONS> {
     type Connections = Array<Connection, CONNECTIONS>;
     type Requests = Slice<Request>;
     type Waiters = Slice<Waiter>;
-    type Positions = Positions;
-    type Chunks = Chunks;
+    type Positions = Slice<Position>;
+    type Chunks = Slice<Chunk<Buffer>>;
     type Decompress = Decoder;
     type Inflater = LentInflater;
     type Settings = Settings;
@@ -168,7 +150,10 @@ impl<
     const CONNECTIONS: usize,
     const REQUESTS: usize,
     const WAITERS: usize,
-> Platform for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>
+    const POSITIONS: usize,
+    const CHUNKS: usize,
+> Platform
+    for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS, POSITIONS, CHUNKS>
 {
     const CHECKED: bool = true;
     type Buffer = Buffer;
@@ -183,8 +168,8 @@ impl<
     type Connections = Array<Connection, CONNECTIONS>;
     type Requests = Rows<Request, REQUESTS, CONNECTIONS>;
     type Waiters = Array<Waiter, WAITERS>;
-    type Positions = Positions;
-    type Chunks = Chunks;
+    type Positions = Array<Position, POSITIONS>;
+    type Chunks = Array<Chunk<Buffer>, CHUNKS>;
     type Decompress = Decoder;
     type Inflater = LentInflater;
     type Settings = S;
@@ -202,7 +187,9 @@ impl<
     const CONNECTIONS: usize,
     const REQUESTS: usize,
     const WAITERS: usize,
-> Shape for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>
+    const POSITIONS: usize,
+    const CHUNKS: usize,
+> Shape for Own<S, BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS, POSITIONS, CHUNKS>
 {
     type Slots = [Slot; CONNECTIONS];
 
@@ -261,6 +248,17 @@ where
             Waiters: From<&'static mut [Waiter; WAITERS]>,
             Slots = [Slot; CONNECTIONS],
         >,
+{
+}
+
+/// Whose tables of what is read can be arrays of these lengths. A producer's are empty.
+pub trait Reads<const POSITIONS: usize, const CHUNKS: usize>:
+    Shape<Positions: From<&'static mut [Position; POSITIONS]>, Chunks: From<&'static mut [Chunk<Buffer>; CHUNKS]>>
+{
+}
+
+impl<P, const POSITIONS: usize, const CHUNKS: usize> Reads<POSITIONS, CHUNKS> for P where
+    P: Shape<Positions: From<&'static mut [Position; POSITIONS]>, Chunks: From<&'static mut [Chunk<Buffer>; CHUNKS]>>
 {
 }
 

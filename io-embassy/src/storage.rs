@@ -2,7 +2,7 @@
 
 use crate::clock::EmbassyClock;
 use crate::net::Net;
-use crate::platform::{Buffer, CellLock, Client, Holds, Reading, Shape, core};
+use crate::platform::{Buffer, CellLock, Client, Holds, Reading, Reads, Shape, core};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
 #[cfg(feature = "lz4")]
@@ -222,7 +222,10 @@ impl<
         config: Source<'_, P>,
         bootstrap: &[(&str, u16)],
         seed: u32,
-    ) -> Result<(Producer<P>, Runner<P>), StartError> {
+    ) -> Result<(Producer<P>, Runner<P>), StartError>
+    where
+        P: Reads<0, 0>,
+    {
         let (client, runner) = self.begin(stack, config, bootstrap, seed, Reading::nothing())?;
         Ok((Producer::new(core(client)), runner))
     }
@@ -234,7 +237,7 @@ impl<
         config: Source<'_, P>,
         bootstrap: &[(&str, u16)],
         seed: u32,
-        reading: Reading<impl Iterator<Item = Buffer>>,
+        reading: Reading<P, impl Iterator<Item = Buffer>>,
     ) -> Result<(&'static Client<P>, Runner<P>), StartError> {
         let settings = P::Settings::configure(config)?;
         #[cfg(feature = "lz4")]
@@ -368,6 +371,8 @@ macro_rules! storage {
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().connections },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().capacities().requests as usize },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().waiters },
+            0,
+            0,
         >;
         $crate::storage! { @ [$(#[$attribute])*] $visibility $name $shape, { $($field: $value),* } }
     };

@@ -236,7 +236,8 @@ impl<P: Platform> Producer<P> {
                     }
                     let supports = if taken.inflates { P::Decompress::supports } else { NoCodec::supports };
                     let crc = |bytes: &[u8]| io.crc32c_append(0, bytes);
-                    let judge = crate::consumer::Judge { crc, supports, streams: taken.streams };
+                    let (streams, committed) = (taken.streams, taken.committed);
+                    let judge = crate::consumer::Judge { crc, supports, streams, committed };
                     let compressed = crate::consumer::verify(&mut taken.buffer, taken.filled, &judge);
                     self.with(|state| state.verified(taken.chunk, taken.buffer, compressed));
                     return Ok(true);

@@ -192,6 +192,24 @@ pub trait Configured: Sized {
 
     /// The settings.
     fn get(&self) -> &Settings;
+
+    /// `client.id`, and not by way of all settings: who looks for a text in those that are compiled in has all of them in the
+    /// program.
+    fn client_id(&self) -> &[u8] {
+        self.get().client_id.as_bytes()
+    }
+
+    /// `group.id`, in the same way.
+    #[cfg(feature = "consumer")]
+    fn group_id(&self) -> &[u8] {
+        self.get().group_id.as_bytes()
+    }
+
+    /// `client.rack`, in the same way.
+    #[cfg(feature = "consumer")]
+    fn client_rack(&self) -> &[u8] {
+        self.get().client_rack.as_bytes()
+    }
 }
 
 impl Configured for Settings {
@@ -243,6 +261,20 @@ impl<F: Fixed> Configured for PhantomData<F> {
 
     fn get(&self) -> &Settings {
         const { &fixed::<F>() }
+    }
+
+    fn client_id(&self) -> &[u8] {
+        const { &{ fixed::<F>().client_id } }.as_bytes()
+    }
+
+    #[cfg(feature = "consumer")]
+    fn group_id(&self) -> &[u8] {
+        const { &{ fixed::<F>().group_id } }.as_bytes()
+    }
+
+    #[cfg(feature = "consumer")]
+    fn client_rack(&self) -> &[u8] {
+        const { &{ fixed::<F>().client_rack } }.as_bytes()
     }
 }
 

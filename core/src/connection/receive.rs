@@ -8,7 +8,7 @@ use crate::cluster::MetadataReading;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
 #[cfg(feature = "consumer")]
-use crate::protocol::{fetch, find_coordinator, list_offsets, offset_commit, offset_fetch, offset_for_leader_epoch};
+use crate::protocol::{TopicItem, TopicReader, fetch, find_coordinator, offset_fetch};
 use crate::wire::{FLEXIBLE, ReadError, Skip};
 
 /// No response is larger: it is Kafka's own limit for requests, and far above any that we ask for. What claims to be
@@ -28,15 +28,11 @@ pub(crate) enum Body {
     #[cfg(feature = "consumer")]
     Fetch(fetch::ResponseReader),
     #[cfg(feature = "consumer")]
-    ListOffsets(list_offsets::ResponseReader),
+    ByTopic(TopicReader),
     #[cfg(feature = "consumer")]
     FindCoordinator(find_coordinator::ResponseReader),
     #[cfg(feature = "consumer")]
-    OffsetCommit(offset_commit::ResponseReader),
-    #[cfg(feature = "consumer")]
     OffsetFetch(offset_fetch::ResponseReader),
-    #[cfg(feature = "consumer")]
-    OffsetForLeaderEpoch(offset_for_leader_epoch::ResponseReader),
 }
 
 /// As [`Body`], with a tag of its own.
@@ -71,16 +67,13 @@ pub(crate) enum Received<'a> {
     Produce(produce::Item<'a>),
     #[cfg(feature = "consumer")]
     Fetch(fetch::Item<'a>),
+    /// To the request of this API.
     #[cfg(feature = "consumer")]
-    ListOffsets(list_offsets::Item<'a>),
+    ByTopic(ApiKey, TopicItem<'a>),
     #[cfg(feature = "consumer")]
     FindCoordinator(find_coordinator::Item<'a>),
     #[cfg(feature = "consumer")]
-    OffsetCommit(offset_commit::Item<'a>),
-    #[cfg(feature = "consumer")]
     OffsetFetch(offset_fetch::Item<'a>),
-    #[cfg(feature = "consumer")]
-    OffsetForLeaderEpoch(offset_for_leader_epoch::Item<'a>),
     /// The response to the front request is complete.
     Done,
 }
@@ -96,11 +89,14 @@ impl Receive {
     };
 
     /// Reads on in `window`, which is advanced; `front` is the request that is to be answered next.
-    /// `None`: more bytes are needed.
+    /// `None`: more bytes are needed. Whether anybody `writes` is known to the compiler, which leaves out answers that then
+    /// nobody can get.
+    #[inline]
     pub(crate) fn next<'a>(
         &mut self,
         window: &mut &'a [u8],
         front: Option<&Request>,
+        writes: bool,
     ) -> Result<Option<Received<'a>>, ConnectionError> {
         loop {
             match &mut self.stage {
@@ -128,7 +124,7 @@ impl Receive {
                 }
                 Stage::Body => {
                     let body = &mut self.body;
-                    match within(&mut self.left, window, |part| body.next(part))? {
+                    match within(&mut self.left, window, |part| body.next(part, writes))? {
                         None => return Ok(None),
                         Some(Some(item)) => return Ok(Some(item)),
                         // What a newer broker may have added behind the end is skipped.
@@ -158,17 +154,13 @@ impl Receive {
             #[cfg(feature = "consumer")]
             ApiKey::Fetch => Body::Fetch(fetch::ResponseReader::new(version)),
             #[cfg(feature = "consumer")]
-            ApiKey::ListOffsets => Body::ListOffsets(list_offsets::ResponseReader::new(version)),
+            ApiKey::ListOffsets | ApiKey::OffsetCommit | ApiKey::OffsetForLeaderEpoch => {
+                Body::ByTopic(TopicReader::new(api, version))
+            }
             #[cfg(feature = "consumer")]
             ApiKey::FindCoordinator => Body::FindCoordinator(find_coordinator::ResponseReader::new(version)),
             #[cfg(feature = "consumer")]
-            ApiKey::OffsetCommit => Body::OffsetCommit(offset_commit::ResponseReader::new(version)),
-            #[cfg(feature = "consumer")]
             ApiKey::OffsetFetch => Body::OffsetFetch(offset_fetch::ResponseReader::new(version)),
-            #[cfg(feature = "consumer")]
-            ApiKey::OffsetForLeaderEpoch => {
-                Body::OffsetForLeaderEpoch(offset_for_leader_epoch::ResponseReader::new(version))
-            }
             _ => Body::ApiVersions(api_versions::ResponseReader::new(version)),
         };
         (self.metadata, self.topic, self.partition) = (MetadataReading::START, Link::NONE, Link::NONE);
@@ -230,24 +222,22 @@ fn within<'a, T>(
 }
 
 impl Body {
-    fn next<'a>(&mut self, part: &mut &'a [u8]) -> Result<Option<Received<'a>>, ReadError> {
+    #[inline]
+    fn next<'a>(&mut self, part: &mut &'a [u8], writes: bool) -> Result<Option<Received<'a>>, ReadError> {
         Ok(match self {
             Body::ApiVersions(reader) => reader.next(part)?.map(Received::ApiVersions),
             Body::Metadata(reader) => reader.next(part)?.map(Received::Metadata),
+            Body::InitProducerId(_) | Body::Produce(_) if !writes => None,
             Body::InitProducerId(reader) => reader.next(part)?.map(Received::InitProducerId),
             Body::Produce(reader) => reader.next(part)?.map(Received::Produce),
             #[cfg(feature = "consumer")]
             Body::Fetch(reader) => reader.next(part)?.map(Received::Fetch),
             #[cfg(feature = "consumer")]
-            Body::ListOffsets(reader) => reader.next(part)?.map(Received::ListOffsets),
+            Body::ByTopic(reader) => reader.next(part)?.map(|item| Received::ByTopic(reader.api(), item)),
             #[cfg(feature = "consumer")]
             Body::FindCoordinator(reader) => reader.next(part)?.map(Received::FindCoordinator),
             #[cfg(feature = "consumer")]
-            Body::OffsetCommit(reader) => reader.next(part)?.map(Received::OffsetCommit),
-            #[cfg(feature = "consumer")]
             Body::OffsetFetch(reader) => reader.next(part)?.map(Received::OffsetFetch),
-            #[cfg(feature = "consumer")]
-            Body::OffsetForLeaderEpoch(reader) => reader.next(part)?.map(Received::OffsetForLeaderEpoch),
         })
     }
 }

@@ -257,8 +257,7 @@ impl<P: Platform> State<P> {
     ) -> Option<usize> {
         let bytes = self.s.consumer.chunk_bytes as i32;
         let session = self.connections[slot].session;
-        let rack = self.settings.client_rack;
-        let rack = if self.may_be_sent_elsewhere() { rack.as_str() } else { "" };
+        let elsewhere = !self.settings.client_rack().is_empty() && self.may_be_sent_elsewhere();
         let settings = fetch::Settings {
             max_wait_ms: patience.min(i32::MAX as u32) as i32,
             // Whole batches seldom fill a chunk: a broker that is to wait until they do waits for ever.
@@ -267,7 +266,7 @@ impl<P: Platform> State<P> {
             isolation_level: self.settings.isolation_level,
             session_id: session.id,
             session_epoch: session.epoch,
-            rack_id: rack,
+            rack_id: &[],
         };
         let first = self.s.consumer.read_cursor as usize;
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
@@ -294,7 +293,8 @@ impl<P: Platform> State<P> {
                 let entry = &cluster.0.partitions[place];
                 (topic(entry), entry.index)
             });
-            fetch::request(writer, version, &settings, wanted, forgotten);
+            let rack_id = if elsewhere { cluster.2.client_rack() } else { &[] };
+            fetch::request(writer, version, &fetch::Settings { rack_id, ..settings }, wanted, forgotten);
         });
         if sent.is_some() {
             self.told(slot);

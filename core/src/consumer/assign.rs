@@ -55,7 +55,9 @@ impl<P: Platform> State<P> {
         };
         self.s.consumer.some_look |= reading == Reading::Looking;
         let position = &mut self.positions[place];
-        *position = Position { reading, paused: position.paused, target, ..position.left() };
+        let paused = position.paused;
+        position.leave();
+        (position.reading, position.paused, position.target) = (reading, paused, target);
         (position.next, position.fetch) = (offset, offset);
         (position.next_epoch, position.epoch, position.high_watermark) = (-1, -1, -1);
         if reading == Reading::Recalling {
@@ -67,7 +69,7 @@ impl<P: Platform> State<P> {
     /// Nobody reads the partition any more.
     pub(crate) fn unassign(&mut self, topic: Topic, partition: i32) {
         if let Some(place) = self.position_place(topic, partition) {
-            self.positions[place] = self.positions[place].left();
+            self.positions[place].leave();
             self.tell_room();
         }
     }

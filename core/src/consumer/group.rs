@@ -13,7 +13,7 @@ use crate::config::OffsetReset;
 use crate::connection::{Phase, backoff_millis};
 use crate::pool::{Link, Seat};
 use crate::producer::{Topic, Wait};
-use crate::protocol::{ApiKey, ErrorCode, IsolationLevel, TopicItem, find_coordinator, offset_commit, offset_fetch};
+use crate::protocol::{ApiKey, ErrorCode, IsolationLevel, find_coordinator, offset_commit, offset_fetch};
 use crate::state::{Platform, State};
 use crate::time::Instant;
 use core::task::Waker;
@@ -229,7 +229,7 @@ impl<P: Platform> State<P> {
             (false, false) => {
                 let version = versions.get(ApiKey::FindCoordinator)?;
                 self.ask(slot, now, frame, ApiKey::FindCoordinator, version, |state, writer| {
-                    find_coordinator::request(writer, version, state.settings.group_id.as_bytes());
+                    find_coordinator::request(writer, version, state.settings.group_id());
                 })
             }
             (true, true) => {
@@ -252,7 +252,7 @@ impl<P: Platform> State<P> {
 
     /// Marks the positions that go with the next request, as many as it has room for; whether there are any.
     fn mark_for_group(&mut self, frame: usize, wanted: impl Fn(&Position) -> bool) -> bool {
-        let mut bytes = REQUEST_BYTES + self.settings.group_id.as_bytes().len();
+        let mut bytes = REQUEST_BYTES + self.settings.group_id().len();
         let mut marked = false;
         for place in 0..self.known_positions().len() {
             self.positions[place].fresh = false;
@@ -277,7 +277,7 @@ impl<P: Platform> State<P> {
                 let entry = &cluster.partitions[place];
                 (cluster.name(entry.topic()), entry.index)
             });
-            offset_fetch::request(writer, version, settings.group_id.as_bytes(), stable, wanted);
+            offset_fetch::request(writer, version, settings.group_id(), stable, wanted);
         });
         self.known_positions().iter_mut().for_each(|position| position.fresh = false);
         sent
@@ -293,7 +293,7 @@ impl<P: Platform> State<P> {
                 let (topic, index, offset) = (cluster.name(entry.topic()), entry.index, offset.get());
                 Some(offset_commit::Position { topic, index, offset, leader_epoch, metadata: None })
             });
-            offset_commit::request(writer, version, settings.group_id.as_bytes(), wanted);
+            offset_commit::request(writer, version, settings.group_id(), wanted);
         });
         for position in self.known_positions().iter_mut().filter(|position| position.fresh) {
             position.fresh = false;
@@ -355,24 +355,17 @@ impl<P: Platform> State<P> {
         self.tell_room();
     }
 
-    pub(crate) fn commit_item(&mut self, slot: usize, item: offset_commit::Item<'_>, now: Instant) {
-        match item {
-            TopicItem::Throttle(millis) => self.throttle(slot, millis, now),
-            TopicItem::Topic { name, .. } => self.begin_topic(slot, name),
-            TopicItem::Partition(kept) => {
-                let Some(place) = self.named_place(slot, kept.index) else { return };
-                let position = &mut self.positions[place];
-                let Some(committing) = position.committing.take() else { return };
-                if kept.error == ErrorCode::NONE {
-                    position.committed = Some(committing.0);
-                    position.commit = position.commit.filter(|&commit| commit != committing);
-                    self.s.consumer.group.failures = 0;
-                } else if let Verdict::Refused = verdict(kept.error) {
-                    self.refuse_commit(place, kept.error);
-                } else {
-                    self.group_failed(kept.error, now);
-                }
-            }
+    pub(super) fn commit_answered(&mut self, place: usize, error: ErrorCode, now: Instant) {
+        let position = &mut self.positions[place];
+        let Some(committing) = position.committing.take() else { return };
+        if error == ErrorCode::NONE {
+            position.committed = Some(committing.0);
+            position.commit = position.commit.filter(|&commit| commit != committing);
+            self.s.consumer.group.failures = 0;
+        } else if let Verdict::Refused = verdict(error) {
+            self.refuse_commit(place, error);
+        } else {
+            self.group_failed(error, now);
         }
     }
 

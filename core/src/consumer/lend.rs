@@ -9,6 +9,7 @@ use super::verify;
 use super::{ConsumeError, ConsumeFault};
 use crate::pool::Seat;
 use crate::producer::{Topic, Wait};
+use crate::protocol::IsolationLevel;
 use crate::records::read::{Batch, BatchError, Fault};
 use crate::state::{Platform, State};
 use crate::time::Instant;
@@ -31,6 +32,8 @@ pub(crate) struct Unverified<B> {
     /// Whether what is compressed can be read, and batches that are larger than a chunk.
     pub(crate) inflates: bool,
     pub(crate) streams: bool,
+    /// Whether only records of transactions that were committed are wanted.
+    pub(crate) committed: bool,
     /// If it is a piece of such a batch: the checksum of those before, and where in the buffer it begins.
     pub(crate) piece: Option<(u32, usize)>,
 }
@@ -78,9 +81,11 @@ impl<P: Platform> State<P> {
     pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Unverified<P::Buffer>> {
         let index = core::mem::take(&mut self.connections[slot].verify).get()?;
         let (inflates, streams) = (self.s.consumer.inflater_bytes > 0, self.streams());
+        let committed = self.settings.isolation_level == IsolationLevel::ReadCommitted;
         let chunk = &mut self.chunks[index];
         let (filled, piece) = (chunk.filled as usize, chunk.stream.unsummed());
-        Some(Unverified { buffer: chunk.buffer.take()?, chunk: index as u16, filled, inflates, streams, piece })
+        let buffer = chunk.buffer.take()?;
+        Some(Unverified { buffer, chunk: index as u16, filled, inflates, streams, committed, piece })
     }
 
     /// What was found in it is taken over, and the chunk waits to be handed out.

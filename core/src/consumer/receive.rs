@@ -6,7 +6,7 @@ use super::table::{Holder, Reading};
 use super::verify::put_transaction;
 use crate::connection::{ConnectionError, backoff_millis};
 use crate::pool::Link;
-use crate::protocol::{ErrorCode, IsolationLevel, TopicItem, fetch, list_offsets, offset_for_leader_epoch};
+use crate::protocol::{ApiKey, ErrorCode, IsolationLevel, TopicItem, fetch, list_offsets};
 use crate::state::{Platform, State};
 use crate::time::Instant;
 
@@ -39,57 +39,64 @@ fn verdict(code: ErrorCode) -> Verdict {
 }
 
 impl<P: Platform> State<P> {
-    pub(crate) fn list_offsets_item(&mut self, slot: usize, item: list_offsets::Item<'_>, now: Instant) {
+    /// One item of a response about offsets.
+    pub(crate) fn topic_item(&mut self, slot: usize, api: ApiKey, item: TopicItem<'_>, now: Instant) {
         match item {
             TopicItem::Throttle(millis) => self.throttle(slot, millis, now),
             TopicItem::Topic { name, .. } => self.begin_topic(slot, name),
-            TopicItem::Partition(found) => {
-                let Some(place) = self.asked_place(slot, found.index, Reading::Looking) else { return };
-                self.positions[place].asked = Link::NONE;
-                if found.error != ErrorCode::NONE {
-                    return self.read_failed(place, found.error, now);
-                }
+            TopicItem::Partition { index, error, offset, leader_epoch, .. } => {
+                let Some(place) = self.named_place(slot, index) else { return };
+                let reading = match api {
+                    ApiKey::OffsetCommit => return self.commit_answered(place, error, now),
+                    ApiKey::ListOffsets => Reading::Looking,
+                    _ => Reading::Checking,
+                };
                 let position = &mut self.positions[place];
-                if found.offset < 0 {
-                    // No record is as late: what comes next will be.
-                    position.target = list_offsets::LATEST;
-                } else {
-                    position.reading = Reading::Going;
-                    (position.next, position.fetch) = (found.offset, found.offset);
-                    // The epoch in which it was written is that of the record to come, not of one that was read.
-                    (position.epoch, position.failures) = (-1, 0);
-                    self.tell_room();
+                if position.asked != Link::to(slot) || position.reading != reading {
+                    return;
                 }
-                self.reread(place);
+                position.asked = Link::NONE;
+                if error != ErrorCode::NONE {
+                    self.read_failed(place, error, now);
+                } else if reading == Reading::Looking {
+                    self.found(place, offset);
+                } else {
+                    self.epoch_ends(place, leader_epoch, offset);
+                }
             }
         }
     }
 
-    /// Whether the leader's log has what was read.
-    pub(crate) fn epoch_item(&mut self, slot: usize, item: offset_for_leader_epoch::Item<'_>, now: Instant) {
-        match item {
-            TopicItem::Throttle(millis) => self.throttle(slot, millis, now),
-            TopicItem::Topic { name, .. } => self.begin_topic(slot, name),
-            TopicItem::Partition(end) => {
-                let Some(place) = self.asked_place(slot, end.index, Reading::Checking) else { return };
-                self.positions[place].asked = Link::NONE;
-                if end.error != ErrorCode::NONE {
-                    return self.read_failed(place, end.error, now);
-                }
-                let leader_epoch = self.cluster.partitions[place].leader_epoch;
-                let position = &mut self.positions[place];
-                position.reading = Reading::Going;
-                if end.leader_epoch < 0 || end.end_offset < 0 {
-                    return self.reset_reading(place, ConsumeFault::OffsetOutOfRange);
-                }
-                if end.end_offset < position.fetch || end.leader_epoch < position.epoch {
-                    let end_offset = end.end_offset.min(position.fetch);
-                    return self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
-                }
-                (position.checked, position.failures) = (leader_epoch.wrapping_add(1) as u32, 0);
-                self.reread(place);
-            }
+    /// Where to begin.
+    fn found(&mut self, place: usize, offset: i64) {
+        let position = &mut self.positions[place];
+        if offset < 0 {
+            // No record is as late: what comes next will be.
+            position.target = list_offsets::LATEST;
+        } else {
+            position.reading = Reading::Going;
+            (position.next, position.fetch) = (offset, offset);
+            // The epoch in which it was written is that of the record to come, not of one that was read.
+            (position.epoch, position.failures) = (-1, 0);
+            self.tell_room();
         }
+        self.reread(place);
+    }
+
+    /// Whether the leader's log has what was read.
+    fn epoch_ends(&mut self, place: usize, epoch: i32, end_offset: i64) {
+        let leader_epoch = self.cluster.partitions[place].leader_epoch;
+        let position = &mut self.positions[place];
+        position.reading = Reading::Going;
+        if epoch < 0 || end_offset < 0 {
+            return self.reset_reading(place, ConsumeFault::OffsetOutOfRange);
+        }
+        if end_offset < position.fetch || epoch < position.epoch {
+            let end_offset = end_offset.min(position.fetch);
+            return self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
+        }
+        (position.checked, position.failures) = (leader_epoch.wrapping_add(1) as u32, 0);
+        self.reread(place);
     }
 
     /// One item of a Fetch response; `frame_left` bytes of the frame are behind it.

@@ -155,12 +155,15 @@ impl Position {
         if self.is_untold() { self.fault.take() } else { None }
     }
 
-    /// What is left of it when nobody reads it any more: what was fetched is passed over, what is to be committed is not.
-    pub(super) fn left(&self) -> Position {
+    /// Nobody reads it any more: what was fetched is passed over, what is to be committed is not.
+    pub(super) fn leave(&mut self) {
         let Position { held, told_by, told, committed, commit, committing, .. } = *self;
         let generation = self.generation.wrapping_add(1);
-        let left = Position { held, told_by, told, committed, commit, committing, ..Position::EMPTY };
-        Position { generation, jumped: generation, ..left }
+        // All of it is zero: field by field, a copy of what is not set below would stand in flash.
+        *self = const { Position::EMPTY };
+        (self.held, self.told_by, self.told) = (held, told_by, told);
+        (self.committed, self.commit, self.committing) = (committed, commit, committing);
+        (self.generation, self.jumped) = (generation, generation);
     }
 }
 

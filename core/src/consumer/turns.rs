@@ -8,9 +8,18 @@ use crate::state::{Platform, State};
 use crate::time::Instant;
 
 impl<P: Platform> State<P> {
+    /// Whether there are turns to take. With one partition there are none; where that is known to the compiler, it leaves out
+    /// what this module does.
+    fn takes_turns(&self) -> bool {
+        self.positions.len() > 1
+    }
+
     /// Other connections that could fetch now if there were a chunk for each: those whose turn is before this one's, and
     /// all of them.
     pub(super) fn rivals(&mut self, slot: usize, now: Instant) -> (usize, usize) {
+        if !self.takes_turns() {
+            return (0, 0);
+        }
         let (own, mut before, mut others) =
             (self.s.consumer.fetches.wrapping_sub(self.connections[slot].fetched), 0, 0);
         for other in 0..self.connections.len() {
@@ -32,7 +41,7 @@ impl<P: Platform> State<P> {
     /// been asked and had nothing: then it is asked no more, and the slot is free.
     pub(super) fn gives_way(&mut self, slot: usize, now: Instant) -> bool {
         let no_slot = self.s.connections_wanted && self.closed_slot().is_none();
-        let idle = no_slot && self.connections[slot].has_fetched && !self.is_hungry(slot);
+        let idle = self.takes_turns() && no_slot && self.connections[slot].has_fetched && !self.is_hungry(slot);
         let gives_way = idle && self.others_hunger(slot, now);
         if gives_way {
             self.wake_clock();
@@ -60,10 +69,11 @@ impl<P: Platform> State<P> {
     }
 
     fn others_hunger(&mut self, slot: usize, now: Instant) -> bool {
-        (0..self.known_positions().len()).any(|place| {
-            let elsewhere = self.positions[place].retry_at <= now && self.reading_connection(place) != Some(slot);
-            elsewhere && self.is_behind(place) && self.is_reachable(place, now)
-        })
+        self.takes_turns()
+            && (0..self.known_positions().len()).any(|place| {
+                let elsewhere = self.positions[place].retry_at <= now && self.reading_connection(place) != Some(slot);
+                elsewhere && self.is_behind(place) && self.is_reachable(place, now)
+            })
     }
 
     /// Whether the connection has something to read, as far as is known: who was never asked may have.

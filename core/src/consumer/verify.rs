@@ -31,6 +31,8 @@ pub(crate) struct Judge<C> {
     pub(crate) supports: fn(Compression) -> bool,
     /// Whether a batch may be larger than a chunk, if it is not compressed and has an answer for itself.
     pub(crate) streams: bool,
+    /// Whether only records of transactions that were committed are wanted.
+    pub(crate) committed: bool,
 }
 
 /// Goes through the segments in the first `filled` bytes of a chunk, and writes into each what was found. Whether any
@@ -95,7 +97,7 @@ impl<C: Fn(&[u8]) -> u32> Walk<'_, C> {
                 found.fault = GOES_BACK;
                 break;
             }
-            if skipped(&header, self.aborted, rest) {
+            if self.judge.committed && skipped(&header, self.aborted, rest) {
                 rest.get_mut(ATTRIBUTES).into_iter().for_each(|attributes| *attributes |= CONTROL);
             } else {
                 self.compressed |= header.compression != Compression::None;
@@ -232,7 +234,7 @@ mod tests {
 
     fn found(aborted: &[(i64, i64)], records: &[u8], room: usize) -> (Segment, Vec<bool>) {
         let (mut bytes, filled) = chunk(aborted, records, room);
-        verify(&mut bytes, filled, &Judge { crc: crc32c, supports: |_| false, streams: false });
+        verify(&mut bytes, filled, &Judge { crc: crc32c, supports: |_| false, streams: false, committed: true });
         let segment = Segment::read(&bytes).unwrap();
         let mut skipped = Vec::new();
         let mut rest = &bytes[segment.records_at()..segment.records_at() + segment.sound as usize];

@@ -102,7 +102,7 @@ impl<P: Platform> State<P> {
         now: Instant,
         delivered: &mut dyn FnMut(u64, u32),
     ) -> Result<usize, ConnectionError> {
-        let mut window = bytes;
+        let (mut window, writes) = (bytes, self.writes());
         loop {
             let connection = &self.connections[slot];
             if !connection.is_open() {
@@ -124,7 +124,7 @@ impl<P: Platform> State<P> {
                 return Ok(bytes.len());
             }
             let front = if between_frames { self.answerable(slot) } else { None };
-            match self.connections[slot].receive.next(&mut window, front.as_ref())? {
+            match self.connections[slot].receive.next(&mut window, front.as_ref(), writes)? {
                 None => return Ok(bytes.len() - window.len()),
                 Some(Received::Done) => {
                     #[cfg(feature = "consumer")]
@@ -142,6 +142,7 @@ impl<P: Platform> State<P> {
                     }
                     self.metadata_item(slot, &item);
                 }
+                Some(Received::InitProducerId(_) | Received::Produce(_)) if !writes => {}
                 Some(Received::InitProducerId(item)) => self.identity_item(slot, item, now),
                 Some(Received::Produce(item)) => self.produce_item(slot, item, now, delivered),
                 #[cfg(feature = "consumer")]
@@ -150,15 +151,11 @@ impl<P: Platform> State<P> {
                     self.fetch_item(slot, item, left, now)?;
                 }
                 #[cfg(feature = "consumer")]
-                Some(Received::ListOffsets(item)) => self.list_offsets_item(slot, item, now),
+                Some(Received::ByTopic(api, item)) => self.topic_item(slot, api, item, now),
                 #[cfg(feature = "consumer")]
                 Some(Received::FindCoordinator(item)) => self.coordinator_item(slot, item, now),
                 #[cfg(feature = "consumer")]
-                Some(Received::OffsetCommit(item)) => self.commit_item(slot, item, now),
-                #[cfg(feature = "consumer")]
                 Some(Received::OffsetFetch(item)) => self.recall_item(slot, item, now),
-                #[cfg(feature = "consumer")]
-                Some(Received::OffsetForLeaderEpoch(item)) => self.epoch_item(slot, item, now),
             }
         }
     }
@@ -184,10 +181,10 @@ impl<P: Platform> State<P> {
                 self.negotiated(slot, now);
             }
             ApiKey::Metadata => self.metadata_answered(slot, now),
-            ApiKey::Produce => {
+            ApiKey::Produce if self.writes() => {
                 #[cfg(feature = "scaling")]
                 {
-                    connection.heard = true;
+                    self.connections[slot].heard = true;
                 }
                 self.produce_answered(&request, now);
             }

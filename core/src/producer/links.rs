@@ -240,7 +240,7 @@ impl<P: Platform> State<P> {
             _ => {}
         }
         // That of a Fetch request is a chunk.
-        let mut at = if request.api == ApiKey::Produce { request.batches } else { Link::NONE };
+        let mut at = if request.api == ApiKey::Produce && self.writes() { request.batches } else { Link::NONE };
         while let Some(index) = at.get() {
             at = self.batches[index].request_next;
             let failure = Failure { connection: Some(error), ..self.batches[index].last_failure };

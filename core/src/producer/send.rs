@@ -14,7 +14,7 @@ use crate::records;
 #[cfg(feature = "compression")]
 use crate::records::Compression;
 use crate::time::Instant;
-use crate::wire::Writer;
+use crate::wire::{Overflow, Writer};
 use core::task::Waker;
 
 /// Batches that go to the network in one gathered write.
@@ -151,7 +151,7 @@ impl<P: Platform> State<P> {
         outgoing: &mut Outgoing<P::Buffer>,
     ) -> Option<usize> {
         let connection = &self.connections[slot];
-        if connection.writing {
+        if self.writes() && connection.writing {
             return self.gather(slot, frame, false, outgoing);
         }
         if !matches!(connection.phase, Link_::Negotiating | Link_::Active) || connection.throttled_until > now {
@@ -173,7 +173,7 @@ impl<P: Platform> State<P> {
         if self.connections[slot].phase == Link_::Negotiating {
             return None;
         }
-        let sent = self.produce(slot, now, frame, outgoing);
+        let sent = if self.writes() { self.produce(slot, now, frame, outgoing) } else { None };
         #[cfg(feature = "consumer")]
         let sent =
             sent.or_else(|| self.ask_for_group(slot, now, frame)).or_else(|| self.ask_for_records(slot, now, frame));
@@ -290,32 +290,37 @@ impl<P: Platform> State<P> {
         version: i16,
         body: impl FnOnce(&mut Self, &mut Writer<'_>),
     ) -> Option<usize> {
-        let correlation_id = self.connections[slot].ring.next_correlation_id();
-        let capacity = frame.len();
-        let mut writer = Writer::new(frame);
-        self.header(&mut writer, api, version, correlation_id);
+        let mut writer = self.begin_request(slot, frame, api, version);
         body(self, &mut writer);
-        let written = protocol::finish_frame(writer).map_err(|overflow| (overflow.needed, capacity));
-        self.asked(slot, now, Request { correlation_id, api, version, deadline: now, batches: Link::NONE }, written)
+        self.end_request(slot, now, (api, version), writer)
     }
 
-    /// Apart from the writing, which is another for each API.
+    /// Apart from the body, which is another for each API.
     #[inline(never)]
-    fn asked(
+    fn begin_request<'f>(&self, slot: usize, frame: &'f mut [u8], api: ApiKey, version: i16) -> Writer<'f> {
+        let mut writer = Writer::new(frame);
+        self.header(&mut writer, api, version, self.connections[slot].ring.next_correlation_id());
+        writer
+    }
+
+    /// As [`State::begin_request`].
+    #[inline(never)]
+    fn end_request(
         &mut self,
         slot: usize,
         now: Instant,
-        request: Request,
-        written: Result<usize, (usize, usize)>,
+        (api, version): (ApiKey, i16),
+        writer: Writer<'_>,
     ) -> Option<usize> {
-        match written {
+        match protocol::finish_frame(writer) {
             Ok(frame_bytes) => {
                 let deadline = now.after_millis(self.settings.request_timeout);
-                self.push(slot, Request { deadline, ..request }, now);
+                let correlation_id = self.connections[slot].ring.next_correlation_id();
+                self.push(slot, Request { correlation_id, api, version, deadline, batches: Link::NONE }, now);
                 self.wake_clock_by(deadline);
                 Some(frame_bytes)
             }
-            Err((needed, capacity)) => {
+            Err(Overflow { needed, capacity }) => {
                 self.close_connection(slot, ConnectionError::frame_too_small(needed, capacity));
                 None
             }
@@ -324,7 +329,7 @@ impl<P: Platform> State<P> {
 
     #[inline(never)]
     fn header(&self, writer: &mut Writer<'_>, api: ApiKey, version: i16, correlation_id: i32) {
-        let client_id = self.settings.client_id.as_bytes();
+        let client_id = self.settings.client_id();
         let client_id = if client_id.is_empty() { b"demitasse" } else { client_id };
         protocol::request_header(writer, api, version, correlation_id, Some(client_id));
     }
@@ -612,8 +617,9 @@ impl<P: Platform> State<P> {
 
     /// What was handed out has been written. Unless a rest of the request must follow, its time runs from now.
     pub(crate) fn written(&mut self, slot: usize, now: Instant) {
+        let writes = self.writes();
         let connection = &mut self.connections[slot];
-        if !connection.writing || !connection.write_at.0.is_none() {
+        if !writes || !connection.writing || !connection.write_at.0.is_none() {
             return;
         }
         connection.writing = false;

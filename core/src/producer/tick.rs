@@ -72,7 +72,9 @@ impl<P: Platform> State<P> {
         if closing {
             self.give_up_all();
         }
-        while let Some(index) = self.s.age.first() {
+        while self.writes()
+            && let Some(index) = self.s.age.first()
+        {
             let batch = &self.batches[index];
             let deadline = batch.opened_at.after_millis(self.settings.delivery_timeout);
             if deadline > now && !closing {
@@ -144,7 +146,9 @@ impl<P: Platform> State<P> {
     }
 
     fn end_lingers(&mut self, now: Instant) -> Instant {
-        while let Some(index) = self.s.lingering.first() {
+        while self.writes()
+            && let Some(index) = self.s.lingering.first()
+        {
             let due = self.batches[index].opened_at.after_millis(self.settings.linger);
             if due > now {
                 return due;
@@ -160,6 +164,9 @@ impl<P: Platform> State<P> {
             return self.s.retry_scan_at;
         }
         self.s.retry_scan_at = Instant::NEVER;
+        if !self.writes() {
+            return Instant::NEVER;
+        }
         for partition in 0..self.known_partitions() {
             let retry_at = self.queues[partition].retry_at;
             if retry_at == Instant::ZERO {

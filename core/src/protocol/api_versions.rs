@@ -83,7 +83,8 @@ impl ResponseReader {
                     None
                 }
                 Stage::Range if self.ranges > 0 => {
-                    let item = Item::Range { key: reader.i16()?, min: reader.i16()?, max: reader.i16()? };
+                    let mut part = reader.part::<6>()?;
+                    let item = Item::Range { key: part.i16()?, min: part.i16()?, max: part.i16()? };
                     self.ranges = self.ranges.wrapping_sub(1);
                     self.skip = Skip::plan(flexible, Steps::TAGS);
                     Some(item)

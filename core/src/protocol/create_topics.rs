@@ -1,6 +1,6 @@
 //! CreateTopics, key 19, versions 2 to 7.
 
-use super::{ApiKey, ErrorCode, count, flexible};
+use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
 
 /// The most bytes of an error message that a reader hands out; the rest is passed over.
@@ -121,7 +121,7 @@ impl ResponseReader {
             }
             Stage::Topic if self.topics > 0 => {
                 let name = reader.string(flexible)?;
-                if self.version >= 7 {
+                if since(self.version, 7) {
                     reader.uuid()?;
                 }
                 let error = ErrorCode(reader.i16()?);
@@ -146,7 +146,7 @@ impl ResponseReader {
                 self.stage = Stage::AfterMessage;
                 Some(Item::Message(text))
             }
-            Stage::AfterMessage if self.version >= 5 => {
+            Stage::AfterMessage if since(self.version, 5) => {
                 // NumPartitions, ReplicationFactor.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::Four, Step::Two]) });
                 self.stage = Stage::ConfigCount;

@@ -4,18 +4,18 @@
 //! many groups; here it names one. 5 and 6 change nothing for groups.
 
 use super::items::{self, Piece, Stages};
-use super::{ApiKey, ErrorCode, count, flexible};
-use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
+use super::{ApiKey, ErrorCode, count, flexible, since};
+use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
 /// Writes the body of `FindCoordinatorRequest` for one group.
 pub fn request(writer: &mut Writer<'_>, version: i16, group: &[u8]) {
     let flexible = flexible(ApiKey::FindCoordinator, version);
-    if version < 4 {
+    if !since(version, 4) {
         writer.string(flexible, group);
     }
     // The key is that of a group, not of a transaction.
     writer.i8(0);
-    if version >= 4 {
+    if since(version, 4) {
         writer.array_length(flexible, 1);
         writer.string(flexible, group);
     }
@@ -89,7 +89,7 @@ impl Stages for ResponseReader {
         Ok(match self.stage {
             Stage::Throttle => {
                 let throttle = reader.i32()?;
-                self.stage = if self.version >= 4 { Stage::Count } else { Stage::Error };
+                self.stage = if since(self.version, 4) { Stage::Count } else { Stage::Error };
                 Piece::Item(Item::Throttle(throttle))
             }
             Stage::Error => {
@@ -105,6 +105,8 @@ impl Stages for ResponseReader {
                 self.stage = Stage::Done;
                 Piece::Item(Item::Coordinator { error: self.error, node_id, host, port })
             }
+            // Of flexible versions alone, all but the last.
+            _ if !FLEXIBLE => Piece::End,
             Stage::Count => {
                 self.groups = count(reader, flexible)?;
                 self.stage = Stage::Key;

@@ -53,11 +53,12 @@ impl ResponseReader {
             return Ok(None);
         }
         let mut reader = Reader::new(window);
+        let mut part = reader.part::<16>()?;
         let item = Item::Done {
-            throttle_ms: reader.i32()?,
-            error: ErrorCode(reader.i16()?),
-            producer_id: reader.i64()?,
-            producer_epoch: reader.i16()?,
+            throttle_ms: part.i32()?,
+            error: ErrorCode(part.i16()?),
+            producer_id: part.i64()?,
+            producer_epoch: part.i16()?,
         };
         *window = reader.remaining();
         self.skip = Skip::plan(flexible(ApiKey::InitProducerId, self.version), Steps::TAGS);

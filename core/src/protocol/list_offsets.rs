@@ -3,9 +3,8 @@
 //! 1 is the first that gives one offset for one time, all that is needed, and everybody speaks it; isolation comes with 2,
 //! leader epochs with 4. 10 and 11 concern storage in tiers alone.
 
-use super::topics::{self, AboutPartition, TopicReader};
-use super::{ApiKey, ErrorCode, IsolationLevel, TopicItem, flexible};
-use crate::wire::{ReadError, Reader, Writer};
+use super::{ApiKey, IsolationLevel, flexible, since, topics};
+use crate::wire::Writer;
 
 /// Instead of a time: the end of the log, where the next record will be. Under [`IsolationLevel::ReadCommitted`] the
 /// last stable offset (version 2 and later; version 1 does not know transactions).
@@ -37,22 +36,22 @@ pub fn request<'t>(
     writer: &mut Writer<'_>,
     version: i16,
     isolation_level: IsolationLevel,
-    partitions: impl Iterator<Item = Partition<'t>> + Clone,
+    partitions: impl Iterator<Item = Partition<'t>>,
 ) {
     let flexible = flexible(ApiKey::ListOffsets, version);
     // Not a replica.
     writer.i32(-1);
-    if version >= 2 {
+    if since(version, 2) {
         writer.i8(isolation_level as i8);
     }
-    topics::write_by_name(
+    topics::write(
         writer,
         flexible,
         partitions,
         |of| of.topic,
         |writer, partition| {
             writer.i32(partition.index);
-            if version >= 4 {
+            if since(version, 4) {
                 writer.i32(partition.current_leader_epoch);
             }
             writer.i64(partition.timestamp);
@@ -61,39 +60,3 @@ pub fn request<'t>(
     );
     writer.no_tags(flexible);
 }
-
-/// What was found for a partition.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// The partition's number.
-    pub index: i32,
-    /// The outcome.
-    pub error: ErrorCode,
-    /// The timestamp of the record that was found, -1 when no record was asked for, or none is as late.
-    pub timestamp: i64,
-    /// Its offset, or the one of the position; -1 when no record is as late.
-    pub offset: i64,
-    /// The epoch in which it was written, -1 for unknown.
-    pub leader_epoch: i32,
-}
-
-impl AboutPartition for Found {
-    const API: ApiKey = ApiKey::ListOffsets;
-    const THROTTLE_FROM: i16 = 2;
-
-    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, ReadError> {
-        Ok(Found {
-            index: reader.i32()?,
-            error: ErrorCode(reader.i16()?),
-            timestamp: reader.i64()?,
-            offset: reader.i64()?,
-            leader_epoch: if version >= 4 { reader.i32()? } else { -1 },
-        })
-    }
-}
-
-/// A piece of `ListOffsetsResponse`; before version 2 it has no throttle time.
-pub type Item<'a> = TopicItem<'a, Found>;
-
-/// Reads `ListOffsetsResponse` item by item.
-pub type ResponseReader = TopicReader<Found>;

@@ -203,11 +203,12 @@ impl ResponseReader {
                 })
             }
             Stage::Partition if self.partitions > 0 => {
+                let mut part = reader.part::<14>()?;
                 let item = Item::Partition {
-                    error: ErrorCode(reader.i16()?),
-                    index: reader.i32()?,
-                    leader: reader.i32()?,
-                    leader_epoch: reader.i32()?,
+                    error: ErrorCode(part.i16()?),
+                    index: part.i32()?,
+                    leader: part.i32()?,
+                    leader_epoch: part.i32()?,
                 };
                 self.partitions = self.partitions.wrapping_sub(1);
                 // Replicas, those in sync, those offline.

@@ -3,9 +3,8 @@
 //! 6 is the first that keeps the leader epoch (KIP-320), without which a truncated log goes unnoticed after a start. 9 is
 //! the last that names topics by name.
 
-use super::topics::{self, AboutPartition, TopicReader};
-use super::{ApiKey, ErrorCode, TopicItem, flexible};
-use crate::wire::{ReadError, Reader, Writer};
+use super::{ApiKey, flexible, since, topics};
+use crate::wire::Writer;
 
 /// A position to be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,22 +23,17 @@ pub struct Position<'t> {
 
 /// Writes the body of `OffsetCommitRequest` as of a consumer that assigns its partitions itself: the group has no
 /// members. Neighbours of the same topic share its entry.
-pub fn request<'t>(
-    writer: &mut Writer<'_>,
-    version: i16,
-    group: &[u8],
-    positions: impl Iterator<Item = Position<'t>> + Clone,
-) {
+pub fn request<'t>(writer: &mut Writer<'_>, version: i16, group: &[u8], positions: impl Iterator<Item = Position<'t>>) {
     let flexible = flexible(ApiKey::OffsetCommit, version);
     writer.string(flexible, group);
     // No generation, no member.
     writer.i32(-1);
     writer.string(flexible, "");
-    if version >= 7 {
+    if since(version, 7) {
         // GroupInstanceId
         writer.nullable_string(flexible, None);
     }
-    topics::write_by_name(
+    topics::write(
         writer,
         flexible,
         positions,
@@ -54,26 +48,3 @@ pub fn request<'t>(
     );
     writer.no_tags(flexible);
 }
-
-/// What became of a position.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Kept {
-    /// The partition's number.
-    pub index: i32,
-    /// The outcome.
-    pub error: ErrorCode,
-}
-
-impl AboutPartition for Kept {
-    const API: ApiKey = ApiKey::OffsetCommit;
-
-    fn read(reader: &mut Reader<'_>, _: i16) -> Result<Self, ReadError> {
-        Ok(Kept { index: reader.i32()?, error: ErrorCode(reader.i16()?) })
-    }
-}
-
-/// A piece of `OffsetCommitResponse`.
-pub type Item<'a> = TopicItem<'a, Kept>;
-
-/// Reads `OffsetCommitResponse` item by item.
-pub type ResponseReader = TopicReader<Kept>;

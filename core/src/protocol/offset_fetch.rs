@@ -5,8 +5,8 @@
 //! names topics by name.
 
 use super::items::{self, Piece, Stages};
-use super::{ApiKey, ErrorCode, count, flexible, topics};
-use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
+use super::{ApiKey, ErrorCode, count, flexible, since, topics};
+use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
 /// Writes the body of `OffsetFetchRequest` for these partitions (topic, number) of one group; neighbours of the same
 /// topic share its entry.
@@ -18,11 +18,11 @@ pub fn request<'t>(
     version: i16,
     group: &[u8],
     require_stable: bool,
-    partitions: impl Iterator<Item = (&'t [u8], i32)> + Clone,
+    partitions: impl Iterator<Item = (&'t [u8], i32)>,
 ) {
     let flexible = flexible(ApiKey::OffsetFetch, version);
     around(writer, version, group, require_stable, |writer| {
-        topics::write_by_name(writer, flexible, partitions, |of| of.0, |writer, partition| writer.i32(partition.1));
+        topics::write(writer, flexible, partitions, |of| of.0, |writer, partition| writer.i32(partition.1));
     });
 }
 
@@ -40,20 +40,20 @@ fn around(
     topics: impl FnOnce(&mut Writer<'_>),
 ) {
     let flexible = flexible(ApiKey::OffsetFetch, version);
-    if version >= 8 {
+    if since(version, 8) {
         writer.array_length(flexible, 1);
     }
     writer.string(flexible, group);
-    if version >= 9 {
+    if since(version, 9) {
         // Not a member, and of no epoch.
         writer.nullable_string(flexible, None);
         writer.i32(-1);
     }
     topics(writer);
-    if version >= 8 {
+    if since(version, 8) {
         writer.no_tags(flexible);
     }
-    if version >= 7 {
+    if since(version, 7) {
         writer.bool(require_stable);
     }
     writer.no_tags(flexible);
@@ -152,9 +152,10 @@ impl Stages for ResponseReader {
         match self.stage {
             Stage::Throttle => {
                 let throttle = reader.i32()?;
-                self.stage = if self.version >= 8 { Stage::GroupCount } else { Stage::TopicCount };
+                self.stage = if since(self.version, 8) { Stage::GroupCount } else { Stage::TopicCount };
                 return Ok(Piece::Item(Item::Throttle(throttle)));
             }
+            Stage::GroupCount | Stage::Group if !FLEXIBLE => return Ok(Piece::End),
             Stage::GroupCount => {
                 self.groups = count(reader, flexible)?;
                 self.stage = Stage::Group;
@@ -183,11 +184,12 @@ impl Stages for ResponseReader {
             Stage::Topic => {
                 let error = ErrorCode(reader.i16()?);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
-                self.stage = if self.version >= 8 { Stage::Group } else { Stage::Done };
+                self.stage = if since(self.version, 8) { Stage::Group } else { Stage::Done };
                 return Ok(Piece::Item(Item::Group(error)));
             }
             Stage::Partition if self.partitions > 0 => {
-                let (index, offset, leader_epoch) = (reader.i32()?, reader.i64()?, reader.i32()?);
+                let mut part = reader.part::<16>()?;
+                let (index, offset, leader_epoch) = (part.i32()?, part.i64()?, part.i32()?);
                 (self.index, self.offset, self.leader_epoch) = (index, offset.to_ne_bytes(), leader_epoch);
                 self.partitions = self.partitions.wrapping_sub(1);
                 // The words that came with the commit.

@@ -196,12 +196,13 @@ impl ResponseReader {
                 None
             }
             Stage::Partition if self.partitions > 0 => {
+                let mut part = reader.part::<30>()?;
                 let item = Item::Partition {
-                    index: reader.i32()?,
-                    error: ErrorCode(reader.i16()?),
-                    base_offset: reader.i64()?,
-                    log_append_time: reader.i64()?,
-                    log_start_offset: reader.i64()?,
+                    index: part.i32()?,
+                    error: ErrorCode(part.i16()?),
+                    base_offset: part.i64()?,
+                    log_append_time: part.i64()?,
+                    log_start_offset: part.i64()?,
                 };
                 self.partitions = self.partitions.wrapping_sub(1);
                 if flexible && reader.remaining().starts_with(NOTHING_MORE) {

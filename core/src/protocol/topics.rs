@@ -1,70 +1,85 @@
 //! Partitions by topic: the shape that the messages about offsets share.
 
 use super::items::{self, Piece, Stages};
-use super::{ApiKey, count, flexible};
+use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{ReadError, Reader, Skip, Steps, Writer};
-use core::marker::PhantomData;
+
+/// What a message calls a topic.
+pub(super) trait Called: Copy {
+    /// Whether it is the same topic.
+    fn is(&self, other: &Self) -> bool;
+
+    /// Writes what stands in front of the topic's partitions.
+    fn write(&self, writer: &mut Writer<'_>, flexible: bool);
+}
+
+/// Its name.
+impl Called for &[u8] {
+    fn is(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn write(&self, writer: &mut Writer<'_>, flexible: bool) {
+        writer.string(flexible, self);
+    }
+}
 
 /// Writes an array of topics, each with an array of its partitions, from a plain list of partitions.
 ///
-/// Neighbours in the list that are of the `same` topic share its entry. `topic` writes what stands in front of a topic's
-/// partitions, `partition` one of them, the end of its structure included.
-pub(super) fn write<P, I: Iterator<Item = P> + Clone>(
+/// Neighbours in the list that are of the same topic share its entry. `partition` writes one of them, the end of its
+/// structure included.
+pub(super) fn write<T: Called, P>(
     writer: &mut Writer<'_>,
     flexible: bool,
-    partitions: I,
-    same: impl Fn(&P, &P) -> bool,
-    topic: impl Fn(&mut Writer<'_>, &P),
+    partitions: impl Iterator<Item = P>,
+    topic: impl Fn(&P) -> T,
     partition: impl Fn(&mut Writer<'_>, &P),
 ) {
-    let mut topics = 0usize;
-    let mut rest = partitions.clone();
-    while let Some(first) = rest.next() {
-        rest = behind(rest, |other| same(&first, other)).1;
-        topics = topics.wrapping_add(1);
+    let mut list = List { flexible, topics: 0, at: writer.begin_array(flexible), last: None };
+    for of in partitions {
+        list.partition(writer, topic(&of));
+        partition(writer, &of);
     }
-    writer.array_length(flexible, topics);
-    let mut rest = partitions;
-    while let Some(first) = rest.next() {
-        let (others, next) = behind(rest.clone(), |other| same(&first, other));
-        topic(writer, &first);
-        writer.array_length(flexible, others.saturating_add(1));
-        partition(writer, &first);
-        for other in rest.take(others) {
-            partition(writer, &other);
+    list.end_topic(writer);
+    writer.end_array(flexible, list.at, list.topics);
+}
+
+/// How far [`write`] is: apart from it, because that is there once for each message.
+struct List<T> {
+    flexible: bool,
+    topics: usize,
+    at: usize,
+    /// The topic that is being written, where its partitions begin, and how many there are.
+    last: Option<(T, usize, usize)>,
+}
+
+impl<T: Called> List<T> {
+    /// Another partition follows, of this topic.
+    #[inline(never)]
+    fn partition(&mut self, writer: &mut Writer<'_>, topic: T) {
+        match &mut self.last {
+            Some((last, _, partitions)) if last.is(&topic) => *partitions = partitions.wrapping_add(1),
+            _ => {
+                self.end_topic(writer);
+                self.topics = self.topics.wrapping_add(1);
+                topic.write(writer, self.flexible);
+                self.last = Some((topic, writer.begin_array(self.flexible), 1));
+            }
         }
-        writer.no_tags(flexible);
-        rest = next;
     }
-}
 
-/// [`write`] where topics go by their names.
-pub(super) fn write_by_name<P, I: Iterator<Item = P> + Clone>(
-    writer: &mut Writer<'_>,
-    flexible: bool,
-    partitions: I,
-    name: impl Fn(&P) -> &[u8],
-    partition: impl Fn(&mut Writer<'_>, &P),
-) {
-    let same = |one: &P, other: &P| name(one) == name(other);
-    write(writer, flexible, partitions, same, |writer, first| writer.string(flexible, name(first)), partition);
-}
-
-/// How many at the front of `rest` are of the same topic, and what is behind them.
-fn behind<P, I: Iterator<Item = P> + Clone>(mut rest: I, same: impl Fn(&P) -> bool) -> (usize, I) {
-    let mut passed = 0usize;
-    loop {
-        let here = rest.clone();
-        match rest.next() {
-            Some(other) if same(&other) => passed = passed.wrapping_add(1),
-            _ => return (passed, here),
+    #[inline(never)]
+    fn end_topic(&mut self, writer: &mut Writer<'_>) {
+        if let Some((_, at, partitions)) = self.last.take() {
+            writer.end_array(self.flexible, at, partitions);
+            writer.no_tags(self.flexible);
         }
     }
 }
 
-/// A piece of a response about partitions by topic, in the order of the message; `P` is what it says of a partition.
+/// A piece of `ListOffsetsResponse`, `OffsetCommitResponse` or `OffsetForLeaderEpochResponse`, in the order of the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TopicItem<'a, P> {
+pub enum TopicItem<'a> {
     /// How long the broker asks for silence, in milliseconds.
     Throttle(i32),
     /// A topic; its partitions follow.
@@ -74,20 +89,21 @@ pub enum TopicItem<'a, P> {
         /// How many [`TopicItem::Partition`] the message claims to have for it.
         partitions: u32,
     },
-    /// A partition of the last topic.
-    Partition(P),
-}
-
-/// What a response says of one partition.
-pub trait AboutPartition: Sized {
-    /// Whose response it is.
-    const API: ApiKey;
-
-    /// The first version that begins with the throttle time.
-    const THROTTLE_FROM: i16 = 0;
-
-    /// Reads it, but for the tagged fields behind it.
-    fn read(reader: &mut Reader<'_>, version: i16) -> Result<Self, ReadError>;
+    /// What is said of a partition of the last topic.
+    Partition {
+        /// The partition's number.
+        index: i32,
+        /// The outcome.
+        error: ErrorCode,
+        /// ListOffsets: the timestamp of the record that was found; -1 when no record was asked for, or none is as late.
+        timestamp: i64,
+        /// ListOffsets: the record's offset, or that of the position; -1 when no record is as late. OffsetForLeaderEpoch: the
+        /// offset behind the last record of the epoch, -1 when unknown; a position beyond it is on records that are gone.
+        offset: i64,
+        /// ListOffsets: the epoch in which the record was written, -1 for unknown. OffsetForLeaderEpoch: the latest epoch up to
+        /// the one asked for that the log has, -1 when it has none.
+        leader_epoch: i32,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,45 +115,67 @@ enum Stage {
     Done,
 }
 
-/// Reads a response that has a throttle time, topics, partitions in them, and nothing else, item by item.
+/// Reads a response that has a throttle time, topics, partitions in them, and nothing else, item by item: ListOffsets, which
+/// has no throttle time before version 2, OffsetCommit, or OffsetForLeaderEpoch.
 #[derive(Clone, Copy, Debug)]
-pub struct TopicReader<P> {
+pub struct TopicReader {
+    api: ApiKey,
     version: i16,
     stage: Stage,
     topics: u32,
     partitions: u32,
     skip: Skip,
-    about: PhantomData<P>,
 }
 
-impl<P: AboutPartition> TopicReader<P> {
-    /// A reader at the start of the body of the answer to a request of this version.
-    pub const fn new(version: i16) -> Self {
-        TopicReader {
-            version,
-            stage: if version >= P::THROTTLE_FROM { Stage::Throttle } else { Stage::TopicCount },
-            topics: 0,
-            partitions: 0,
-            skip: Skip::NONE,
-            about: PhantomData,
-        }
+impl TopicReader {
+    /// A reader at the start of the body of the answer to a request of this API and version.
+    pub const fn new(api: ApiKey, version: i16) -> Self {
+        let throttles = !matches!(api, ApiKey::ListOffsets) || since(version, 2);
+        let stage = if throttles { Stage::Throttle } else { Stage::TopicCount };
+        TopicReader { api, version, stage, topics: 0, partitions: 0, skip: Skip::NONE }
+    }
+
+    /// Which of the messages it reads.
+    pub const fn api(&self) -> ApiKey {
+        self.api
     }
 
     /// The next item, or None at the end of the body; see [the module](super) for the window.
-    pub fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<TopicItem<'a, P>>, ReadError> {
+    pub fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<TopicItem<'a>>, ReadError> {
         items::next(self, window)
+    }
+
+    /// Reads what is said of a partition, but for the tagged fields behind it.
+    fn partition<'a>(&self, reader: &mut Reader<'_>) -> Result<TopicItem<'a>, ReadError> {
+        let (mut timestamp, mut offset, mut leader_epoch) = (-1, -1, -1);
+        let (index, error);
+        if self.api == ApiKey::OffsetForLeaderEpoch {
+            let mut part = reader.part::<18>()?;
+            (error, index, leader_epoch, offset) = (part.i16()?, part.i32()?, part.i32()?, part.i64()?);
+        } else {
+            let mut part = reader.part::<6>()?;
+            (index, error) = (part.i32()?, part.i16()?);
+            if self.api == ApiKey::ListOffsets {
+                let mut part = reader.part::<16>()?;
+                (timestamp, offset) = (part.i64()?, part.i64()?);
+                if since(self.version, 4) {
+                    leader_epoch = reader.i32()?;
+                }
+            }
+        }
+        Ok(TopicItem::Partition { index, error: ErrorCode(error), timestamp, offset, leader_epoch })
     }
 }
 
-impl<P: AboutPartition> Stages for TopicReader<P> {
-    type Item<'a> = TopicItem<'a, P>;
+impl Stages for TopicReader {
+    type Item<'a> = TopicItem<'a>;
 
     fn skip(&mut self) -> &mut Skip {
         &mut self.skip
     }
 
-    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<TopicItem<'a, P>>, ReadError> {
-        let flexible = flexible(P::API, self.version);
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<TopicItem<'a>>, ReadError> {
+        let flexible = flexible(self.api, self.version);
         Ok(match self.stage {
             Stage::Throttle => {
                 let throttle = reader.i32()?;
@@ -157,10 +195,10 @@ impl<P: AboutPartition> Stages for TopicReader<P> {
                 Piece::Item(TopicItem::Topic { name, partitions })
             }
             Stage::Partition if self.partitions > 0 => {
-                let partition = P::read(reader, self.version)?;
+                let item = self.partition(reader)?;
                 self.partitions = self.partitions.wrapping_sub(1);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
-                Piece::Item(TopicItem::Partition(partition))
+                Piece::Item(item)
             }
             Stage::Topic | Stage::Partition => {
                 self.skip = Skip::plan(flexible, Steps::TAGS);
@@ -181,14 +219,14 @@ mod tests {
         let list: [(&[u8], i8); 4] = [(b"a", 1), (b"a", 2), (b"b", 3), (b"a", 4)];
         let mut buffer = [0u8; 64];
         let mut writer = Writer::new(&mut buffer);
-        write_by_name(&mut writer, true, list.into_iter(), |of| of.0, |writer, of| writer.i8(of.1));
+        write(&mut writer, true, list.into_iter(), |of| of.0, |writer, of| writer.i8(of.1));
         let end = writer.finish().unwrap();
         // Three topics: two partitions, one, one.
         assert_eq!(buffer[..end], [4, 2, b'a', 3, 1, 2, 0, 2, b'b', 2, 3, 0, 2, b'a', 2, 4, 0]);
 
         let mut writer = Writer::new(&mut buffer);
-        let nothing = core::iter::empty::<()>();
-        write(&mut writer, false, nothing, |_, _| true, |_, _| panic!("no topic"), |_, _| panic!("no partition"));
+        let nothing = core::iter::empty::<&[u8]>();
+        write(&mut writer, false, nothing, |name| *name, |_, _| panic!("no partition"));
         assert_eq!(writer.finish(), Ok(4));
         assert_eq!(buffer[..4], [0; 4]);
     }

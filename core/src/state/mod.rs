@@ -103,6 +103,22 @@ pub struct Tables<P: Platform> {
 /// The settings, however the side has them.
 pub(crate) struct Current<S>(S);
 
+impl<S: Configured> Current<S> {
+    pub(crate) fn client_id(&self) -> &[u8] {
+        self.0.client_id()
+    }
+
+    #[cfg(feature = "consumer")]
+    pub(crate) fn group_id(&self) -> &[u8] {
+        self.0.group_id()
+    }
+
+    #[cfg(feature = "consumer")]
+    pub(crate) fn client_rack(&self) -> &[u8] {
+        self.0.client_rack()
+    }
+}
+
 impl<S: Configured> core::ops::Deref for Current<S> {
     type Target = Settings;
 
@@ -167,13 +183,14 @@ impl<P: Platform> State<P> {
     }
 
     /// Partitions that are known of have the first places in each table that has a place for each.
+    #[cfg_attr(all(feature = "consumer", not(target_pointer_width = "64")), inline(never))]
     pub(crate) fn known_partitions(&self) -> usize {
         self.queues.len().min(self.cluster.metadata.partitions.into())
     }
 
     /// The cluster, what is read of it, and how.
     #[cfg(feature = "consumer")]
-    pub(crate) fn cluster_and_positions(&self) -> (&Cluster<P>, &[Position], &Settings) {
+    pub(crate) fn cluster_and_positions(&self) -> (&Cluster<P>, &[Position], &Current<P::Settings>) {
         (&self.cluster, self.positions.get(..self.known_partitions()).unwrap_or_default(), &self.settings)
     }
 

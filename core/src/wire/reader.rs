@@ -90,6 +90,14 @@ impl<'a> Reader<'a> {
         self.take()
     }
 
+    /// The next `N` bytes apart, for fields of known lengths: whether they are all there is looked at once.
+    #[inline]
+    pub(crate) fn part<const N: usize>(&mut self) -> Result<Reader<'a>, ReadError> {
+        let (part, rest) = self.rest.split_first_chunk::<N>().ok_or(ReadError::Incomplete)?;
+        self.rest = rest;
+        Ok(Reader::new(part))
+    }
+
     /// Reads the next `n` bytes.
     #[inline]
     pub fn bytes(&mut self, n: usize) -> Result<&'a [u8], ReadError> {

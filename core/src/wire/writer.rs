@@ -1,7 +1,7 @@
 //! Writing primitives into a buffer that may be too small.
 
 use super::MAX_STRING_BYTES;
-use super::varint::{zigzag32, zigzag64};
+use super::varint::{unsigned_varint_len, zigzag32, zigzag64};
 
 /// The buffer was too small.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,6 +151,39 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Begins an array whose count is not known before its end: its place, for [`Writer::end_array`].
+    pub(crate) fn begin_array(&mut self, flexible: bool) -> usize {
+        let at = self.at;
+        self.array_length(flexible, 0);
+        at
+    }
+
+    /// Ends the array that began `at` there, with so many elements. A count that takes more than the one byte that was left for
+    /// it moves them up.
+    #[inline(never)]
+    pub(crate) fn end_array(&mut self, flexible: bool, at: usize, count: usize) {
+        if flexible {
+            let length = u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+            self.move_up(at.saturating_add(1), unsigned_varint_len(length).saturating_sub(1));
+        }
+        let end = self.at;
+        self.at = at;
+        self.array_length(flexible, count);
+        // Behind the elements again, unless the count cannot be expressed.
+        self.at = self.at.max(end);
+    }
+
+    /// Makes room for `more` bytes in front of those that were written from `at` on.
+    fn move_up(&mut self, at: usize, more: usize) {
+        let bytes = self.at.saturating_sub(at);
+        self.at = self.at.saturating_add(more);
+        if more > 0
+            && let Some(place) = self.buffer.get_mut(at..self.at)
+        {
+            place.copy_within(..bytes, more);
+        }
+    }
+
     /// Writes a null array.
     pub fn null_array(&mut self, flexible: bool) {
         if flexible {
@@ -242,6 +275,42 @@ mod tests {
             let mut counting = Writer::counting();
             counting.array_length(flexible, i32::MAX as usize + 1);
             assert_eq!(counting.position(), usize::MAX);
+        }
+    }
+
+    #[test]
+    fn a_count_that_comes_last_is_written_as_one_that_comes_first() {
+        let mut buffers = [[0u8; 17_000]; 2];
+        for flexible in [false, true] {
+            for count in [0, 1, 126, 127, 128, 500, 16_382, 16_383, 16_500] {
+                let [before, behind] = &mut buffers;
+                let mut writer = Writer::new(before);
+                writer.i8(7);
+                writer.array_length(flexible, count);
+                (0..count).for_each(|number| writer.i8(number as i8));
+                writer.i8(8);
+                let end = writer.finish().unwrap();
+
+                let fill = |writer: &mut Writer<'_>| {
+                    writer.i8(7);
+                    let at = writer.begin_array(flexible);
+                    (0..count).for_each(|number| writer.i8(number as i8));
+                    writer.end_array(flexible, at, count);
+                    writer.i8(8);
+                };
+                let mut writer = Writer::new(behind);
+                fill(&mut writer);
+                assert_eq!(writer.finish(), Ok(end));
+                assert_eq!(before[..end], behind[..end]);
+
+                for capacity in (0..end.min(200)).chain(end.saturating_sub(4)..end) {
+                    behind.fill(0xee);
+                    let mut writer = Writer::new(&mut behind[..capacity]);
+                    fill(&mut writer);
+                    assert_eq!(writer.finish(), Err(Overflow { needed: end, capacity }));
+                    assert!(behind[capacity..].iter().all(|byte| *byte == 0xee));
+                }
+            }
         }
     }
 

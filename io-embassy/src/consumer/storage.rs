@@ -2,7 +2,7 @@
 
 use super::sizes::{BATCH_BYTES, BATCHES, BUFFERS, REQUESTS};
 use super::{Consumer, ConsumerSizes};
-use crate::platform::{Buffer, Holds, Reading, Shape};
+use crate::platform::{Buffer, Holds, Reading, Reads, Shape};
 use crate::storage::Source;
 use crate::{Runner, Storage};
 use demitasse_core::{Chunk, Position, StartError};
@@ -64,7 +64,7 @@ struct Memory<const CHUNK_BYTES: usize, const CHUNKS: usize, const DECOMPRESSION
 }
 
 impl<
-    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS>,
+    P: Holds<BUFFERS, BATCHES, PARTITIONS, TOPICS, BROKERS, CONNECTIONS, REQUESTS, WAITERS> + Reads<PARTITIONS, CHUNKS>,
     const CHUNK_BYTES: usize,
     const CHUNKS: usize,
     const DECOMPRESSION_BYTES: usize,
@@ -168,8 +168,8 @@ impl<
     ) -> Result<(Consumer<P>, Runner<P>), StartError> {
         let memory = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
         let reading = Reading {
-            positions: &mut memory.positions,
-            chunks: &mut memory.chunks,
+            positions: (&mut memory.positions).into(),
+            chunks: (&mut memory.chunks).into(),
             buffers: memory.buffers.iter_mut().map(<[u8; CHUNK_BYTES]>::as_mut_slice),
             #[cfg(feature = "lz4")]
             inflater: (DECOMPRESSION_BYTES > 0).then(|| {
@@ -225,6 +225,8 @@ macro_rules! consumer_storage {
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().connections },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().client().capacities().requests as usize },
             { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().waiters },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().partitions },
+            { $crate::ConsumerSizes { $($field: $value,)* ..$crate::ConsumerSizes::DEFAULT }.filled().chunks },
         >;
         $crate::consumer_storage! { @ [$(#[$attribute])*] $visibility $name $shape, { $($field: $value),* } }
     };

@@ -6,13 +6,13 @@
 pub mod batches;
 pub mod fetched;
 
-use demitasse_core::protocol::ApiKey;
+use demitasse_core::protocol::{ApiKey, TopicReader};
 use demitasse_core::wire::ReadError;
 
 macro_rules! readers {
-    ($($api:ident in $module:ident,)*) => {
+    ($($api:ident in $module:ident,)*; $($by_topic:ident,)*) => {
         /// Every API that the core speaks.
-        pub const APIS: &[ApiKey] = &[$(ApiKey::$api),*];
+        pub const APIS: &[ApiKey] = &[$(ApiKey::$api,)* $(ApiKey::$by_topic),*];
 
         /// A response reader of any API.
         #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ macro_rules! readers {
                 #[doc = concat!("Of ", stringify!($api), ".")]
                 $api(demitasse_core::protocol::$module::ResponseReader),
             )*
+            /// Of one of those that share a reader.
+            ByTopic(TopicReader),
         }
 
         impl AnyReader {
@@ -30,6 +32,7 @@ macro_rules! readers {
                     $(ApiKey::$api => {
                         AnyReader::$api(demitasse_core::protocol::$module::ResponseReader::new(version))
                     })*
+                    $(ApiKey::$by_topic)|* => AnyReader::ByTopic(TopicReader::new(key, version)),
                 }
             }
 
@@ -37,6 +40,7 @@ macro_rules! readers {
             pub fn next(&mut self, window: &mut &[u8]) -> Result<Option<String>, ReadError> {
                 match self {
                     $(AnyReader::$api(reader) => show(reader.next(window)),)*
+                    AnyReader::ByTopic(reader) => show(reader.next(window)),
                 }
             }
         }
@@ -46,15 +50,13 @@ macro_rules! readers {
 readers! {
     Produce in produce,
     Fetch in fetch,
-    ListOffsets in list_offsets,
     Metadata in metadata,
-    OffsetCommit in offset_commit,
     OffsetFetch in offset_fetch,
     FindCoordinator in find_coordinator,
     ApiVersions in api_versions,
     CreateTopics in create_topics,
     InitProducerId in init_producer_id,
-    OffsetForLeaderEpoch in offset_for_leader_epoch,
+    ; ListOffsets, OffsetCommit, OffsetForLeaderEpoch,
 }
 
 fn show<T: std::fmt::Debug>(item: Result<Option<T>, ReadError>) -> Result<Option<String>, ReadError> {

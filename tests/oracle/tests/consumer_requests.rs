@@ -74,7 +74,7 @@ fn fetch_request() {
                 isolation_level,
                 session_id,
                 session_epoch,
-                rack_id: &rack_id,
+                rack_id: rack_id.as_bytes(),
             };
             let partitions = row(&wanted).map(|(name, of)| fetch::Partition {
                 topic: fetch_topic(name),

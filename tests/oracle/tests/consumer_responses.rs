@@ -6,8 +6,7 @@ mod common;
 use bytes::Bytes;
 use common::*;
 use demitasse_core::protocol::{
-    ApiKey, ErrorCode, TopicItem, fetch, find_coordinator, flexible, list_offsets, offset_commit, offset_fetch,
-    offset_for_leader_epoch, versions,
+    ApiKey, ErrorCode, TopicItem, fetch, find_coordinator, flexible, offset_fetch, versions,
 };
 use demitasse_oracle_tests::fetched::{Fetched, read_fetch};
 use demitasse_oracle_tests::{AnyReader, check};
@@ -182,10 +181,9 @@ fn topics<P: Strategy>(flexible: bool, partition: impl Fn() -> P) -> impl Strate
 }
 
 /// The items of a topic.
-fn topic_items<P: std::fmt::Debug>(name: &str, partitions: Vec<P>, expected: &mut Vec<String>) {
-    let topic: TopicItem<'_, P> = TopicItem::Topic { name: name.as_bytes(), partitions: partitions.len() as u32 };
-    expected.push(shown(topic));
-    expected.extend(partitions.into_iter().map(|partition| shown(TopicItem::Partition(partition))));
+fn topic_items(name: &str, partitions: Vec<TopicItem<'_>>, expected: &mut Vec<String>) {
+    expected.push(shown(TopicItem::Topic { name: name.as_bytes(), partitions: partitions.len() as u32 }));
+    expected.extend(partitions.into_iter().map(shown));
 }
 
 #[test]
@@ -203,7 +201,7 @@ fn list_offsets_response() {
             let mut response = oracle::ListOffsetsResponse::default().with_unknown_tagged_fields(tags);
             if version >= 2 {
                 response.throttle_time_ms = throttle;
-                expected.push(shown(list_offsets::Item::Throttle(throttle)));
+                expected.push(shown(TopicItem::Throttle(throttle)));
             }
             for (name, partitions, tags) in topics {
                 let mut topic = ListOffsetsTopicResponse::default().with_unknown_tagged_fields(tags);
@@ -211,7 +209,7 @@ fn list_offsets_response() {
                 for ((index, error, timestamp, offset, epoch), tags) in partitions {
                     let leader_epoch = if version >= 4 { epoch } else { -1 };
                     let error = ErrorCode(error);
-                    founds.push(list_offsets::Found { index, error, timestamp, offset, leader_epoch });
+                    founds.push(TopicItem::Partition { index, error, timestamp, offset, leader_epoch });
                     topic.partitions.push(
                         ListOffsetsPartitionResponse::default()
                             .with_partition_index(index)
@@ -241,7 +239,7 @@ fn offset_for_leader_epoch_response() {
             (any::<i32>(), topics(flexible, end), tags(flexible))
         },
         |version, (throttle, topics, tags)| {
-            let mut expected = vec![shown(offset_for_leader_epoch::Item::Throttle(throttle))];
+            let mut expected = vec![shown(TopicItem::Throttle(throttle))];
             let mut response = oracle::OffsetForLeaderEpochResponse::default()
                 .with_throttle_time_ms(throttle)
                 .with_unknown_tagged_fields(tags);
@@ -250,7 +248,8 @@ fn offset_for_leader_epoch_response() {
                 let mut ends = Vec::new();
                 for ((error, index, leader_epoch, end_offset), tags) in partitions {
                     let error = ErrorCode(error);
-                    ends.push(offset_for_leader_epoch::EpochEnd { error, index, leader_epoch, end_offset });
+                    let (timestamp, offset) = (-1, end_offset);
+                    ends.push(TopicItem::Partition { index, error, timestamp, offset, leader_epoch });
                     topic.partitions.push(
                         EpochEndOffset::default()
                             .with_error_code(error.0)
@@ -279,7 +278,7 @@ fn offset_commit_response() {
             (any::<i32>(), topics(flexible, || (any::<i32>(), any::<i16>())), tags(flexible))
         },
         |version, (throttle, topics, tags)| {
-            let mut expected = vec![shown(offset_commit::Item::Throttle(throttle))];
+            let mut expected = vec![shown(TopicItem::Throttle(throttle))];
             let mut response = oracle::OffsetCommitResponse::default()
                 .with_throttle_time_ms(throttle)
                 .with_unknown_tagged_fields(tags);
@@ -287,7 +286,9 @@ fn offset_commit_response() {
                 let mut topic = OffsetCommitResponseTopic::default().with_unknown_tagged_fields(tags);
                 let mut kept = Vec::new();
                 for ((index, error), tags) in partitions {
-                    kept.push(offset_commit::Kept { index, error: ErrorCode(error) });
+                    let (error, timestamp, offset, leader_epoch) = (ErrorCode(error), -1, -1, -1);
+                    kept.push(TopicItem::Partition { index, error, timestamp, offset, leader_epoch });
+                    let error = error.0;
                     let partition = OffsetCommitResponsePartition::default().with_partition_index(index);
                     topic.partitions.push(partition.with_error_code(error).with_unknown_tagged_fields(tags));
                 }

@@ -109,7 +109,7 @@ impl BatchHeader {
 /// Reads base offset and length of the batch that starts `bytes`, once it is clear that it has magic 2.
 fn prefix(bytes: &[u8]) -> Result<(i64, u32), BatchError> {
     let incomplete = |_| BatchError::Incomplete { needed: MAGIC_END };
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(bytes).part::<MAGIC_END>().map_err(incomplete)?;
     let base_offset = reader.i64().map_err(incomplete)?;
     let length = reader.i32().map_err(incomplete)?;
     reader.i32().map_err(incomplete)?;
@@ -127,6 +127,7 @@ fn prefix(bytes: &[u8]) -> Result<(i64, u32), BatchError> {
 
 /// Reads what is behind the length: a header without its compression and count of records, and both as they are stored.
 fn fields(mut reader: Reader<'_>, base_offset: i64, length: u32) -> Result<(BatchHeader, i32, u8), ReadError> {
+    let mut reader = reader.part::<{ HEADER_BYTES - LENGTH_END }>()?;
     let leader_epoch = reader.i32()?;
     // The magic, which is known.
     reader.i8()?;

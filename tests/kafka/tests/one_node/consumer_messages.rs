@@ -2,8 +2,8 @@
 
 use crate::{kafka_3, kafka_4};
 use demitasse_core::protocol::{
-    self, ApiKey, ErrorCode, IsolationLevel, api_versions, fetch, find_coordinator, list_offsets, metadata,
-    offset_commit, offset_fetch, offset_for_leader_epoch,
+    self, ApiKey, ErrorCode, IsolationLevel, TopicItem, TopicReader, api_versions, fetch, find_coordinator,
+    list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch,
 };
 use demitasse_core::records::Compression;
 use demitasse_core::records::crc32c::crc32c;
@@ -191,7 +191,7 @@ fn settings(session_id: i32, session_epoch: i32) -> fetch::Settings<'static> {
         isolation_level: IsolationLevel::ReadCommitted,
         session_id,
         session_epoch,
-        rack_id: "rack",
+        rack_id: b"rack",
     }
 }
 
@@ -262,7 +262,7 @@ fn look_at(records: &[u8]) {
 
 /// What there is at which offset, and where an epoch ends.
 fn positions(talk: &mut Talk) {
-    use list_offsets::{EARLIEST, Item, LATEST, MAX_TIMESTAMP, Partition};
+    use list_offsets::{EARLIEST, LATEST, MAX_TIMESTAMP, Partition};
     for version in talk.versions(ApiKey::ListOffsets) {
         let mut offset_of = |timestamp| {
             let of = |topic| Partition { topic, index: 0, current_leader_epoch: 0, timestamp };
@@ -270,19 +270,19 @@ fn positions(talk: &mut Talk) {
                 let partitions = [of(b"messages"), of(NEVER.as_bytes())].into_iter();
                 list_offsets::request(w, version, IsolationLevel::ReadCommitted, partitions);
             });
-            let mut reader = list_offsets::ResponseReader::new(version);
+            let mut reader = TopicReader::new(ApiKey::ListOffsets, version);
             let found = items(
                 |window| {
                     Ok(reader.next(window)?.map(|item| match item {
-                        Item::Partition(found) => Some(found),
+                        TopicItem::Partition { index, error, offset, .. } => Some((index, error, offset)),
                         _ => None,
                     }))
                 },
                 &body,
             );
             let found: Vec<_> = found.into_iter().flatten().collect();
-            assert!(found.iter().all(|found| (found.index, found.error) == (0, ErrorCode::NONE)), "{found:?}");
-            let offsets: Vec<_> = found.iter().map(|found| found.offset).collect();
+            assert!(found.iter().all(|found| (found.0, found.1) == (0, ErrorCode::NONE)), "{found:?}");
+            let offsets: Vec<_> = found.iter().map(|found| found.2).collect();
             offsets
         };
         let mut found = vec![offset_of(EARLIEST), offset_of(LATEST), offset_of(0), offset_of(i64::MAX)];
@@ -306,12 +306,12 @@ fn positions(talk: &mut Talk) {
         let body = talk.ask(ApiKey::OffsetForLeaderEpoch, version, |w| {
             offset_for_leader_epoch::request(w, version, [of(0), of(1)].into_iter());
         });
-        let mut reader = offset_for_leader_epoch::ResponseReader::new(version);
+        let mut reader = TopicReader::new(ApiKey::OffsetForLeaderEpoch, version);
         let mut read = items(|window| Ok(reader.next(window)?.map(|item| format!("{item:?}"))), &body);
         read.sort_unstable();
         let end = |index, end_offset| {
-            let end = offset_for_leader_epoch::EpochEnd { error: ErrorCode::NONE, index, leader_epoch: 0, end_offset };
-            format!("{:?}", offset_for_leader_epoch::Item::Partition(end))
+            let (error, timestamp, offset, leader_epoch) = (ErrorCode::NONE, -1, end_offset, 0);
+            format!("{:?}", TopicItem::Partition { index, error, timestamp, offset, leader_epoch })
         };
         assert_eq!(read[..2], [end(0, 10), end(1, 1)], "version {version}");
     }
@@ -353,7 +353,7 @@ fn group(talk: &mut Talk) {
             let body = talk.ask(ApiKey::OffsetCommit, version, |w| {
                 offset_commit::request(w, version, GROUP.as_bytes(), [of(0, None), of(1, Some("words"))].into_iter());
             });
-            let mut reader = offset_commit::ResponseReader::new(version);
+            let mut reader = TopicReader::new(ApiKey::OffsetCommit, version);
             let read = items(|window| Ok(reader.next(window)?.map(|item| format!("{item:?}"))), &body);
             (!read.iter().any(|item| item.contains("COORDINATOR"))).then_some(read)
         });
@@ -361,7 +361,8 @@ fn group(talk: &mut Talk) {
         let mut kept = kept.unwrap();
         kept.sort_unstable();
         let fine = |index| {
-            format!("{:?}", offset_commit::Item::Partition(offset_commit::Kept { index, error: ErrorCode::NONE }))
+            let (error, timestamp, offset, leader_epoch) = (ErrorCode::NONE, -1, -1, -1);
+            format!("{:?}", TopicItem::Partition { index, error, timestamp, offset, leader_epoch })
         };
         assert_eq!(kept[..2], [fine(0), fine(1)], "version {version}");
         for version in talk.versions(ApiKey::OffsetFetch) {
