@@ -173,16 +173,19 @@ impl<P: Platform> Producer<P> {
             let mut job = Job { producer: self, outgoing: Outgoing::EMPTY };
             loop {
                 // Woken for whatever reason it looks again; `closing` has left the waker in the state.
-                poll_fn(|_| {
+                let writes = poll_fn(|_| {
                     self.pack(io, slot, pack);
-                    let some = self
-                        .with(|state| state.may_send(slot) && state.next(slot, self.now(), frame, &mut job.outgoing));
-                    if some { Poll::Ready(()) } else { Poll::Pending }
+                    self.with(|state| {
+                        let some = state.may_send(slot) && state.next(slot, self.now(), frame, &mut job.outgoing);
+                        if some { Poll::Ready(state.writes()) } else { Poll::Pending }
+                    })
                 })
                 .await;
-                job.seal(|bytes| io.crc32c_append(0, bytes));
+                if writes {
+                    job.seal(|bytes| io.crc32c_append(0, bytes));
+                }
                 let mut pieces = [&[][..]; 2 * GATHER + 1];
-                let count = job.pieces(frame, &mut pieces);
+                let count = job.pieces(frame, &mut pieces, writes);
                 if let Err(error) = writer.write_gathered(pieces.get(..count).unwrap_or(&[])).await {
                     return lost(error.kind());
                 }
@@ -357,8 +360,8 @@ impl<P: Platform> Job<'_, P> {
         }
     }
 
-    /// The bytes to be written, in order, and how many pieces they are.
-    fn pieces<'b>(&'b self, frame: &'b [u8], pieces: &mut [&'b [u8]; 2 * GATHER + 1]) -> usize {
+    /// The bytes to be written, in order, and how many pieces they are. There are no batches unless somebody `writes`.
+    fn pieces<'b>(&'b self, frame: &'b [u8], pieces: &mut [&'b [u8]; 2 * GATHER + 1], writes: bool) -> usize {
         let (mut count, mut from) = (0, 0);
         let mut push = |piece: &'b [u8]| {
             if let Some(place) = pieces.get_mut(count).filter(|_| !piece.is_empty()) {
@@ -366,7 +369,7 @@ impl<P: Platform> Job<'_, P> {
                 count += 1;
             }
         };
-        for batch in self.outgoing.batches.iter().flatten() {
+        for batch in self.outgoing.batches.iter().flatten().filter(|_| writes) {
             let to = batch.frame_before as usize;
             push(frame.get(from..to).unwrap_or(&[]));
             push(batch.buffer.get(..batch.length as usize).unwrap_or(&[]));
@@ -378,6 +381,9 @@ impl<P: Platform> Job<'_, P> {
 
     /// Gives the buffers back to the state.
     fn put_back(&mut self, state: &mut State<P>) {
+        if !state.writes() {
+            return;
+        }
         for batch in self.outgoing.batches.iter_mut().filter_map(Option::take) {
             state.put_back(batch.slot, batch.generation, batch.buffer);
         }

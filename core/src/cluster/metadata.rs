@@ -5,6 +5,7 @@ use crate::pool::Link;
 use crate::protocol::{ErrorCode, metadata::Item};
 use crate::state::Platform;
 use crate::time::Instant;
+use crate::wire::FLEXIBLE;
 
 /// The state of asking.
 pub(crate) struct Metadata {
@@ -57,9 +58,9 @@ impl MetadataReading {
     pub(crate) const START: MetadataReading =
         MetadataReading { begun: false, topic: Link::NONE, error: ErrorCode::NONE };
 
-    /// The cluster wants its clients to start again from the bootstrap list (KIP-1102).
+    /// The cluster wants its clients to start again from the bootstrap list (KIP-1102), which only a flexible version can say.
     pub(crate) fn rebootstrap_required(&self) -> bool {
-        self.error == ErrorCode::REBOOTSTRAP_REQUIRED
+        FLEXIBLE && self.error == ErrorCode::REBOOTSTRAP_REQUIRED
     }
 }
 

@@ -77,6 +77,7 @@ impl TopicEntry {
 }
 
 impl<P: Platform> Cluster<P> {
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) fn name(&self, topic: usize) -> &[u8] {
         self.topics.get(topic).map_or(&[], |t| self.names.get(topic, t.name_length))
     }

@@ -25,7 +25,50 @@ struct Marked {
     bytes: usize,
 }
 
+/// Which positions go into a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Fresh,
+    Forgotten,
+}
+
+/// The positions that are marked, and their partitions: one place that looks for them, however many messages name them.
+pub(super) struct MarkedPositions<'s> {
+    entries: &'s [PartitionEntry],
+    positions: &'s [Position],
+    mark: Mark,
+    at: usize,
+    left: usize,
+}
+
+impl<'s> Iterator for MarkedPositions<'s> {
+    type Item = (&'s PartitionEntry, &'s Position);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.left > 0 {
+            let pair = self.entries.get(self.at).zip(self.positions.get(self.at));
+            self.left = self.left.wrapping_sub(1);
+            self.at = if pair.is_some() { self.at.wrapping_add(1) } else { 0 };
+            let marked = |position: &Position| match self.mark {
+                Mark::Fresh => position.fresh,
+                Mark::Forgotten => position.forgotten,
+            };
+            if pair.is_some_and(|(_, position)| marked(position)) {
+                return pair;
+            }
+        }
+        None
+    }
+}
+
 impl<P: Platform> State<P> {
+    /// The positions with this mark, all of them once, from the place `first` on.
+    pub(super) fn marked(&self, first: usize, mark: Mark) -> MarkedPositions<'_> {
+        let positions = self.positions.get(..self.known_partitions()).unwrap_or_default();
+        // The end of the table is a place of its own, from where it goes on at the beginning.
+        MarkedPositions { entries: &self.cluster.partitions, positions, mark, at: first, left: positions.len() + 1 }
+    }
+
     /// Something about the partition has changed: whoever must act on it will.
     pub(super) fn reread(&mut self, place: usize) {
         let position = &self.positions[place];
@@ -83,6 +126,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The request that the connection is to write for the consumer, if any.
+    #[inline(never)]
     pub(crate) fn ask_for_records(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
         if self.positions.is_empty() || self.connections[slot].phase != Phase::Active {
             return None;
@@ -207,16 +251,11 @@ impl<P: Platform> State<P> {
 
     fn ask_for_epochs(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
         let sent = self.ask(slot, now, frame, ApiKey::OffsetForLeaderEpoch, version, |state, writer| {
-            let (cluster, positions, _) = state.cluster_and_positions();
-            let marked = positions.iter().enumerate().filter(|(_, position)| position.fresh);
-            let wanted = marked.map(|(place, position)| {
-                let entry = &cluster.partitions[place];
-                offset_for_leader_epoch::Partition {
-                    topic: cluster.name(entry.topic()),
-                    index: entry.index,
-                    current_leader_epoch: entry.leader_epoch,
-                    leader_epoch: position.epoch,
-                }
+            let wanted = state.marked(0, Mark::Fresh).map(|(entry, position)| offset_for_leader_epoch::Partition {
+                topic: state.cluster.name(entry.topic()),
+                index: entry.index,
+                current_leader_epoch: entry.leader_epoch,
+                leader_epoch: position.epoch,
             });
             offset_for_leader_epoch::request(writer, version, wanted);
         });
@@ -228,16 +267,11 @@ impl<P: Platform> State<P> {
     fn list_offsets(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
         let isolation = self.settings.isolation_level;
         let sent = self.ask(slot, now, frame, ApiKey::ListOffsets, version, |state, writer| {
-            let cluster = state.cluster_and_positions();
-            let marked = cluster.1.iter().enumerate().filter(|(_, position)| position.fresh);
-            let wanted = marked.map(|(place, position)| {
-                let entry = &cluster.0.partitions[place];
-                list_offsets::Partition {
-                    topic: cluster.0.name(entry.topic()),
-                    index: entry.index,
-                    current_leader_epoch: entry.leader_epoch,
-                    timestamp: position.target,
-                }
+            let wanted = state.marked(0, Mark::Fresh).map(|(entry, position)| list_offsets::Partition {
+                topic: state.cluster.name(entry.topic()),
+                index: entry.index,
+                current_leader_epoch: entry.leader_epoch,
+                timestamp: position.target,
             });
             list_offsets::request(writer, version, isolation, wanted);
         });
@@ -270,30 +304,19 @@ impl<P: Platform> State<P> {
         };
         let first = self.s.consumer.read_cursor as usize;
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
-            let cluster = state.cluster_and_positions();
-            let (behind, before) = cluster.1.split_at_checked(first).unwrap_or((&[], cluster.1));
-            let (behind, before) = ((0..first).zip(behind), (first..).zip(before));
-            let topic = |entry: &PartitionEntry| fetch::Topic { name: cluster.0.name(entry.topic()), id: [0; 16] };
-            let marked = before.chain(behind).filter(|(_, position)| position.fresh);
-            let named = marked
-                .filter(|(place, position)| session::is_named(slot, session, position, &cluster.0.partitions[*place]));
-            let wanted = named.map(|(place, position)| {
-                let entry = &cluster.0.partitions[place];
-                fetch::Partition {
-                    topic: topic(entry),
-                    index: entry.index,
-                    current_leader_epoch: entry.leader_epoch,
-                    fetch_offset: position.fetch,
-                    last_fetched_epoch: position.epoch,
-                    max_bytes: bytes,
-                }
+            let topic = |entry: &PartitionEntry| fetch::Topic { name: state.cluster.name(entry.topic()), id: [0; 16] };
+            let marked = state.marked(first, Mark::Fresh);
+            let named = marked.filter(|(entry, position)| session::is_named(slot, session, position, entry));
+            let wanted = named.map(|(entry, position)| fetch::Partition {
+                topic: topic(entry),
+                index: entry.index,
+                current_leader_epoch: entry.leader_epoch,
+                fetch_offset: position.fetch,
+                last_fetched_epoch: position.epoch,
+                max_bytes: bytes,
             });
-            let forgotten = cluster.1.iter().enumerate().filter(|(_, position)| position.forgotten);
-            let forgotten = forgotten.map(|(place, _)| {
-                let entry = &cluster.0.partitions[place];
-                (topic(entry), entry.index)
-            });
-            let rack_id = if elsewhere { cluster.2.client_rack() } else { &[] };
+            let forgotten = state.marked(0, Mark::Forgotten).map(|(entry, _)| (topic(entry), entry.index));
+            let rack_id = if elsewhere { state.settings.client_rack() } else { &[] };
             fetch::request(writer, version, &fetch::Settings { rack_id, ..settings }, wanted, forgotten);
         });
         if sent.is_some() {
@@ -314,6 +337,7 @@ impl<P: Platform> State<P> {
         sent
     }
 
+    #[inline(never)]
     fn unmark(&mut self, slot: usize, sent: bool) {
         for position in self.known_positions().iter_mut().filter(|position| position.fresh) {
             position.fresh = false;
@@ -383,6 +407,7 @@ fn is_asking(reading: Reading) -> bool {
 }
 
 /// Whether something is to be asked for the partition: nothing is under way, and nothing of it waits to be handed out.
+#[inline(never)]
 pub(super) fn is_open(position: &Position) -> bool {
     let reads = match position.reading {
         Reading::Looking | Reading::Checking => true,

@@ -6,6 +6,7 @@
 //! What is to be committed stands in each position until the broker has it: a later commit overwrites an earlier one that
 //! has not gone out, and nothing is lost with a connection.
 
+use super::ask::Mark;
 use super::assign::Start;
 use super::table::{Offset, Position, Reading};
 use super::{CommitError, ConsumeFault};
@@ -271,13 +272,9 @@ impl<P: Platform> State<P> {
         // Positions that an open transaction may yet change are waited for by those who read what is committed only.
         let stable = self.settings.isolation_level == IsolationLevel::ReadCommitted;
         let sent = self.ask(slot, now, frame, ApiKey::OffsetFetch, version, |state, writer| {
-            let (cluster, positions, settings) = state.cluster_and_positions();
-            let marked = positions.iter().enumerate().filter(|(_, position)| position.fresh);
-            let wanted = marked.map(|(place, _)| {
-                let entry = &cluster.partitions[place];
-                (cluster.name(entry.topic()), entry.index)
-            });
-            offset_fetch::request(writer, version, settings.group_id(), stable, wanted);
+            let marked = state.marked(0, Mark::Fresh);
+            let wanted = marked.map(|(entry, _)| (state.cluster.name(entry.topic()), entry.index));
+            offset_fetch::request(writer, version, state.settings.group_id(), stable, wanted);
         });
         self.known_positions().iter_mut().for_each(|position| position.fresh = false);
         sent
@@ -285,15 +282,12 @@ impl<P: Platform> State<P> {
 
     fn ask_to_commit(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
         let sent = self.ask(slot, now, frame, ApiKey::OffsetCommit, version, |state, writer| {
-            let (cluster, positions, settings) = state.cluster_and_positions();
-            let marked = positions.iter().enumerate().filter(|(_, position)| position.fresh);
-            let wanted = marked.filter_map(|(place, position)| {
-                let entry = &cluster.partitions[place];
+            let wanted = state.marked(0, Mark::Fresh).filter_map(|(entry, position)| {
                 let (offset, leader_epoch) = position.commit?;
-                let (topic, index, offset) = (cluster.name(entry.topic()), entry.index, offset.get());
+                let (topic, index, offset) = (state.cluster.name(entry.topic()), entry.index, offset.get());
                 Some(offset_commit::Position { topic, index, offset, leader_epoch, metadata: None })
             });
-            offset_commit::request(writer, version, settings.group_id(), wanted);
+            offset_commit::request(writer, version, state.settings.group_id(), wanted);
         });
         for position in self.known_positions().iter_mut().filter(|position| position.fresh) {
             position.fresh = false;

@@ -227,6 +227,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Whether a segment is still wanted: from which offset on, and of which topic and partition.
+    #[inline(never)]
     pub(crate) fn begin_segment(&mut self, segment: &Segment) -> Option<(i64, Topic, i32)> {
         let position = self.positions.get(segment.place as usize)?;
         let wanted = position.generation == segment.generation && position.reading != Reading::Unassigned;
@@ -236,6 +237,7 @@ impl<P: Platform> State<P> {
 
     /// Everything up to `next` was handed out; `epoch` is that of the last record. Also if the partition was paused
     /// meanwhile, but not if somebody has gone elsewhere.
+    #[inline(never)]
     pub(crate) fn handed_out(&mut self, segment: &Segment, next: i64, epoch: i32) {
         if let Some(position) = self.positions.get_mut(segment.place as usize)
             && segment.generation.wrapping_sub(position.jumped) as i32 >= 0

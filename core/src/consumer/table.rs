@@ -126,6 +126,7 @@ impl Position {
     }
 
     /// It will fail at this offset, once what is sound in front of it has been handed out.
+    #[inline(never)]
     pub(super) fn expect_failure(&mut self, (offset, fault): (i64, ConsumeFault)) {
         if self.reading != Reading::Failed {
             (self.fault, self.fault_at) = (Some(fault), offset);

@@ -118,6 +118,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The connection can be used.
+    #[inline(never)]
     pub(super) fn activate(&mut self, slot: usize, now: Instant) {
         let connection = &mut self.connections[slot];
         if connection.phase != Link_::Negotiating {

@@ -188,12 +188,6 @@ impl<P: Platform> State<P> {
         self.queues.len().min(self.cluster.metadata.partitions.into())
     }
 
-    /// The cluster, what is read of it, and how.
-    #[cfg(feature = "consumer")]
-    pub(crate) fn cluster_and_positions(&self) -> (&Cluster<P>, &[Position], &Current<P::Settings>) {
-        (&self.cluster, self.positions.get(..self.known_partitions()).unwrap_or_default(), &self.settings)
-    }
-
     pub(crate) fn pool(&mut self) -> Buffers<'_, P::Buffer> {
         Buffers { stack: &mut self.buffers, level: &mut self.s.buffers_level }
     }

@@ -31,9 +31,14 @@ fn until_obeyed(machine: &mut Machine, command: u64) {
     machine.until(2 * MINUTE, &what, |line| number(line, "command").filter(|&found| found >= command)).unwrap();
 }
 
-/// The numbers of the commands that were obeyed, in that order. Nothing else may have been read.
-fn obeyed(lines: &[String]) -> Vec<u64> {
-    assert!(lines.iter().all(|line| !line.contains("no command") && !line.contains("cannot read")), "{lines:?}");
+/// What is none: no number, an empty one, too large a one, a word too few or too many, nothing at all.
+const NO_COMMANDS: [&str; 8] =
+    ["interval 10", " interval 10", "1 interval ", "1 interval", "1 interval -1", "4294967296 stop", "1 stop 1", ""];
+
+/// The numbers of the commands that were obeyed, in that order. So many others may have been read, and nothing else.
+fn obeyed(lines: &[String], others: usize) -> Vec<u64> {
+    assert_eq!(lines.iter().filter(|line| line.contains("no command")).count(), others, "{lines:?}");
+    assert!(lines.iter().all(|line| !line.contains("cannot read")), "{lines:?}");
     let obeyed = lines.iter().filter_map(|line| number(line, "command"));
     eprintln!("{} | {}", lines[0], lines.last().unwrap());
     obeyed.collect()
@@ -56,13 +61,14 @@ fn both_boards_obey_over_a_restart_of_the_stand_in() {
         until_obeyed(&mut machine, 99);
         let now = server.now_ms();
         server.with(|cluster| cluster.node_down(1, now));
+        say(&NO_COMMANDS.map(str::to_owned));
         say(&intervals(100..200));
         let now = server.now_ms();
         server.with(|cluster| cluster.node_up(1, now));
         until_obeyed(&mut machine, 199);
         say(&["200 stop".into()]);
         let (_, lines) = machine.finish(MINUTE).unwrap();
-        assert_eq!(obeyed(&lines), Vec::from_iter(0..=200));
+        assert_eq!(obeyed(&lines, NO_COMMANDS.len()), Vec::from_iter(0..=200));
     }
 }
 
@@ -109,6 +115,6 @@ fn commands_survive_a_killed_broker_a_pulled_cable_and_a_restart() {
         }
     }
     for (_, _, lines) in &machines {
-        assert_eq!(obeyed(lines), Vec::from_iter(0..said));
+        assert_eq!(obeyed(lines, 0), Vec::from_iter(0..said));
     }
 }
