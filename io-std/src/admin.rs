@@ -3,7 +3,7 @@
 use crate::metrics::Latencies;
 use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
-use demitasse_core::protocol::{create_topics, metadata, offset_fetch};
+use demitasse_core::protocol::{TopicItem, create_topics, metadata};
 use demitasse_core::{ConnectionError, ErrorCode, Scratch};
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,14 +202,13 @@ impl Admin {
     /// The broker refused, or nobody could be asked, or there was no whole answer within `patience`.
     pub async fn committed(&self, group: &str, patience: Duration) -> Result<Vec<CommittedInfo>, AdminError> {
         let (mut kept, mut topic, mut refused) = (Vec::new(), String::new(), ErrorCode::NONE);
-        let each = |item: offset_fetch::Item<'_>| match item {
-            offset_fetch::Item::Topic { name, .. } => topic = text(name),
-            offset_fetch::Item::Partition(position) if position.offset >= 0 => {
-                let offset_fetch::Position { index, offset, leader_epoch, .. } = position;
+        let each = |item: TopicItem<'_>| match item {
+            TopicItem::Topic { name, .. } => topic = text(name),
+            TopicItem::Partition { index, offset: offset @ 0.., leader_epoch, .. } => {
                 kept.push(CommittedInfo { topic: topic.clone(), partition: index, offset, leader_epoch });
             }
-            offset_fetch::Item::Group(code) => refused = code,
-            offset_fetch::Item::Throttle(_) | offset_fetch::Item::Partition(_) => {}
+            TopicItem::Group(code) => refused = code,
+            TopicItem::Throttle(_) | TopicItem::Partition { .. } => {}
         };
         self.ask(async |admin| admin.committed(group, patience, each).await).await?;
         match refused {

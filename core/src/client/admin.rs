@@ -8,7 +8,8 @@ use super::driver::lost;
 use super::{Io, Scratch, Stream};
 use crate::connection::{ConnectionError, frame_length};
 use crate::protocol::create_topics::{self, NewTopic};
-use crate::protocol::{self, ApiKey, ErrorCode, api_versions, find_coordinator, metadata, offset_fetch};
+use crate::protocol::{self, ApiKey, ErrorCode, TopicItem, TopicReader};
+use crate::protocol::{api_versions, find_coordinator, metadata, offset_fetch};
 use crate::time::{Clock, Instant};
 use crate::wire::{ReadError, Skip, Writer};
 use core::future::poll_fn;
@@ -113,7 +114,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
         &mut self,
         group: &str,
         patience: Duration,
-        mut each: impl FnMut(offset_fetch::Item<'_>),
+        mut each: impl FnMut(TopicItem<'_>),
     ) -> Result<(), ConnectionError> {
         let (io, deadline) = (self.io, self.deadline(patience));
         let work = async {
@@ -125,7 +126,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
                     talk.coordinator(group, &mut host).await?
                 };
                 if let Err(code) = found {
-                    each(offset_fetch::Item::Group(code));
+                    each(TopicItem::Group(code));
                     return Ok(());
                 }
                 if let Ok(Some(port)) = found {
@@ -305,16 +306,12 @@ impl<'t, R: Read, W: Write> Talk<'t, R, W> {
     }
 
     /// False if this broker does not tell now: then nothing was handed out.
-    async fn committed(
-        &mut self,
-        group: &str,
-        mut each: impl FnMut(offset_fetch::Item<'_>),
-    ) -> Result<bool, ConnectionError> {
+    async fn committed(&mut self, group: &str, mut each: impl FnMut(TopicItem<'_>)) -> Result<bool, ConnectionError> {
         let version = self.version(ApiKey::OffsetFetch)?;
-        let (mut reader, mut later) = (offset_fetch::ResponseReader::new(version), false);
+        let (mut reader, mut later) = (TopicReader::new(ApiKey::OffsetFetch, version), false);
         let read = |window: &mut &[u8]| {
             let item = reader.next(window)?;
-            later |= matches!(item, Some(offset_fetch::Item::Group(code)) if is_for_now(code));
+            later |= matches!(item, Some(TopicItem::Group(code)) if is_for_now(code));
             if let Some(item) = item.filter(|_| !later) {
                 each(item);
             }

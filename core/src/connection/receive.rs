@@ -8,7 +8,7 @@ use crate::cluster::MetadataReading;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey, api_versions, init_producer_id, metadata, produce};
 #[cfg(feature = "consumer")]
-use crate::protocol::{TopicItem, TopicReader, fetch, find_coordinator, offset_fetch};
+use crate::protocol::{TopicItem, TopicReader, fetch, find_coordinator};
 use crate::wire::{FLEXIBLE, ReadError, Skip};
 
 /// No response is larger: it is Kafka's own limit for requests, and far above any that we ask for. What claims to be
@@ -31,8 +31,6 @@ pub(crate) enum Body {
     ByTopic(TopicReader),
     #[cfg(feature = "consumer")]
     FindCoordinator(find_coordinator::ResponseReader),
-    #[cfg(feature = "consumer")]
-    OffsetFetch(offset_fetch::ResponseReader),
 }
 
 /// As [`Body`], with a tag of its own.
@@ -72,8 +70,6 @@ pub(crate) enum Received<'a> {
     ByTopic(ApiKey, TopicItem<'a>),
     #[cfg(feature = "consumer")]
     FindCoordinator(find_coordinator::Item<'a>),
-    #[cfg(feature = "consumer")]
-    OffsetFetch(offset_fetch::Item<'a>),
     /// The response to the front request is complete.
     Done,
 }
@@ -154,13 +150,11 @@ impl Receive {
             #[cfg(feature = "consumer")]
             ApiKey::Fetch => Body::Fetch(fetch::ResponseReader::new(version)),
             #[cfg(feature = "consumer")]
-            ApiKey::ListOffsets | ApiKey::OffsetCommit | ApiKey::OffsetForLeaderEpoch => {
+            ApiKey::ListOffsets | ApiKey::OffsetCommit | ApiKey::OffsetFetch | ApiKey::OffsetForLeaderEpoch => {
                 Body::ByTopic(TopicReader::new(api, version))
             }
             #[cfg(feature = "consumer")]
             ApiKey::FindCoordinator => Body::FindCoordinator(find_coordinator::ResponseReader::new(version)),
-            #[cfg(feature = "consumer")]
-            ApiKey::OffsetFetch => Body::OffsetFetch(offset_fetch::ResponseReader::new(version)),
             _ => Body::ApiVersions(api_versions::ResponseReader::new(version)),
         };
         (self.metadata, self.topic, self.partition) = (MetadataReading::START, Link::NONE, Link::NONE);
@@ -236,8 +230,6 @@ impl Body {
             Body::ByTopic(reader) => reader.next(part)?.map(|item| Received::ByTopic(reader.api(), item)),
             #[cfg(feature = "consumer")]
             Body::FindCoordinator(reader) => reader.next(part)?.map(Received::FindCoordinator),
-            #[cfg(feature = "consumer")]
-            Body::OffsetFetch(reader) => reader.next(part)?.map(Received::OffsetFetch),
         })
     }
 }

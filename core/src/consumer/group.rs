@@ -313,38 +313,27 @@ impl<P: Platform> State<P> {
         }
     }
 
-    pub(crate) fn recall_item(&mut self, slot: usize, item: offset_fetch::Item<'_>, now: Instant) {
-        match item {
-            offset_fetch::Item::Throttle(millis) => self.throttle(slot, millis, now),
-            offset_fetch::Item::Topic { name, .. } => self.begin_topic(slot, name),
-            offset_fetch::Item::Partition(kept) => {
-                let place = self.named_place(slot, kept.index);
-                if let Some(place) = place.filter(|&place| self.positions[place].reading == Reading::Recalling) {
-                    self.recalled(place, &kept, now);
-                }
-            }
-            offset_fetch::Item::Group(ErrorCode::NONE) => {}
-            offset_fetch::Item::Group(error) => self.group_failed(error, now),
-        }
-    }
-
     // Not inlined into `receive`, which then would have copies of much else: 0.8 KB of flash.
     #[inline(never)]
-    fn recalled(&mut self, place: usize, kept: &offset_fetch::Position, now: Instant) {
-        if kept.error != ErrorCode::NONE {
-            return match verdict(kept.error) {
-                Verdict::Refused => self.fail_reading(place, 0, ConsumeFault::Refused(kept.error)),
-                _ => self.group_failed(kept.error, now),
+    pub(super) fn recalled(&mut self, place: usize, error: ErrorCode, kept: (i64, i32), now: Instant) {
+        if self.positions[place].reading != Reading::Recalling {
+            return;
+        }
+        if error != ErrorCode::NONE {
+            return match verdict(error) {
+                Verdict::Refused => self.fail_reading(place, 0, ConsumeFault::Refused(error)),
+                _ => self.group_failed(error, now),
             };
         }
+        let (offset, epoch) = kept;
         self.s.consumer.group.failures = 0;
-        if kept.offset < 0 {
+        if offset < 0 {
             return self.reset_reading(place, ConsumeFault::NotCommitted);
         }
         let position = &mut self.positions[place];
-        (position.reading, position.committed) = (Reading::Going, Some(Offset::new(kept.offset)));
-        (position.next, position.fetch) = (kept.offset, kept.offset);
-        (position.next_epoch, position.epoch) = (kept.leader_epoch, kept.leader_epoch);
+        (position.reading, position.committed) = (Reading::Going, Some(Offset::new(offset)));
+        (position.next, position.fetch) = (offset, offset);
+        (position.next_epoch, position.epoch) = (epoch, epoch);
         self.reread(place);
         self.tell_room();
     }
@@ -370,7 +359,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The coordinator does not do what it was asked.
-    fn group_failed(&mut self, error: ErrorCode, now: Instant) {
+    pub(super) fn group_failed(&mut self, error: ErrorCode, now: Instant) {
         match verdict(error) {
             Verdict::Refused => return self.group_refused(error),
             Verdict::Elsewhere => self.s.consumer.group.known = false,

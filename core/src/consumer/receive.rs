@@ -48,6 +48,7 @@ impl<P: Platform> State<P> {
                 let Some(place) = self.named_place(slot, index) else { return };
                 let reading = match api {
                     ApiKey::OffsetCommit => return self.commit_answered(place, error, now),
+                    ApiKey::OffsetFetch => return self.recalled(place, error, (offset, leader_epoch), now),
                     ApiKey::ListOffsets => Reading::Looking,
                     _ => Reading::Checking,
                 };
@@ -64,6 +65,8 @@ impl<P: Platform> State<P> {
                     self.epoch_ends(place, leader_epoch, offset);
                 }
             }
+            TopicItem::Group(ErrorCode::NONE) => {}
+            TopicItem::Group(error) => self.group_failed(error, now),
         }
     }
 

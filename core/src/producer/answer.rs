@@ -154,8 +154,6 @@ impl<P: Platform> State<P> {
                 Some(Received::ByTopic(api, item)) => self.topic_item(slot, api, item, now),
                 #[cfg(feature = "consumer")]
                 Some(Received::FindCoordinator(item)) => self.coordinator_item(slot, item, now),
-                #[cfg(feature = "consumer")]
-                Some(Received::OffsetFetch(item)) => self.recall_item(slot, item, now),
             }
         }
     }

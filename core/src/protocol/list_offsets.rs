@@ -32,6 +32,8 @@ pub struct Partition<'t> {
 /// Writes the body of `ListOffsetsRequest`; neighbours of the same topic share its entry.
 ///
 /// Every partition must be asked of its leader. One that stands in a request twice is refused.
+///
+/// The answer is for [`TopicReader`](super::TopicReader).
 pub fn request<'t>(
     writer: &mut Writer<'_>,
     version: i16,

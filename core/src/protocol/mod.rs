@@ -1,4 +1,5 @@
-//! One file an API: the versions it speaks, the request writer, the resumable response reader.
+//! One file an API: the versions it speaks, the request writer, the resumable response reader; four answers about offsets,
+//! which have the same shape, share [`TopicReader`].
 //!
 //! Source of truth: the message definitions in `common/message/` of Apache Kafka's `kafka-clients` 4.3.1.
 //!

@@ -23,6 +23,8 @@ pub struct Position<'t> {
 
 /// Writes the body of `OffsetCommitRequest` as of a consumer that assigns its partitions itself: the group has no
 /// members. Neighbours of the same topic share its entry.
+///
+/// The answer is for [`TopicReader`](super::TopicReader).
 pub fn request<'t>(writer: &mut Writer<'_>, version: i16, group: &[u8], positions: impl Iterator<Item = Position<'t>>) {
     let flexible = flexible(ApiKey::OffsetCommit, version);
     writer.string(flexible, group);

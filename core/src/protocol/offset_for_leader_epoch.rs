@@ -20,6 +20,8 @@ pub struct Partition<'t> {
 }
 
 /// Writes the body of `OffsetForLeaderEpochRequest`; neighbours of the same topic share its entry.
+///
+/// The answer is for [`TopicReader`](super::TopicReader).
 pub fn request<'t>(writer: &mut Writer<'_>, version: i16, partitions: impl Iterator<Item = Partition<'t>>) {
     let flexible = flexible(ApiKey::OffsetForLeaderEpoch, version);
     // Not a replica.

@@ -2,7 +2,7 @@
 
 use super::items::{self, Piece, Stages};
 use super::{ApiKey, ErrorCode, count, flexible, since};
-use crate::wire::{ReadError, Reader, Skip, Steps, Writer};
+use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
 /// What a message calls a topic.
 pub(super) trait Called: Copy {
@@ -77,7 +77,8 @@ impl<T: Called> List<T> {
     }
 }
 
-/// A piece of `ListOffsetsResponse`, `OffsetCommitResponse` or `OffsetForLeaderEpochResponse`, in the order of the message.
+/// A piece of `ListOffsetsResponse`, `OffsetCommitResponse`, `OffsetFetchResponse` or `OffsetForLeaderEpochResponse`, in the
+/// order of the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TopicItem<'a> {
     /// How long the broker asks for silence, in milliseconds.
@@ -99,31 +100,47 @@ pub enum TopicItem<'a> {
         timestamp: i64,
         /// ListOffsets: the record's offset, or that of the position; -1 when no record is as late. OffsetForLeaderEpoch: the
         /// offset behind the last record of the epoch, -1 when unknown; a position beyond it is on records that are gone.
+        /// OffsetFetch: the offset to go on from, -1 when none is kept.
         offset: i64,
         /// ListOffsets: the epoch in which the record was written, -1 for unknown. OffsetForLeaderEpoch: the latest epoch up to
-        /// the one asked for that the log has, -1 when it has none.
+        /// the one asked for that the log has, -1 when it has none. OffsetFetch: that of the last record done with, -1 for
+        /// unknown.
         leader_epoch: i32,
     },
+    /// OffsetFetch: the outcome for the group as a whole, behind its topics.
+    Group(ErrorCode),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     Throttle,
+    /// From OffsetFetch 8 on: a list of groups, each with its topics.
+    GroupCount,
+    Group,
     TopicCount,
     Topic,
     Partition,
+    /// OffsetFetch: the outcome for a partition, behind words that came with the commit.
+    Error,
     Done,
 }
 
-/// Reads a response that has a throttle time, topics, partitions in them, and nothing else, item by item: ListOffsets, which
-/// has no throttle time before version 2, OffsetCommit, or OffsetForLeaderEpoch.
+/// Reads a response that has a throttle time, topics, and partitions in them, item by item: ListOffsets, which has no throttle
+/// time before version 2, OffsetCommit, OffsetForLeaderEpoch, or OffsetFetch, whose words that a commit may carry are passed
+/// over.
 #[derive(Clone, Copy, Debug)]
 pub struct TopicReader {
     api: ApiKey,
     version: i16,
     stage: Stage,
+    groups: u32,
     topics: u32,
     partitions: u32,
+    /// What was read before its error came. The offset as bytes: as a number it would make every connection 16 bytes larger,
+    /// which has room for any reader.
+    index: i32,
+    leader_epoch: i32,
+    offset: [u8; 8],
     skip: Skip,
 }
 
@@ -132,7 +149,18 @@ impl TopicReader {
     pub const fn new(api: ApiKey, version: i16) -> Self {
         let throttles = !matches!(api, ApiKey::ListOffsets) || since(version, 2);
         let stage = if throttles { Stage::Throttle } else { Stage::TopicCount };
-        TopicReader { api, version, stage, topics: 0, partitions: 0, skip: Skip::NONE }
+        TopicReader {
+            api,
+            version,
+            stage,
+            groups: 0,
+            topics: 0,
+            partitions: 0,
+            index: 0,
+            leader_epoch: 0,
+            offset: [0; 8],
+            skip: Skip::NONE,
+        }
     }
 
     /// Which of the messages it reads.
@@ -145,7 +173,17 @@ impl TopicReader {
         items::next(self, window)
     }
 
-    /// Reads what is said of a partition, but for the tagged fields behind it.
+    /// Reads what OffsetFetch says of a partition, but for its error.
+    fn position(&mut self, reader: &mut Reader<'_>, flexible: bool) -> Result<(), ReadError> {
+        let mut part = reader.part::<16>()?;
+        let (index, offset, leader_epoch) = (part.i32()?, part.i64()?, part.i32()?);
+        (self.index, self.offset, self.leader_epoch) = (index, offset.to_ne_bytes(), leader_epoch);
+        self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String]) });
+        self.stage = Stage::Error;
+        Ok(())
+    }
+
+    /// Reads what the others say of a partition, but for the tagged fields behind it.
     fn partition<'a>(&self, reader: &mut Reader<'_>) -> Result<TopicItem<'a>, ReadError> {
         let (mut timestamp, mut offset, mut leader_epoch) = (-1, -1, -1);
         let (index, error);
@@ -176,37 +214,66 @@ impl Stages for TopicReader {
 
     fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<TopicItem<'a>>, ReadError> {
         let flexible = flexible(self.api, self.version);
-        Ok(match self.stage {
+        let positions = self.api == ApiKey::OffsetFetch;
+        match self.stage {
             Stage::Throttle => {
                 let throttle = reader.i32()?;
+                let groups = positions && since(self.version, 8);
+                self.stage = if groups { Stage::GroupCount } else { Stage::TopicCount };
+                return Ok(Piece::Item(TopicItem::Throttle(throttle)));
+            }
+            Stage::GroupCount | Stage::Group if !FLEXIBLE => return Ok(Piece::End),
+            Stage::GroupCount => {
+                self.groups = count(reader, flexible)?;
+                self.stage = Stage::Group;
+            }
+            Stage::Group if self.groups > 0 => {
+                self.groups = self.groups.wrapping_sub(1);
+                // Its name.
+                self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String]) });
                 self.stage = Stage::TopicCount;
-                Piece::Item(TopicItem::Throttle(throttle))
             }
             Stage::TopicCount => {
                 self.topics = count(reader, flexible)?;
                 self.stage = Stage::Topic;
-                Piece::Silent
             }
             Stage::Topic if self.topics > 0 => {
                 let (name, partitions) = (reader.text(flexible)?, count(reader, flexible)?);
                 self.topics = self.topics.wrapping_sub(1);
                 self.partitions = partitions;
                 self.stage = Stage::Partition;
-                Piece::Item(TopicItem::Topic { name, partitions })
+                return Ok(Piece::Item(TopicItem::Topic { name, partitions }));
+            }
+            Stage::Topic if positions => {
+                let error = ErrorCode(reader.i16()?);
+                self.skip = Skip::plan(flexible, Steps::TAGS);
+                self.stage = if since(self.version, 8) { Stage::Group } else { Stage::Done };
+                return Ok(Piece::Item(TopicItem::Group(error)));
+            }
+            Stage::Partition if self.partitions > 0 && positions => {
+                self.position(reader, flexible)?;
+                self.partitions = self.partitions.wrapping_sub(1);
             }
             Stage::Partition if self.partitions > 0 => {
                 let item = self.partition(reader)?;
                 self.partitions = self.partitions.wrapping_sub(1);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
-                Piece::Item(item)
+                return Ok(Piece::Item(item));
             }
-            Stage::Topic | Stage::Partition => {
+            Stage::Error => {
+                let error = ErrorCode(reader.i16()?);
+                self.skip = Skip::plan(flexible, Steps::TAGS);
+                self.stage = Stage::Partition;
+                let (index, leader_epoch, offset) = (self.index, self.leader_epoch, i64::from_ne_bytes(self.offset));
+                return Ok(Piece::Item(TopicItem::Partition { index, error, timestamp: -1, offset, leader_epoch }));
+            }
+            Stage::Group | Stage::Topic | Stage::Partition => {
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = if self.stage == Stage::Partition { Stage::Topic } else { Stage::Done };
-                Piece::Silent
             }
-            Stage::Done => Piece::End,
-        })
+            Stage::Done => return Ok(Piece::End),
+        }
+        Ok(Piece::Silent)
     }
 }
 

@@ -51,12 +51,11 @@ readers! {
     Produce in produce,
     Fetch in fetch,
     Metadata in metadata,
-    OffsetFetch in offset_fetch,
     FindCoordinator in find_coordinator,
     ApiVersions in api_versions,
     CreateTopics in create_topics,
     InitProducerId in init_producer_id,
-    ; ListOffsets, OffsetCommit, OffsetForLeaderEpoch,
+    ; ListOffsets, OffsetCommit, OffsetFetch, OffsetForLeaderEpoch,
 }
 
 fn show<T: std::fmt::Debug>(item: Result<Option<T>, ReadError>) -> Result<Option<String>, ReadError> {

@@ -5,9 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
-use demitasse_core::protocol::{
-    ApiKey, ErrorCode, TopicItem, fetch, find_coordinator, flexible, offset_fetch, versions,
-};
+use demitasse_core::protocol::{ApiKey, ErrorCode, TopicItem, fetch, find_coordinator, flexible, versions};
 use demitasse_oracle_tests::fetched::{Fetched, read_fetch};
 use demitasse_oracle_tests::{AnyReader, check};
 use kafka_protocol::messages::{self as oracle, TopicName};
@@ -313,7 +311,7 @@ fn offset_fetch_response() {
             (any::<i32>(), vec(group, groups), tags(flexible))
         },
         |version, (throttle, groups, tags)| {
-            let mut expected = vec![shown(offset_fetch::Item::Throttle(throttle))];
+            let mut expected = vec![shown(TopicItem::Throttle(throttle))];
             let mut response =
                 oracle::OffsetFetchResponse::default().with_throttle_time_ms(throttle).with_unknown_tagged_fields(tags);
             for (group_id, topics, error, tags) in groups {
@@ -323,15 +321,16 @@ fn offset_fetch_response() {
                     .with_unknown_tagged_fields(tags);
                 for (name, partitions, tags) in topics {
                     let many = partitions.len() as u32;
-                    expected.push(shown(offset_fetch::Item::Topic { name: name.as_bytes(), partitions: many }));
+                    expected.push(shown(TopicItem::Topic { name: name.as_bytes(), partitions: many }));
                     let topic = OffsetFetchResponseTopics::default().with_name(name).with_unknown_tagged_fields(tags);
                     let row = partitions.into_iter().map(|((index, offset, leader_epoch, words, error), tags)| {
-                        expected.push(shown(offset_fetch::Item::Partition(offset_fetch::Position {
+                        expected.push(shown(TopicItem::Partition {
                             index,
                             error: ErrorCode(error),
+                            timestamp: -1,
                             offset,
                             leader_epoch,
-                        })));
+                        }));
                         OffsetFetchResponsePartitions::default()
                             .with_partition_index(index)
                             .with_committed_offset(offset)
@@ -342,7 +341,7 @@ fn offset_fetch_response() {
                     });
                     group.topics.push(topic.with_partitions(row.collect()));
                 }
-                expected.push(shown(offset_fetch::Item::Group(ErrorCode(error))));
+                expected.push(shown(TopicItem::Group(ErrorCode(error))));
                 response.groups.push(group);
             }
             if version < 8 {

@@ -372,10 +372,9 @@ fn group(talk: &mut Talk) {
 }
 
 fn committed(talk: &mut Talk, version: i16, offset: i64) {
-    use offset_fetch::{Item, Position};
-    let show = |item: Item<'_>| format!("{item:?}");
+    let show = |item: TopicItem<'_>| format!("{item:?}");
     let position = |index, offset, leader_epoch| {
-        show(Item::Partition(Position { index, error: ErrorCode::NONE, offset, leader_epoch }))
+        show(TopicItem::Partition { index, error: ErrorCode::NONE, timestamp: -1, offset, leader_epoch })
     };
     let mut ask = |named: bool| {
         let body = talk.ask(ApiKey::OffsetFetch, version, |w| {
@@ -386,16 +385,16 @@ fn committed(talk: &mut Talk, version: i16, offset: i64) {
                 offset_fetch::request_all(w, version, GROUP.as_bytes(), false);
             }
         });
-        let mut reader = offset_fetch::ResponseReader::new(version);
+        let mut reader = TopicReader::new(ApiKey::OffsetFetch, version);
         items(|window| Ok(reader.next(window)?.map(show)), &body)
     };
     let sorted = |mut items: Vec<String>| {
         items.sort_unstable();
         items
     };
-    let topic = |partitions| show(Item::Topic { name: b"messages", partitions });
+    let topic = |partitions| show(TopicItem::Topic { name: b"messages", partitions });
     let (first, second) = (position(0, offset, 5), position(1, offset + 1, 5));
-    let (start, end) = (show(Item::Throttle(0)), show(Item::Group(ErrorCode::NONE)));
+    let (start, end) = (show(TopicItem::Throttle(0)), show(TopicItem::Group(ErrorCode::NONE)));
     let all = sorted(vec![start.clone(), topic(2), first.clone(), second.clone(), end.clone()]);
     assert_eq!(sorted(ask(false)), all, "version {version}");
     let named = sorted(vec![start, topic(3), first, second, position(77, -1, -1), end]);
