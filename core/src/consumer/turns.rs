@@ -40,8 +40,7 @@ impl<P: Platform> State<P> {
     /// Whether another broker waits for a connection slot and has something to read, as far as is known, while this one has
     /// been asked and had nothing: then it is asked no more, and the slot is free.
     pub(super) fn gives_way(&mut self, slot: usize, now: Instant) -> bool {
-        let no_slot = self.s.connections_wanted && self.closed_slot().is_none();
-        let idle = self.takes_turns() && no_slot && self.connections[slot].has_fetched && !self.is_hungry(slot);
+        let idle = self.takes_turns() && self.no_slot() && self.connections[slot].has_fetched && !self.is_hungry(slot);
         let gives_way = idle && self.others_hunger(slot, now);
         if gives_way {
             self.wake_clock();
@@ -50,7 +49,7 @@ impl<P: Platform> State<P> {
     }
 
     /// How long the broker may wait for records with a chunk in its hands. Those who share chunks wait a part of the time
-    /// each, and not at all while somebody else is known to have something to read.
+    /// each. While somebody else is known to have something to read they do not wait at all, nor do those who share slots.
     ///
     /// A partition of which something waits for the caller is not asked for, and must not wait for the others' silence once it
     /// could be: while there is one, the broker waits for as long as the caller has had it.
@@ -61,11 +60,20 @@ impl<P: Platform> State<P> {
             let busy = now.millis_since(self.connections[slot].brought_at);
             longest = longest.min(busy.try_into().unwrap_or(u32::MAX));
         }
-        if others < free {
+        let enough_chunks = others < free;
+        if enough_chunks && !self.no_slot() {
             return longest;
         }
+        if self.others_hunger(slot, now) {
+            return 0;
+        }
         let shares = others.saturating_add(1).checked_div(free).unwrap_or(1).max(1) as u32;
-        if self.others_hunger(slot, now) { 0 } else { longest / shares }
+        if enough_chunks { longest } else { longest / shares }
+    }
+
+    /// Whether somebody waits for a connection slot, and all are taken.
+    fn no_slot(&self) -> bool {
+        self.s.connections_wanted && self.closed_slot().is_none()
     }
 
     fn others_hunger(&mut self, slot: usize, now: Instant) -> bool {
