@@ -147,10 +147,12 @@ impl<P: Platform> State<P> {
         let version = versions.get(ApiKey::Fetch)?;
         if version < fetch::TELLS_OF_TRUNCATION
             && let Some(version) = versions.get(ApiKey::OffsetForLeaderEpoch)
-            && !looking
-            && self.mark_unchecked(slot, now, frame.len())
         {
-            return self.ask_for_epochs(slot, version, now, frame);
+            // Also while something else is being asked: what is not checked must not be fetched meanwhile.
+            self.find_unchecked();
+            if !looking && self.mark(slot, Reading::Checking, now, frame.len()).count > 0 {
+                return self.ask_for_epochs(slot, version, now, frame);
+            }
         }
         if self.connections[slot].fetching {
             return None;
@@ -236,8 +238,8 @@ impl<P: Platform> State<P> {
     }
 
     /// Of partitions that have another leader than when it was last looked: whether its log has what was read must be
-    /// asked, because a broker so old does not say by itself (KIP-320). Whether there are any on this connection.
-    fn mark_unchecked(&mut self, slot: usize, now: Instant, frame: usize) -> bool {
+    /// asked, because a broker so old does not say by itself (KIP-320). Until then they are not read.
+    fn find_unchecked(&mut self) {
         for place in 0..self.known_positions().len() {
             let position = &self.positions[place];
             let leader_epoch = self.cluster.partitions[place].leader_epoch;
@@ -246,7 +248,6 @@ impl<P: Platform> State<P> {
                 self.positions[place].reading = Reading::Checking;
             }
         }
-        self.mark(slot, Reading::Checking, now, frame).count > 0
     }
 
     fn ask_for_epochs(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
