@@ -18,9 +18,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
-cargo xtask size [--functions N]
+cargo xtask size [--writing] [--functions N]
     builds the sensor of examples/firmware-qemu, the one that follows commands and a plain TCP image, runs them in QEMU
     against the stand-in broker, and prints what they take beside the budgets; fails if a \"must\" is broken
+    --writing        only what writes, without the rows of reading: what CI runs
     --functions N    the N functions that take most flash and most instructions, even if all goals are met";
 
 /// Records of the short and of the long run; by 32 for batches.
@@ -47,28 +48,32 @@ struct Row {
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result {
-    let (mut functions, mut rest) = (None, arguments);
+    let (mut writing, mut functions, mut rest) = (false, None, arguments);
     loop {
         rest = match rest {
             [] => break,
+            [flag, rest @ ..] if flag == "--writing" => {
+                writing = true;
+                rest
+            }
             [flag, number, rest @ ..] if flag == "--functions" => {
                 let number = number.parse().map_err(|_| format!("--functions takes a number, not {number}"))?;
                 functions = Some(number);
                 rest
             }
-            odd => return only(odd, &["--functions"]),
+            odd => return only(odd, &["--writing", "--functions"]),
         };
     }
     let toolchain = set_up().map_err(Stop::words)?;
     let mut broken = Vec::new();
     for board in Board::ALL {
-        broken.extend(report(&toolchain, board, functions)?);
+        broken.extend(report(&toolchain, board, writing, functions)?);
     }
     if broken.is_empty() { Ok(()) } else { Err(format!("over the budget: {}", broken.join("; "))) }
 }
 
 /// Measures and prints for one board; what is broken comes back.
-fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Result<Vec<String>> {
+fn report(toolchain: &Toolchain, board: Board, writing: bool, functions: Option<usize>) -> Result<Vec<String>> {
     let named = |program: &str, kind: &str| format!("size-{}-{program}-{kind}", board.name());
     // As one would flash them: nobody listens to what they say.
     let read = |program| Image::read(&build(toolchain, board, program, "", &named(program, "flashed"))?);
@@ -89,7 +94,7 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
     let (single, batched) = (load(SINGLE, 1)?, load(BATCHED, 32)?);
     // The topic is there by now, as it is in use.
     let trips = measure::trips(board, &load_runs, &plugin, &words(1, 1))?;
-    let reading = reading::measure(toolchain, board, &plugin, broker.port, TOPICS)?;
+    let reading = if writing { None } else { Some(reading::measure(toolchain, board, &plugin, broker.port, TOPICS)?) };
     let address = format!("10.0.2.2:{}", broker.port);
     let machine = Machine::start(&Setup::new(board, &sensor_runs, &[&address, "size", "1"]));
     let (_, said) = machine.and_then(|machine| machine.finish(Duration::from_secs(60))).map_err(|e| e.to_string())?;
@@ -134,7 +139,8 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
         base.panics
     );
     println!("| | is | must | goal | MQTT: mountain, minimq, rust-mqtt |\n| --- | --- | --- | --- | --- |");
-    let rows: Vec<_> = rows.into_iter().chain(reading.rows(&base)).collect();
+    let of_reading = reading.iter().flat_map(|reading| reading.rows(&base));
+    let rows: Vec<_> = rows.into_iter().chain(of_reading).collect();
     for row in &rows {
         row.print();
     }
@@ -143,9 +149,11 @@ fn report(toolchain: &Toolchain, board: Board, functions: Option<usize>) -> Resu
         let most = functions.unwrap_or(15);
         print_functions("the sensor", &base, &sensor, most);
         print_instructions(&[("alone", &single), ("in batches of 32", &batched)], most);
-        print_functions("the one that follows commands", &base, &reading.image, most);
-        let [alone, batched] = &reading.costs;
-        print_instructions(&[("read, in batches of one", alone), ("read, in batches of 32", batched)], most);
+        if let Some(reading) = &reading {
+            print_functions("the one that follows commands", &base, &reading.image, most);
+            let [alone, batched] = &reading.costs;
+            print_instructions(&[("read, in batches of one", alone), ("read, in batches of 32", batched)], most);
+        }
     }
     let broken = rows.iter().filter(|row| row.must.is_some_and(|must| row.is > must));
     Ok(broken.map(|row| format!("{}: {}", board.name(), row.what)).collect())

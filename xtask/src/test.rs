@@ -39,7 +39,8 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         bare::steps(&mut steps);
         boards::steps(&mut steps);
         firmware::steps(&mut steps, false);
-        steps.step("what a device takes, beside its budgets", || size::run(&[]));
+        let writing = ["--writing".to_owned()];
+        steps.step("what the sensor takes, beside its budgets", || size::run(&writing));
     }
     steps.finish()
 }

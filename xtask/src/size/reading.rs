@@ -49,16 +49,16 @@ pub(super) fn measure(
 }
 
 impl Reading {
-    /// Of flash the budget is what the sensor's was made from: 15 to 20 KB over plain TCP for what writes, and about the same
-    /// again for what reads. That in all it takes no more than the sensor may is the goal. The others are the sensor's.
+    /// The budgets are those of the sensor, and one that keeps what was reached: 20 KB over plain TCP for what writes, from
+    /// which the sensor's was made, and as much again for what reads.
     pub(super) fn rows(&self, base: &Image) -> [Row; 14] {
         let Reading { image, costs: [alone, batched], buffers, stack } = self;
         let own_ram = (image.ram() as f64 - *buffers as f64) - (base.ram() as f64 - BASE_SOCKETS as f64);
         let row = |what, unit, is| Row::new(what, unit, is, "");
         [
-            row("commands: flash in all", "B", image.flash() as f64).goal(48_000.0),
+            row("commands: flash in all", "B", image.flash() as f64).budget(48_000.0, 40_000.0),
             row("commands: flash over plain TCP", "B", image.flash() as f64 - base.flash() as f64)
-                .budget(40_000.0, 30_000.0),
+                .budget(40_000.0, 15_000.0),
             row("commands: .data over plain TCP", "B", image.data as f64 - base.data as f64).must(0.0),
             row("commands: static RAM in all", "B", image.ram() as f64),
             row("commands: of it buffers: chunk, frames, sockets", "B", *buffers as f64),
