@@ -8,7 +8,7 @@ mod receive;
 mod ring;
 
 pub(crate) use backoff::backoff_millis;
-pub(crate) use receive::{Receive, Received, frame_length};
+pub(crate) use receive::{Purpose, Receive, Received, frame_length};
 pub use ring::Request;
 pub(crate) use ring::Ring;
 

@@ -57,6 +57,14 @@ pub(crate) struct Receive {
     pub(crate) partition: Link,
 }
 
+/// What the client is for, as far as the compiler knows it: it leaves out answers that then nobody can get.
+#[derive(Clone, Copy)]
+pub(crate) struct Purpose {
+    pub(crate) writes: bool,
+    #[cfg(feature = "consumer")]
+    pub(crate) has_group: bool,
+}
+
 /// What was read.
 pub(crate) enum Received<'a> {
     ApiVersions(api_versions::Item),
@@ -85,14 +93,13 @@ impl Receive {
     };
 
     /// Reads on in `window`, which is advanced; `front` is the request that is to be answered next.
-    /// `None`: more bytes are needed. Whether anybody `writes` is known to the compiler, which leaves out answers that then
-    /// nobody can get.
+    /// `None`: more bytes are needed.
     #[inline]
     pub(crate) fn next<'a>(
         &mut self,
         window: &mut &'a [u8],
         front: Option<&Request>,
-        writes: bool,
+        purpose: Purpose,
     ) -> Result<Option<Received<'a>>, ConnectionError> {
         loop {
             match &mut self.stage {
@@ -120,7 +127,7 @@ impl Receive {
                 }
                 Stage::Body => {
                     let body = &mut self.body;
-                    match within(&mut self.left, window, |part| body.next(part, writes))? {
+                    match within(&mut self.left, window, |part| body.next(part, purpose))? {
                         None => return Ok(None),
                         Some(Some(item)) => return Ok(Some(item)),
                         // What a newer broker may have added behind the end is skipped.
@@ -217,17 +224,19 @@ fn within<'a, T>(
 
 impl Body {
     #[inline]
-    fn next<'a>(&mut self, part: &mut &'a [u8], writes: bool) -> Result<Option<Received<'a>>, ReadError> {
+    fn next<'a>(&mut self, part: &mut &'a [u8], purpose: Purpose) -> Result<Option<Received<'a>>, ReadError> {
         Ok(match self {
             Body::ApiVersions(reader) => reader.next(part)?.map(Received::ApiVersions),
             Body::Metadata(reader) => reader.next(part)?.map(Received::Metadata),
-            Body::InitProducerId(_) | Body::Produce(_) if !writes => None,
+            Body::InitProducerId(_) | Body::Produce(_) if !purpose.writes => None,
             Body::InitProducerId(reader) => reader.next(part)?.map(Received::InitProducerId),
             Body::Produce(reader) => reader.next(part)?.map(Received::Produce),
             #[cfg(feature = "consumer")]
             Body::Fetch(reader) => reader.next(part)?.map(Received::Fetch),
             #[cfg(feature = "consumer")]
             Body::ByTopic(reader) => reader.next(part)?.map(|item| Received::ByTopic(reader.api(), item)),
+            #[cfg(feature = "consumer")]
+            Body::FindCoordinator(_) if !purpose.has_group => None,
             #[cfg(feature = "consumer")]
             Body::FindCoordinator(reader) => reader.next(part)?.map(Received::FindCoordinator),
         })

@@ -293,18 +293,18 @@ impl<P: Platform> State<P> {
         let bytes = self.s.consumer.chunk_bytes as i32;
         let session = self.connections[slot].session;
         let elsewhere = !self.settings.client_rack().is_empty() && self.may_be_sent_elsewhere();
-        let settings = fetch::Settings {
-            max_wait_ms: patience.min(i32::MAX as u32) as i32,
-            // Whole batches seldom fill a chunk: a broker that is to wait until they do waits for ever.
-            min_bytes: self.settings.fetch_min_bytes.min(bytes as u32 / 2) as i32,
-            max_bytes: bytes,
-            isolation_level: self.settings.isolation_level,
-            session_id: session.id,
-            session_epoch: session.epoch,
-            rack_id: &[],
-        };
         let first = self.s.consumer.read_cursor as usize;
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
+            let settings = fetch::Settings {
+                max_wait_ms: patience.min(i32::MAX as u32) as i32,
+                // Whole batches seldom fill a chunk: a broker that is to wait until they do waits for ever.
+                min_bytes: state.settings.fetch_min_bytes.min(bytes as u32 / 2) as i32,
+                max_bytes: bytes,
+                isolation_level: state.settings.isolation_level,
+                session_id: session.id,
+                session_epoch: session.epoch,
+                rack_id: if elsewhere { state.settings.client_rack() } else { &[] },
+            };
             let topic = |entry: &PartitionEntry| fetch::Topic { name: state.cluster.name(entry.topic()), id: [0; 16] };
             let marked = state.marked(first, Mark::Fresh);
             let named = marked.filter(|(entry, position)| session::is_named(slot, session, position, entry));
@@ -317,8 +317,7 @@ impl<P: Platform> State<P> {
                 max_bytes: bytes,
             });
             let forgotten = state.marked(0, Mark::Forgotten).map(|(entry, _)| (topic(entry), entry.index));
-            let rack_id = if elsewhere { state.settings.client_rack() } else { &[] };
-            fetch::request(writer, version, &fetch::Settings { rack_id, ..settings }, wanted, forgotten);
+            fetch::request(writer, version, &settings, wanted, forgotten);
         });
         if sent.is_some() {
             self.told(slot);
@@ -365,7 +364,9 @@ impl<P: Platform> State<P> {
     /// A request will not be answered.
     pub(crate) fn read_request_lost(&mut self, slot: usize, request: &Request, now: Instant) {
         match request.api {
-            ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch => self.group_request_lost(now),
+            ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch if self.has_group() => {
+                self.group_request_lost(now);
+            }
             _ => self.read_request_over(slot, request),
         }
     }

@@ -14,7 +14,7 @@ use crate::config::OffsetReset;
 use crate::connection::{Phase, backoff_millis};
 use crate::pool::{Link, Seat};
 use crate::producer::{Topic, Wait};
-use crate::protocol::{ApiKey, ErrorCode, IsolationLevel, find_coordinator, offset_commit, offset_fetch};
+use crate::protocol::{ApiKey, ErrorCode, find_coordinator, offset_commit, offset_fetch};
 use crate::state::{Platform, State};
 use crate::time::Instant;
 use core::task::Waker;
@@ -117,7 +117,7 @@ impl<P: Platform> State<P> {
     }
 
     fn want_commits(&mut self) -> Result<u32, CommitError> {
-        if self.s.consumer.group.broker.is_none() {
+        if !self.has_group() {
             self.known_positions().iter_mut().for_each(|position| position.commit = None);
             return Err(CommitError::NoGroup);
         }
@@ -163,16 +163,18 @@ impl<P: Platform> State<P> {
 
     /// Sees to it that somebody asks for the coordinator, or that there is a connection to it.
     pub(crate) fn open_coordinator(&mut self, now: Instant) -> Instant {
+        let has_group = self.has_group();
         let group = &self.s.consumer.group;
         if !group.wanted || !group.asked.is_none() {
             return Instant::NEVER;
         }
+        if !has_group {
+            return self.no_group();
+        }
         if group.retry_at > now {
             return group.retry_at;
         }
-        let Some(broker) = group.broker.get() else {
-            return self.no_group();
-        };
+        let Some(broker) = group.broker.get() else { return Instant::NEVER };
         if !group.known {
             let mut active = 0;
             for slot in 0..self.connections.len() {
@@ -217,8 +219,9 @@ impl<P: Platform> State<P> {
 
     /// The request that the connection is to write for the group, if any.
     pub(crate) fn ask_for_group(&mut self, slot: usize, now: Instant, frame: &mut [u8]) -> Option<usize> {
+        let has_group = self.has_group();
         let group = &self.s.consumer.group;
-        if !group.wanted || !group.asked.is_none() || group.retry_at > now || group.broker.is_none() {
+        if !has_group || !group.wanted || !group.asked.is_none() || group.retry_at > now || group.broker.is_none() {
             return None;
         }
         if self.connections[slot].phase != Phase::Active {
@@ -270,7 +273,7 @@ impl<P: Platform> State<P> {
 
     fn recall(&mut self, slot: usize, version: i16, now: Instant, frame: &mut [u8]) -> Option<usize> {
         // Positions that an open transaction may yet change are waited for by those who read what is committed only.
-        let stable = self.settings.isolation_level == IsolationLevel::ReadCommitted;
+        let stable = self.reads_committed();
         let sent = self.ask(slot, now, frame, ApiKey::OffsetFetch, version, |state, writer| {
             let marked = state.marked(0, Mark::Fresh);
             let wanted = marked.map(|(entry, _)| (state.cluster.name(entry.topic()), entry.index));

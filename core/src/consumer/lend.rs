@@ -9,7 +9,6 @@ use super::verify;
 use super::{ConsumeError, ConsumeFault};
 use crate::pool::Seat;
 use crate::producer::{Topic, Wait};
-use crate::protocol::IsolationLevel;
 use crate::records::read::{Batch, BatchError, Fault};
 use crate::state::{Platform, State};
 use crate::time::Instant;
@@ -81,7 +80,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn take_unverified(&mut self, slot: usize) -> Option<Unverified<P::Buffer>> {
         let index = core::mem::take(&mut self.connections[slot].verify).get()?;
         let (inflates, streams) = (self.s.consumer.inflater_bytes > 0, self.streams());
-        let committed = self.settings.isolation_level == IsolationLevel::ReadCommitted;
+        let committed = self.reads_committed();
         let chunk = &mut self.chunks[index];
         let (filled, piece) = (chunk.filled as usize, chunk.stream.unsummed());
         let buffer = chunk.buffer.take()?;

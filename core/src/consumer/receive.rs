@@ -6,7 +6,7 @@ use super::table::{Holder, Reading};
 use super::verify::put_transaction;
 use crate::connection::{ConnectionError, backoff_millis};
 use crate::pool::Link;
-use crate::protocol::{ApiKey, ErrorCode, IsolationLevel, TopicItem, fetch, list_offsets};
+use crate::protocol::{ApiKey, ErrorCode, TopicItem, fetch, list_offsets};
 use crate::state::{Platform, State};
 use crate::time::Instant;
 
@@ -47,6 +47,7 @@ impl<P: Platform> State<P> {
             TopicItem::Partition { index, error, offset, leader_epoch, .. } => {
                 let Some(place) = self.named_place(slot, index) else { return };
                 let reading = match api {
+                    ApiKey::OffsetCommit | ApiKey::OffsetFetch if !self.has_group() => return,
                     ApiKey::OffsetCommit => return self.commit_answered(place, error, now),
                     ApiKey::OffsetFetch => return self.recalled(place, error, (offset, leader_epoch), now),
                     ApiKey::ListOffsets => Reading::Looking,
@@ -65,7 +66,7 @@ impl<P: Platform> State<P> {
                     self.epoch_ends(place, leader_epoch, offset);
                 }
             }
-            TopicItem::Group(ErrorCode::NONE) => {}
+            TopicItem::Group(error) if error == ErrorCode::NONE || !self.has_group() => {}
             TopicItem::Group(error) => self.group_failed(error, now),
         }
     }
@@ -128,14 +129,12 @@ impl<P: Platform> State<P> {
                 if let Some(place) = place {
                     // Until the whole answer is there nobody else is asked for it.
                     // Behind a transaction that is open there is nothing yet for who reads what is committed.
-                    let committed_only = self.settings.isolation_level == IsolationLevel::ReadCommitted;
-                    let end = if committed_only { last_stable_offset } else { high_watermark };
+                    let end = if self.reads_committed() { last_stable_offset } else { high_watermark };
                     self.partition_read(slot, place, error, end, now);
                 }
             }
             // Nobody else asked for them.
-            fetch::Item::AbortedTransaction { .. }
-                if self.settings.isolation_level != IsolationLevel::ReadCommitted => {}
+            fetch::Item::AbortedTransaction { .. } if !self.reads_committed() => {}
             fetch::Item::AbortedTransaction { producer_id, first_offset } => {
                 self.aborted(slot, producer_id, first_offset);
             }

@@ -102,7 +102,7 @@ impl<P: Platform> State<P> {
         now: Instant,
         delivered: &mut dyn FnMut(u64, u32),
     ) -> Result<usize, ConnectionError> {
-        let (mut window, writes) = (bytes, self.writes());
+        let (mut window, purpose) = (bytes, self.purpose());
         loop {
             let connection = &self.connections[slot];
             if !connection.is_open() {
@@ -124,7 +124,7 @@ impl<P: Platform> State<P> {
                 return Ok(bytes.len());
             }
             let front = if between_frames { self.answerable(slot) } else { None };
-            match self.connections[slot].receive.next(&mut window, front.as_ref(), writes)? {
+            match self.connections[slot].receive.next(&mut window, front.as_ref(), purpose)? {
                 None => return Ok(bytes.len() - window.len()),
                 Some(Received::Done) => {
                     #[cfg(feature = "consumer")]
@@ -142,7 +142,7 @@ impl<P: Platform> State<P> {
                     }
                     self.metadata_item(slot, &item);
                 }
-                Some(Received::InitProducerId(_) | Received::Produce(_)) if !writes => {}
+                Some(Received::InitProducerId(_) | Received::Produce(_)) if !purpose.writes => {}
                 Some(Received::InitProducerId(item)) => self.identity_item(slot, item, now),
                 Some(Received::Produce(item)) => self.produce_item(slot, item, now, delivered),
                 #[cfg(feature = "consumer")]
@@ -152,6 +152,8 @@ impl<P: Platform> State<P> {
                 }
                 #[cfg(feature = "consumer")]
                 Some(Received::ByTopic(api, item)) => self.topic_item(slot, api, item, now),
+                #[cfg(feature = "consumer")]
+                Some(Received::FindCoordinator(_)) if !purpose.has_group => {}
                 #[cfg(feature = "consumer")]
                 Some(Received::FindCoordinator(item)) => self.coordinator_item(slot, item, now),
             }
@@ -192,7 +194,9 @@ impl<P: Platform> State<P> {
                 self.reread_all();
             }
             #[cfg(feature = "consumer")]
-            ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch => self.group_request_over(),
+            ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch if self.has_group() => {
+                self.group_request_over();
+            }
             _ => {}
         }
         self.less_outstanding(slot, now);

@@ -18,7 +18,7 @@ pub use start::StartError;
 
 use crate::cluster::{BrokerEntry, Cluster, PartitionEntry, TopicEntry};
 use crate::config::{Configured, Settings};
-use crate::connection::{Connection, Request};
+use crate::connection::{Connection, Purpose, Request};
 use crate::consumer::{Chunk, Inflater, Position};
 use crate::pool::{Buffers, Seats, Table, Waiter};
 use crate::producer::{Batch, PartitionQueue};
@@ -200,6 +200,28 @@ impl<P: Platform> State<P> {
     /// them.
     pub(crate) fn writes(&self) -> bool {
         !self.batches.is_empty()
+    }
+
+    /// Whether a group keeps the positions. Where the settings are fixed and name none, the compiler leaves out what is asked of
+    /// a coordinator.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn has_group(&self) -> bool {
+        !self.settings.group_id().is_empty()
+    }
+
+    /// Whether only records of transactions that were committed are handed out. As with [`State::has_group`].
+    #[cfg(feature = "consumer")]
+    pub(crate) fn reads_committed(&self) -> bool {
+        self.settings.isolation_level == crate::protocol::IsolationLevel::ReadCommitted
+    }
+
+    /// What answers can be for.
+    pub(crate) fn purpose(&self) -> Purpose {
+        Purpose {
+            writes: self.writes(),
+            #[cfg(feature = "consumer")]
+            has_group: self.has_group(),
+        }
     }
 
     /// Whether there are seats. Where nobody waits there are none; where that is known to the compiler, it leaves out what is
