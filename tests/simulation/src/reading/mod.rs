@@ -246,13 +246,15 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
 
 /// The positions are kept, and where they are somebody goes on who knows nothing else.
 fn keep_and_go_on(executor: &mut Executor, world: &World) -> Result<(), String> {
-    let kept = Rc::new(RefCell::new(None));
-    let (consumer, outcome) = (world.consumer.clone(), kept.clone());
+    let kept = Rc::new(RefCell::new((None, Vec::new())));
+    let (committing, outcome) = (world.clone(), kept.clone());
     let task = executor.spawn(async move {
         // The first may wait out a backoff of before.
         loop {
-            let committed = consumer.commit().await;
-            *outcome.borrow_mut() = Some(committed);
+            // A truncation may be noticed meanwhile, in a log that has grown again to where the reader is.
+            let positions = committing.positions();
+            let committed = committing.consumer.commit().await;
+            *outcome.borrow_mut() = (Some(committed), positions);
             if committed != Err(CommitError::TimedOut) {
                 return;
             }
@@ -260,11 +262,11 @@ fn keep_and_go_on(executor: &mut Executor, world: &World) -> Result<(), String> 
     });
     until(executor, executor.time.now() + 10_000_000, |executor| executor.is_done(task))
         .map_err(|error| format!("healed, but no commit: {error} {}", world.backlog()))?;
-    if *kept.borrow() != Some(Ok(())) {
-        return Err(format!("healed, but the commit: {:?}", kept.borrow()));
+    let (outcome, positions) = kept.take();
+    if outcome != Some(Ok(())) {
+        return Err(format!("healed, but the commit: {outcome:?}"));
     }
-    for (topic, partition) in world.partitions() {
-        let position = world.consumer.position(world.topics[topic], partition);
+    for ((topic, partition), position) in world.partitions().into_iter().zip(positions) {
         let committed = world.network.world.borrow().cluster.committed(GROUP, &name(topic), partition);
         if position != committed.map(|(offset, _)| offset) {
             return Err(format!("t{topic}-{partition} is at {position:?}, the group keeps {committed:?}"));

@@ -122,6 +122,12 @@ impl World {
         })
     }
 
+    /// Where each partition is.
+    pub(super) fn positions(&self) -> Vec<Option<i64>> {
+        let of = |(topic, partition): (usize, i32)| self.consumer.position(self.topics[topic], partition);
+        self.partitions().into_iter().map(of).collect()
+    }
+
     /// Where each partition is, and where it should be.
     pub(super) fn backlog(&self) -> String {
         let of = |(topic, partition)| {
