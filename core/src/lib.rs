@@ -50,9 +50,9 @@ pub use config::{
     UnknownOutcome, WaitersFull,
 };
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
-pub use consumer::{Chunk, Inflater, Position};
 #[cfg(feature = "consumer")]
-pub use consumer::{CommitError, ConsumeError, ConsumeFault, Gauges, Start};
+pub use consumer::{CHUNK_BYTES_MIN, CommitError, ConsumeError, ConsumeFault, Gauges, Start};
+pub use consumer::{Chunk, Inflater, Position};
 pub use embedded_io_async;
 pub use heapless;
 pub use pool::{Empty, Link, Never, Waiter};

@@ -9,8 +9,8 @@ use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{
-    Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, Inflater, MemoryPlan, OffsetReset, Records,
-    Scratch, Setting, Settings, Sizing, Start, StartError, State, Topic, TopicError,
+    CHUNK_BYTES_MIN, Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, Inflater, MemoryPlan, OffsetReset,
+    Records, Scratch, Setting, Settings, Sizing, Start, StartError, State, Topic, TopicError,
 };
 use futures_core::Stream;
 use std::fmt;
@@ -289,7 +289,7 @@ const CHUNK_BYTES: u32 = 1024 * 1024 + 64 * 1024;
 
 impl ConsumerBuilder {
     /// The defaults: 16 MiB of fetch memory in chunks of 1 MiB and 64 KiB, 16 connections, 64 brokers, 64 topics, 1,024
-    /// partitions.
+    /// partitions. Reading makes no topics (`allow.auto.create.topics`).
     pub fn new() -> Self {
         let sizing = Sizing {
             buffer_memory: 0,
@@ -304,6 +304,8 @@ impl ConsumerBuilder {
         let mut config = Config::new();
         config.idempotence = false;
         config.max_in_flight = 1;
+        // Who mistypes a name is not to make a topic by reading it.
+        config.allow_auto_create_topics = false;
         ConsumerBuilder {
             bootstrap: Vec::new(),
             config,
@@ -370,7 +372,7 @@ impl ConsumerBuilder {
     pub fn group(mut self, id: &str) -> Self {
         match id.try_into() {
             Ok(id) => self.config.group_id = id,
-            Err(_) => self.wrong = Some(format!("group.id: {id:?} has more than 128 bytes")),
+            Err(error) => self.wrong = Some(format!("group.id: {error}")),
         }
         self
     }
@@ -425,9 +427,16 @@ impl ConsumerBuilder {
             return Err(BuildError::Property(wrong));
         }
         let (capacities, chunks) = self.plan();
+        let (memory, chunk) = (self.fetch_memory, self.chunk_bytes);
+        if (chunk as usize) < CHUNK_BYTES_MIN {
+            let text = format!("fetch.chunk.bytes is {chunk}, a batch of one record needs {CHUNK_BYTES_MIN}");
+            return Err(BuildError::Property(text));
+        }
         if chunks == 0 {
-            let (memory, chunk) = (self.fetch_memory, self.chunk_bytes);
-            let text = format!("fetch.memory.bytes is {memory}, less than one chunk of {chunk} (fetch.chunk.bytes)");
+            let text = format!(
+                "fetch.memory.bytes (or queued.max.messages.kbytes) is {memory} bytes, less than one chunk of {chunk} \
+                 (fetch.chunk.bytes)"
+            );
             return Err(BuildError::Property(text));
         }
         capacities.check().map_err(|error| BuildError::Start(StartError::Capacity(error)))?;

@@ -514,7 +514,8 @@ pub(crate) fn addresses(servers: &str) -> Result<Vec<(String, u16)>, BuildError>
         // An IPv6 address stands in brackets.
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let port = port.parse().ok().filter(|&port: &u16| port > 0)?;
-        (!host.is_empty()).then(|| (host.to_owned(), port))
+        // Neither of them is in a host's name: perhaps it is a URL.
+        (!host.is_empty() && !host.contains(['/', ' '])).then(|| (host.to_owned(), port))
     };
     servers.split(',').map(|text| address(text).ok_or_else(|| BuildError::Address(text.trim().to_owned()))).collect()
 }
@@ -540,7 +541,7 @@ mod tests {
     fn addresses_are_hosts_and_ports() {
         assert_eq!(addresses("a:1, b.c:65535").unwrap(), [("a".to_owned(), 1), ("b.c".to_owned(), 65535)]);
         assert_eq!(addresses("[::1]:9092").unwrap(), [("::1".to_owned(), 9092)]);
-        for wrong in ["", "a", "a:", ":1", "a:0", "a:65536", "a:1,,b:2"] {
+        for wrong in ["", "a", "a:", ":1", "a:0", "a:65536", "a:1,,b:2", "PLAINTEXT://a:1", "a b:1"] {
             assert!(matches!(addresses(wrong), Err(BuildError::Address(_))), "{wrong}");
         }
     }

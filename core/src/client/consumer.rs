@@ -70,7 +70,7 @@ impl<P: Platform> Consumer<P> {
                 .client
                 .with(|state| state.poll_partition_count(topic, times, &mut seat.seat, cx.waker(), &mut replaced));
             drop(replaced);
-            wait::pending(wait, cx, || Err(TopicError::NotKnown(ErrorCode::NONE)))
+            wait::pending(wait, cx, || Err(TopicError::NotKnown { code: ErrorCode::NONE, connection: None }))
         })
         .await
     }

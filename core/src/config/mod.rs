@@ -202,7 +202,8 @@ pub struct Config {
     pub poll_min_records: u32,
     /// `metadata.max.age.ms`: metadata is asked for again after it, without cause. Default 5 minutes.
     pub metadata_max_age: Duration,
-    /// `allow.auto.create.topics`: the broker may make a topic that it does not know, if it is set to. Default true.
+    /// `allow.auto.create.topics`: the broker may make a topic that it does not know, if it is set to. Default true;
+    /// false for a consumer of `demitasse-io-std`, as it should be for all that only read.
     pub allow_auto_create_topics: bool,
     /// `partitioner.class`. Default murmur2.
     pub partitioner: Partitioner,

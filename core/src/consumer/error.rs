@@ -154,7 +154,11 @@ impl fmt::Display for ConsumeError {
             }
             ConsumeFault::OffsetOutOfRange => f.write_str("the log has no such offset; seek, or set auto.offset.reset"),
             ConsumeFault::Truncated { end_offset } => {
-                write!(f, "the log was truncated by an unclean election, to offset {end_offset}; seek to go on")
+                write!(
+                    f,
+                    "the log has lost what was read of it behind offset {end_offset}: an unclean election, or the topic was \
+                     made anew; seek to go on"
+                )
             }
             ConsumeFault::Unassigned => f.write_str("it is not assigned, and has no position"),
             ConsumeFault::NotCommitted => f.write_str("the group keeps no position; seek, or set auto.offset.reset"),

@@ -71,6 +71,8 @@ pub use pacing::Gauges;
 #[cfg(feature = "consumer")]
 pub(crate) use scalars::Scalars;
 #[cfg(feature = "consumer")]
+pub use segment::CHUNK_BYTES_MIN;
+#[cfg(feature = "consumer")]
 pub(crate) use session::Session;
 #[cfg(feature = "consumer")]
 pub use table::{Chunk, Position};

@@ -3,12 +3,16 @@
 //! The numbers stand in the chunk itself, so that nothing else must be sized for the most partitions that an answer may have.
 
 use super::table::Position;
+use crate::records::HEADER_BYTES;
 
 /// Bytes of a segment before its aborted transactions and its records.
 pub(crate) const SEGMENT_BYTES: usize = 44;
 
 /// Bytes of one aborted transaction: the producer's id and the offset of its first record.
 pub(crate) const ABORTED_BYTES: usize = 16;
+
+/// No chunk is of use that has fewer bytes: a segment with a batch of the shortest record.
+pub const CHUNK_BYTES_MIN: usize = SEGMENT_BYTES + HEADER_BYTES + 7;
 
 /// The beginning of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

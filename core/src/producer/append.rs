@@ -404,13 +404,13 @@ impl<P: Platform> State<P> {
     ) -> Wait<Result<u32, TopicError>> {
         let index = topic.0 as usize;
         let Some(entry) = self.cluster.topics.get(index) else {
-            return Wait::Ready(Err(TopicError::NotKnown(ErrorCode::NONE)));
+            return Wait::Ready(Err(TopicError::NotKnown { code: ErrorCode::NONE, connection: None }));
         };
         match entry.state() {
             TopicState::Known => return Wait::Ready(Ok(entry.partition_count)),
             TopicState::Refused(code) => return Wait::Ready(Err(TopicError::Refused(code))),
             TopicState::Pending(code) if deadline <= now || self.s.closing => {
-                return Wait::Ready(Err(TopicError::NotKnown(code)));
+                return Wait::Ready(Err(TopicError::NotKnown { code, connection: self.s.trouble }));
             }
             TopicState::Pending(_) => {}
         }

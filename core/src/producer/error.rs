@@ -356,8 +356,13 @@ pub enum TopicError {
     },
     /// The cluster refuses it: no such topic, or no right to it.
     Refused(ErrorCode),
-    /// The cluster has told nothing of it in time; the code is what it said last.
-    NotKnown(ErrorCode),
+    /// The cluster has told nothing of it in time.
+    NotKnown {
+        /// The broker's last word on the topic, or none.
+        code: ErrorCode,
+        /// The last trouble with a connection, if no connection works.
+        connection: Option<ConnectionError>,
+    },
 }
 
 impl fmt::Display for TopicError {
@@ -368,8 +373,13 @@ impl fmt::Display for TopicError {
                 write!(f, "the topic's name has {length} bytes, places for names have {capacity}")
             }
             TopicError::Refused(code) => write!(f, "the cluster refuses the topic: {code}"),
-            TopicError::NotKnown(ErrorCode::NONE) => f.write_str("the cluster has told nothing of the topic in time"),
-            TopicError::NotKnown(code) => write!(f, "the cluster has told nothing of the topic in time: {code}"),
+            TopicError::NotKnown { code, connection } => {
+                f.write_str("the cluster has told nothing of the topic in time")?;
+                if *code != ErrorCode::NONE {
+                    write!(f, ": {code}")?;
+                }
+                after(f, *connection)
+            }
             TopicError::TooManyPartitions { capacity } => {
                 write!(f, "all {capacity} places for partitions are taken: raise partitions.max")
             }

@@ -6,10 +6,12 @@ use crate::interrupt::Interrupt;
 use crate::report::{Output, Problem};
 use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use demitasse_io_std::{ConsumeError, Consumed, Consumer, ConsumerBuilder, IsolationLevel, OffsetReset, Start, Topic};
 use format::Format;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// With a group, positions are committed so often, and at the end.
@@ -35,8 +37,9 @@ pub(crate) struct Arguments {
     /// has been, else the beginning.
     #[arg(long, value_parser = start)]
     from: Option<Start>,
-    /// The group that keeps the positions: committed every 5 seconds and at the end.
-    #[arg(long)]
+    /// The group that keeps the positions: committed every 5 seconds and at the end, behind what was written. Begins where
+    /// auto.offset.reset says (earliest by itself) if it keeps none.
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     group: Option<String>,
     /// End after so many records.
     #[arg(long)]
@@ -47,8 +50,8 @@ pub(crate) struct Arguments {
     /// Which records of transactions are seen.
     #[arg(long, value_enum)]
     isolation: Option<Isolation>,
-    /// As kcat has it: %t topic, %p partition, %o offset, %k key, %s value, %K and %S their bytes (-1: null), %T timestamp,
-    /// %h headers, %% a per cent sign; \\n, \\r, \\t and \\\\.
+    /// As kcat has it: %t topic, %p partition, %o offset, %k key, %s value, %K and %S their bytes (-1: null), %R those of
+    /// the value as four bytes, big-endian, %T timestamp, %h headers, %% a per cent sign; \\n, \\r, \\t, \\\\, and \\xNN for a byte.
     #[arg(long, default_value = "%s\\n", conflicts_with = "json", value_parser = Format::parse)]
     format: Format,
     /// One JSON object a record.
@@ -73,25 +76,32 @@ fn start(text: &str) -> Result<Start, String> {
     }
 }
 
-/// A record as JSON; bytes that are no text have their odd ones replaced.
+/// A record as JSON; bytes that are no text have their odd ones replaced. Headers are pairs of name and value.
 #[derive(Serialize)]
 struct Json<'a> {
     topic: &'a str,
     partition: i32,
     offset: i64,
     timestamp: i64,
-    key: Option<std::borrow::Cow<'a, str>>,
-    value: Option<std::borrow::Cow<'a, str>>,
+    key: Option<Cow<'a, str>>,
+    value: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let (mut builder, bootstrap) = arguments.properties.with::<ConsumerBuilder>(&arguments.bootstrap)?;
+    let over = |reset| {
+        let defaults = ConsumerBuilder::new().offset_reset(reset);
+        arguments.properties.with_defaults(defaults, &arguments.bootstrap)
+    };
+    let (mut builder, bootstrap) = over(OffsetReset::None)?;
+    // The settings may name one, too.
+    let has_group = arguments.group.is_some() || !builder.config_mut().group_id.is_empty();
+    if has_group {
+        (builder, _) = over(OffsetReset::Earliest)?;
+    }
     if let Some(group) = &arguments.group {
         builder = builder.group(group);
-        let config = builder.config_mut();
-        if config.offset_reset == OffsetReset::None {
-            config.offset_reset = OffsetReset::Earliest;
-        }
     }
     if let Some(isolation) = arguments.isolation {
         builder = builder.isolation_level(match isolation {
@@ -103,18 +113,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         let consumer = builder.start()?;
         let topic = consumer.topic(&arguments.topic)?;
         let partitions = partitions(arguments, &consumer, topic, &bootstrap).await?;
-        let from =
-            arguments.from.unwrap_or(if arguments.group.is_some() { Start::Committed } else { Start::Beginning });
+        let from = arguments.from.unwrap_or(if has_group { Start::Committed } else { Start::Beginning });
         for &partition in &partitions {
             consumer.assign(topic, partition, from)?;
         }
         let committed_at = tokio::time::Instant::now();
-        let mut reader =
-            Reader { arguments, consumer, topic, partitions, written: 0, output: Output::new(), committed_at };
+        let output = Output::new();
+        let mut reader = Reader { arguments, consumer, topic, partitions, has_group, written: 0, output, committed_at };
         let end = reader.all(Interrupt::listen()?).await;
-        let written = reader.output.finish();
-        // What was not written is not committed either.
-        written?;
+        reader.output.flush();
+        if reader.output.is_broken() {
+            // What was not written is not committed: there is no `close`.
+            return reader.output.finish();
+        }
         let closed = reader.consumer.close().await.map_err(|error| Problem::failed(format!("commit: {error}")));
         end.and(closed)
     })
@@ -127,12 +138,9 @@ async fn partitions(
     topic: Topic,
     bootstrap: &str,
 ) -> Result<Vec<i32>, Problem> {
-    if !arguments.partition.is_empty() {
-        return Ok(arguments.partition.clone());
-    }
     let known = consumer.wait_partitions(topic).await;
     let count = known.map_err(|error| Problem::failed(format!("{bootstrap}, topic {}: {error}", arguments.topic)))?;
-    Ok((0..count as i32).collect())
+    Ok(if arguments.partition.is_empty() { (0..count as i32).collect() } else { arguments.partition.clone() })
 }
 
 struct Reader<'a> {
@@ -140,6 +148,7 @@ struct Reader<'a> {
     consumer: Consumer,
     topic: Topic,
     partitions: Vec<i32>,
+    has_group: bool,
     written: u64,
     output: Output,
     committed_at: tokio::time::Instant,
@@ -168,6 +177,9 @@ impl Reader<'_> {
             }
             drop(fetched);
             self.output.flush();
+            if self.output.is_broken() {
+                return Ok(());
+            }
             self.commit().await?;
         }
         Ok(())
@@ -175,7 +187,7 @@ impl Reader<'_> {
 
     async fn commit(&mut self) -> Result<(), Problem> {
         let now = tokio::time::Instant::now();
-        if self.arguments.group.is_none() || now.duration_since(self.committed_at) < COMMIT_EVERY {
+        if !self.has_group || now.duration_since(self.committed_at) < COMMIT_EVERY {
             return Ok(());
         }
         self.committed_at = now;
@@ -195,9 +207,10 @@ impl Reader<'_> {
 fn tell(arguments: &Arguments, output: &mut Output, record: &Consumed<'_>) {
     if arguments.json {
         let text = |bytes| String::from_utf8_lossy(bytes);
-        let Consumed { partition, offset, timestamp, key, value, .. } = *record;
+        let Consumed { partition, offset, timestamp, key, value, headers, .. } = *record;
+        let headers = headers.map(|header| (text(header.key), header.value.map(text))).collect();
         let (key, value) = (key.map(text), value.map(text));
-        output.json(&Json { topic: &arguments.topic, partition, offset, timestamp, key, value });
+        output.json(&Json { topic: &arguments.topic, partition, offset, timestamp, key, value, headers });
     } else {
         output.bytes(|to| arguments.format.write(to, &arguments.topic, record));
     }

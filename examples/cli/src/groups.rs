@@ -4,6 +4,7 @@ use crate::report::{Output, Problem};
 use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use demitasse_io_std::{Admin, CommittedInfo, ConsumeError, ConsumerBuilder, Start};
 use serde::Serialize;
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     bootstrap: Bootstrap,
     /// The group.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     group: String,
     /// One JSON object a partition instead of a table.
     #[arg(long)]
@@ -33,6 +34,7 @@ struct Row {
     committed: i64,
     /// Absent if it could not be had.
     end: Option<i64>,
+    /// Less than 0 where the log ends before what the group keeps: it was lost, or the topic was made anew.
     lag: Option<i64>,
 }
 
@@ -74,7 +76,7 @@ async fn with_ends(builder: ConsumerBuilder, kept: Vec<CommittedInfo>) -> Result
             // Deleted since, or out of reach.
             Ok(Err(ConsumeError { .. })) | Err(_) => None,
         };
-        let lag = end.map(|end| (end - offset).max(0));
+        let lag = end.map(|end| end - offset);
         rows.push(Row { topic: name, partition, committed: offset, end, lag });
     }
     Ok(rows)

@@ -203,6 +203,11 @@ impl Output {
         self.keep(|to| to.flush());
     }
 
+    /// Whether something could not be written, so that the rest will not be either.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Whether all was written. A reader that went away, as `head` does, has had enough: no error.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         self.flush();

@@ -56,7 +56,12 @@ fn missing() -> Problem {
 impl Properties {
     /// The settings, and `bootstrap.servers` if it is among them.
     pub(crate) fn builder<B: Settable>(&self) -> Result<(B, Option<String>), Problem> {
-        let (mut builder, mut bootstrap) = (B::default(), None);
+        self.over(B::default())
+    }
+
+    /// As [`Properties::builder`], over other defaults.
+    fn over<B: Settable>(&self, mut builder: B) -> Result<(B, Option<String>), Problem> {
+        let mut bootstrap = None;
         if let Some(path) = &self.config {
             let text = read(path)?;
             for (number, line) in properties(&text) {
@@ -75,7 +80,16 @@ impl Properties {
 
     /// The settings with the brokers to begin with, and these as text.
     pub(crate) fn with<B: Settable>(&self, bootstrap: &Bootstrap) -> Result<(B, String), Problem> {
-        let (mut builder, from_properties) = self.builder::<B>()?;
+        self.with_defaults(B::default(), bootstrap)
+    }
+
+    /// As [`Properties::with`], over other defaults.
+    pub(crate) fn with_defaults<B: Settable>(
+        &self,
+        defaults: B,
+        bootstrap: &Bootstrap,
+    ) -> Result<(B, String), Problem> {
+        let (mut builder, from_properties) = self.over(defaults)?;
         let servers = bootstrap.bootstrap.clone().or(from_properties).ok_or_else(missing)?;
         builder =
             builder.set("bootstrap.servers", &servers).map_err(|e| Problem::usage(format!("--bootstrap: {e}")))?;

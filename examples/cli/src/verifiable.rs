@@ -49,14 +49,14 @@ pub(crate) struct Arguments {
     #[arg(long, alias = "producer.config", value_name = "FILE")]
     command_config: Option<PathBuf>,
     /// The first record's timestamp in milliseconds since 1970; -1: now.
-    #[arg(long, default_value_t = -1, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = -1, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1..))]
     message_create_time: i64,
     /// Values are this, a dot, and the number.
     #[arg(long, allow_negative_numbers = true)]
     value_prefix: Option<i32>,
-    /// Keys go from 0 to this (not included) and begin again; without it there are none.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    repeating_keys: Option<u32>,
+    /// Keys go from 0 to this (not included) and begin again, or on and on if it is not above 0; without it there are none.
+    #[arg(long, allow_negative_numbers = true)]
+    repeating_keys: Option<i32>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
@@ -176,7 +176,8 @@ impl Session<'_> {
     }
 
     fn key(&self, number: u64) -> Option<String> {
-        self.arguments.repeating_keys.map(|keys| (number % u64::from(keys)).to_string())
+        let keys = u64::try_from(self.arguments.repeating_keys?).unwrap_or(0);
+        Some(number.checked_rem(keys).unwrap_or(number).to_string())
     }
 
     fn value(&self, number: u64) -> String {

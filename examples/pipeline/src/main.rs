@@ -49,7 +49,7 @@ struct Arguments {
     #[arg(long)]
     topic: String,
     /// The group that keeps the offsets.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
     group: String,
     /// The folder for the files; nobody else may write to it.
     #[arg(long, value_name = "FOLDER")]

@@ -2,7 +2,7 @@
 
 use crate::Sizes;
 use crate::sizes::{max, must, or};
-use demitasse_core::CapacityError;
+use demitasse_core::{CHUNK_BYTES_MIN, CapacityError};
 
 /// What `consumer_storage!` takes: how many of what, and how large. All of it is memory in one `static`, and nothing is
 /// added.
@@ -49,9 +49,6 @@ pub struct ConsumerSizes {
     /// Bytes that a connection's socket holds until the peer has acknowledged them. Default: one request.
     pub socket_send_bytes: usize,
 }
-
-/// What precedes the records of a partition in a chunk, the header of a batch, and the shortest record.
-const LEAST_CHUNK: usize = 44 + 61 + 7;
 
 /// A request for one partition without its topic's name: the longest `client.id`, rack and group there can be.
 const REQUEST_BYTES: usize = 352;
@@ -143,7 +140,7 @@ impl ConsumerSizes {
     pub const fn check(&self) -> Result<(), CapacityError> {
         let no_window = if cfg!(feature = "lz4") { usize::MAX } else { 0 };
         let rules: [(&'static str, usize, usize, usize); 4] = [
-            ("chunk_bytes", self.chunk_bytes, LEAST_CHUNK, i32::MAX as usize),
+            ("chunk_bytes", self.chunk_bytes, CHUNK_BYTES_MIN, i32::MAX as usize),
             ("chunks", self.chunks, 1, i16::MAX as usize),
             ("decompression_bytes, without the feature lz4,", self.decompression_bytes, 0, no_window),
             ("frame_bytes", self.frame_bytes, least_frame_bytes(self.topic_name_bytes), u16::MAX as usize),

@@ -17,6 +17,8 @@ enum Part {
     Value,
     KeyBytes,
     ValueBytes,
+    /// Four bytes, big-endian.
+    RawValueBytes,
     Timestamp,
     Headers,
 }
@@ -35,17 +37,25 @@ impl Format {
                     's' => Part::Value,
                     'K' => Part::KeyBytes,
                     'S' => Part::ValueBytes,
+                    'R' => Part::RawValueBytes,
                     'T' => Part::Timestamp,
                     'h' => Part::Headers,
                     '%' => Part::Text(b"%".to_vec()),
-                    other => return Err(format!("%{other} is not one of %t %p %o %k %s %K %S %T %h %%")),
+                    other => return Err(format!("%{other} is not one of %t %p %o %k %s %K %S %R %T %h %%")),
                 },
                 ('\\', Some(letter)) => Part::Text(match letter {
                     'n' => b"\n".to_vec(),
                     'r' => b"\r".to_vec(),
                     't' => b"\t".to_vec(),
                     '\\' => b"\\".to_vec(),
-                    other => return Err(format!("\\{other} is not one of \\n \\r \\t \\\\")),
+                    'x' => {
+                        let digits: String =
+                            letters.clone().skip(1).take(2).take_while(char::is_ascii_hexdigit).collect();
+                        let byte = u8::from_str_radix(&digits, 16).map_err(|_| "\\x without a hexadecimal number")?;
+                        letters.by_ref().take(digits.len()).for_each(drop);
+                        vec![byte]
+                    }
+                    other => return Err(format!("\\{other} is not one of \\n \\r \\t \\\\ \\xNN")),
                 }),
                 ('%' | '\\', None) => return Err(format!("a {letter} at the end")),
                 (letter, _) => {
@@ -78,6 +88,7 @@ impl Format {
                 Part::Value => to.write_all(record.value.unwrap_or(&[]))?,
                 Part::KeyBytes => write!(to, "{}", bytes(record.key))?,
                 Part::ValueBytes => write!(to, "{}", bytes(record.value))?,
+                Part::RawValueBytes => to.write_all(&(bytes(record.value) as i32).to_be_bytes())?,
                 Part::Timestamp => write!(to, "{}", record.timestamp)?,
                 Part::Headers => headers(to, record)?,
             }
@@ -115,7 +126,9 @@ mod tests {
         let expected =
             [Part::Partition, text(b":"), Part::Offset, text(b"\t"), Part::Key, text(b"="), Part::Value, text(b"%\n")];
         assert_eq!(parts, expected);
-        for wrong in ["%x", "%", r"\q", "\\"] {
+        let Format(parts) = Format::parse(r"%R\x00\x1e\x9z").unwrap();
+        assert_eq!(parts, [Part::RawValueBytes, text(&[0, 0x1e, 9, b'z'])]);
+        for wrong in ["%x", "%", r"\q", "\\", r"\x", r"\xg"] {
             assert!(Format::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
-use crate::program::{broker, run};
+use crate::program::{Ended, broker, command, line, run};
 use demitasse_broker::Options;
+use std::fs::File;
 
 #[test]
 fn what_was_produced_is_consumed() {
@@ -39,6 +40,8 @@ fn what_is_wrong_is_told_in_a_line() {
         (["--format", "%x"], "%x"),
         (["--from", "soon"], "beginning"),
         (["-X", "fetch.memory.bytes=5"], "fetch.memory"),
+        (["-X", "fetch.chunk.bytes=1"], "fetch.chunk.bytes"),
+        (["--group", ""], "--group"),
     ] {
         let ended = run(&[&consume[..], &wrong].concat(), b"");
         assert_eq!(ended.code, 2, "{ended:?}");
@@ -83,4 +86,51 @@ fn a_partition_that_is_not_there_is_told() {
     let ended = run(&["consume", "--bootstrap", &bootstrap, "--topic", "t", "--partition", "7"], b"");
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.error().contains("partition 7") && ended.error().contains("2 partitions"), "{ended:?}");
+}
+
+#[test]
+fn reading_makes_no_topic() {
+    let (server, bootstrap) = broker(Options::default());
+    for partition in [&[][..], &["--partition", "0"]] {
+        let consume = ["consume", "--bootstrap", &bootstrap, "--topic", "t", "-X", "default.api.timeout.ms=300"];
+        let ended = run(&[&consume, partition].concat(), b"");
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.error().contains("UNKNOWN_TOPIC"), "{ended:?}");
+    }
+    assert!(server.with(|cluster| cluster.partition("t", 0).is_none()));
+    let nobody = ["consume", "--bootstrap", "127.0.0.1:1", "--topic", "t", "-X", "default.api.timeout.ms=300"];
+    let ended = run(&nobody, b"");
+    assert!(ended.error().contains("refused"), "{ended:?}");
+}
+
+#[test]
+fn a_group_that_the_settings_name_is_gone_on_with() {
+    let (_server, bootstrap) = broker(Options::default());
+    let topic = ["--bootstrap", &bootstrap, "--topic", "t"];
+    run(&[&["produce"], &topic[..]].concat(), "value\n".repeat(9).as_bytes());
+    let consume = |more: &[&str]| run(&[&["consume"], &topic[..], &["--format", "%o\\n"], more].concat(), b"");
+    assert_eq!(consume(&["--group", "g", "--count", "4"]).lines, ["0", "1", "2", "3"]);
+    assert_eq!(consume(&["-X", "group.id=g", "--count", "2"]).lines, ["4", "5"]);
+    assert_eq!(consume(&["--group", "g", "--count", "1"]).lines, ["6"]);
+    let ended = consume(&["--group", "new", "--count", "1", "-X", "auto.offset.reset=none"]);
+    assert!(ended.code == 1 && ended.error().contains("keeps no position"), "{ended:?}");
+}
+
+#[test]
+fn what_nobody_could_read_is_not_committed() {
+    let (server, bootstrap) = broker(Options::default());
+    let topic = ["--bootstrap", &bootstrap, "--topic", "t"];
+    // More than a pipe holds.
+    run(&[&["produce"], &topic[..]].concat(), format!("{:0100}\n", 0).repeat(5000).as_bytes());
+    let consume = [&["consume"], &topic[..], &["--group", "g"]].concat();
+    let mut child = command(&consume).spawn().unwrap();
+    line(child.stdout.as_mut().unwrap());
+    drop(child.stdout.take());
+    let gone = Ended::of(child.wait_with_output().unwrap());
+    assert_eq!((gone.code, gone.errors.len()), (0, 0), "{gone:?}");
+
+    let full = command(&consume).stdout(File::options().write(true).open("/dev/full").unwrap()).spawn().unwrap();
+    let full = Ended::of(full.wait_with_output().unwrap());
+    assert!(full.code == 1 && full.error().contains("standard output"), "{full:?}");
+    assert_eq!(server.with(|cluster| cluster.committed("g", "t", 0)), None);
 }

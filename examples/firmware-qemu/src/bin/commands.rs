@@ -30,6 +30,8 @@ impl Fixed for Settings {
         config.group_id = Name::new(board::NAME);
         // A device that is new, or was away for so long that its place is forgotten, begins with the oldest command there is.
         config.offset_reset = OffsetReset::Earliest;
+        // Who reads makes no topics, not even by a mistyped name.
+        config.allow_auto_create_topics = false;
         // Nothing is obeyed before the checksum of its batch was found right.
         config.stream_large_batches = false;
         // The broker answers when there is a command, or after this long: fewer bytes on the wire while there is none.
