@@ -83,7 +83,8 @@ impl<P: Platform> Consumer<P> {
     /// Reads a partition from now on, from `start`; again from there if it is read already.
     ///
     /// # Errors
-    /// All places for partitions are taken. A partition that the topic does not have is waited for, without an error.
+    /// All places for partitions are taken. A topic that does not exist is waited for, without an error; a partition that its
+    /// topic does not have is an error of [`Consumer::poll`].
     pub fn assign(&self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         self.client.with(|state| state.read_from(topic, partition, start))
     }
@@ -243,6 +244,9 @@ impl<P: Platform> Consumer<P> {
     ///
     /// # Errors
     /// Those of the commit. It is closed all the same.
+    ///
+    /// # Cancellation
+    /// Dropped, what is to be committed is still sent, and it is not closed.
     pub async fn close(&self) -> Result<(), CommitError> {
         let committed = match self.client.with(|state| state.last_commit()) {
             Ok(before) => self.committed_all(before).await,
@@ -253,7 +257,7 @@ impl<P: Platform> Consumer<P> {
         committed
     }
 
-    /// As [`Consumer::close`], but nobody waits for it.
+    /// As [`Consumer::close`], but nothing is committed, and nobody waits for it.
     pub fn close_in_background(&self) {
         self.client.close_in_background(Duration::ZERO);
     }

@@ -181,7 +181,8 @@ pub struct Config {
     /// `auto.offset.reset`: where a consumer goes on when the log has no such offset. Default none: it is an error.
     #[cfg(feature = "consumer")]
     pub offset_reset: OffsetReset,
-    /// `fetch.max.wait.ms`: how long a broker may wait until it has `fetch.min.bytes`. Default 500 ms.
+    /// `fetch.max.wait.ms`: how long a broker may wait until it has `fetch.min.bytes`; half of `request.timeout.ms` at
+    /// most. Default 500 ms.
     #[cfg(feature = "consumer")]
     pub fetch_max_wait: Duration,
     /// `client.rack`: where this client is, as `broker.rack` has it: a broker that knows names the nearest replica to

@@ -260,6 +260,11 @@ impl<P: Platform> State<P> {
             });
             offset_for_leader_epoch::request(writer, version, wanted);
         });
+        for place in 0..self.known_positions().len() {
+            if self.positions[place].fresh {
+                self.positions[place].target = self.cluster.partitions[place].leader_epoch.into();
+            }
+        }
         self.connections[slot].looking = sent.is_some();
         self.unmark(slot, sent.is_some());
         sent
@@ -408,7 +413,7 @@ fn is_asking(reading: Reading) -> bool {
     matches!(reading, Reading::Looking | Reading::Checking | Reading::Going)
 }
 
-/// Whether something is to be asked for the partition: nothing is under way, and nothing of it waits to be handed out.
+/// Whether something is to be asked for the partition: nothing is under way, and no records of it wait to be handed out.
 #[inline(never)]
 pub(super) fn is_open(position: &Position) -> bool {
     let reads = match position.reading {
@@ -416,5 +421,6 @@ pub(super) fn is_open(position: &Position) -> bool {
         Reading::Going => !position.paused,
         Reading::Unassigned | Reading::Recalling | Reading::Failed => false,
     };
-    reads && position.asked.is_none() && position.held == 0
+    // A place is looked for all the same while something of before waits: perhaps nobody polls until it is found.
+    reads && position.asked.is_none() && (position.held == 0 || position.reading == Reading::Looking)
 }

@@ -47,11 +47,12 @@ impl<P: Platform> State<P> {
     /// Whatever was fetched is passed over; what comes next is from here.
     pub(super) fn jump(&mut self, place: usize, start: Start) {
         let (reading, offset, target) = match start {
-            Start::Beginning => (Reading::Looking, 0, EARLIEST),
-            Start::End => (Reading::Looking, 0, LATEST),
+            // -1 until it is found: what is not known must not be committed.
+            Start::Beginning => (Reading::Looking, -1, EARLIEST),
+            Start::End => (Reading::Looking, -1, LATEST),
             Start::Offset(offset) => (Reading::Going, offset.max(0), 0),
-            Start::Committed => (Reading::Recalling, 0, 0),
-            Start::Timestamp(millis) => (Reading::Looking, 0, millis.max(0)),
+            Start::Committed => (Reading::Recalling, -1, 0),
+            Start::Timestamp(millis) => (Reading::Looking, -1, millis.max(0)),
         };
         self.s.consumer.some_look |= reading == Reading::Looking;
         let position = &mut self.positions[place];
@@ -81,7 +82,7 @@ impl<P: Platform> State<P> {
         let position = &mut self.positions[place];
         if position.paused != paused {
             position.paused = paused;
-            position.generation = position.generation.wrapping_add(1);
+            position.renew();
             // What is wrong further on will be found again there.
             (position.fetch, position.epoch) = (position.next, position.next_epoch);
             position.asked = Link::NONE;
@@ -118,6 +119,9 @@ impl<P: Platform> State<P> {
         }
         match self.position(topic, partition) {
             Some(offset) => Wait::Ready(Ok(offset)),
+            None if self.s.closing => {
+                Wait::Ready(Err(ConsumeError { topic, partition, offset: -1, fault: ConsumeFault::Closed }))
+            }
             None => self.wait_for_room(seat, waker, replaced, Instant::NEVER),
         }
     }

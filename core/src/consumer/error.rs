@@ -40,7 +40,7 @@ pub enum ConsumeFault {
     /// More transactions were aborted in what is to be read than a chunk can list, and `read_committed` needs to know all:
     /// `fetch.chunk.bytes` must be larger.
     TooManyAborted {
-        /// How many a chunk can list, with no room for records.
+        /// How many a chunk can list, with room for one record.
         fits: u32,
     },
     /// A batch is compressed in a way that cannot be read here.
@@ -73,6 +73,8 @@ pub enum ConsumeFault {
     },
     /// Nobody reads the partition, so that it has no position.
     Unassigned,
+    /// The consumer was closed before the position was known.
+    Closed,
     /// The group keeps no position of the partition, and `auto.offset.reset` is none.
     NotCommitted,
     /// The topic has fewer partitions.
@@ -129,7 +131,11 @@ impl core::error::Error for CommitError {}
 
 impl fmt::Display for ConsumeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "partition {}, offset {}: ", self.partition, self.offset)?;
+        write!(f, "partition {}", self.partition)?;
+        if self.offset >= 0 {
+            write!(f, ", offset {}", self.offset)?;
+        }
+        f.write_str(": ")?;
         match self.fault {
             ConsumeFault::Corrupt(fault) => fault.fmt(f),
             ConsumeFault::BatchTooLarge { needed, capacity } => {
@@ -160,6 +166,7 @@ impl fmt::Display for ConsumeError {
                      made anew; seek to go on"
                 )
             }
+            ConsumeFault::Closed => f.write_str("the consumer is closed"),
             ConsumeFault::Unassigned => f.write_str("it is not assigned, and has no position"),
             ConsumeFault::NotCommitted => f.write_str("the group keeps no position; seek, or set auto.offset.reset"),
             ConsumeFault::NoSuchPartition { partitions } => write!(f, "the topic has {partitions} partitions only"),

@@ -11,7 +11,7 @@ use super::assign::Start;
 use super::table::{Offset, Position, Reading};
 use super::{CommitError, ConsumeFault};
 use crate::config::OffsetReset;
-use crate::connection::{Phase, backoff_millis};
+use crate::connection::{Connection, Phase, backoff_millis};
 use crate::pool::{Link, Seat};
 use crate::producer::{Topic, Wait};
 use crate::protocol::{ApiKey, ErrorCode, find_coordinator, offset_commit, offset_fetch};
@@ -163,13 +163,18 @@ impl<P: Platform> State<P> {
 
     /// Sees to it that somebody asks for the coordinator, or that there is a connection to it.
     pub(crate) fn open_coordinator(&mut self, now: Instant) -> Instant {
-        let has_group = self.has_group();
         let group = &self.s.consumer.group;
         if !group.wanted || !group.asked.is_none() {
             return Instant::NEVER;
         }
-        if !has_group {
+        if !self.has_group() {
             return self.no_group();
+        }
+        // What was wanted may not be any more: a slot must not be taken for nothing.
+        self.s.consumer.group.wanted = self.wants_coordinator();
+        let group = &self.s.consumer.group;
+        if !group.wanted {
+            return Instant::NEVER;
         }
         if group.retry_at > now {
             return group.retry_at;
@@ -184,8 +189,12 @@ impl<P: Platform> State<P> {
                 }
             }
             if active == 0 {
-                // Asking for metadata opens one.
-                self.want_metadata(now);
+                match self.cluster.brokers[broker].connection.get() {
+                    // The one that was told last must know who is it now.
+                    Some(slot) if self.connections[slot].phase == Phase::Active => self.wake_connection(slot),
+                    // Asking for metadata opens one.
+                    _ => self.want_metadata(now),
+                }
             }
             return Instant::NEVER;
         }
@@ -229,8 +238,10 @@ impl<P: Platform> State<P> {
         }
         let versions = self.connections[slot].versions;
         let is_coordinator = self.connections[slot].broker == group.broker;
+        let is_other = |other: &Connection| other.phase == Phase::Active && other.broker != group.broker;
         let sent = match (group.known, is_coordinator) {
-            (false, false) => {
+            // Over the old one's own connection only if there is no other.
+            (false, own) if !own || !self.connections.iter().any(is_other) => {
                 let version = versions.get(ApiKey::FindCoordinator)?;
                 self.ask(slot, now, frame, ApiKey::FindCoordinator, version, |state, writer| {
                     find_coordinator::request(writer, version, state.settings.group_id());
@@ -238,10 +249,11 @@ impl<P: Platform> State<P> {
             }
             (true, true) => {
                 let recalls = |position: &Position| position.reading == Reading::Recalling;
-                if self.mark_for_group(frame.len(), recalls) {
-                    self.recall(slot, versions.get(ApiKey::OffsetFetch)?, now, frame)
-                } else if self.mark_for_group(frame.len(), |position| position.commit.is_some()) {
+                // What is to be kept goes before what was: it may be the same place, and a recall may have to wait.
+                if self.mark_for_group(frame.len(), |position| position.commit.is_some()) {
                     self.ask_to_commit(slot, versions.get(ApiKey::OffsetCommit)?, now, frame)
+                } else if self.mark_for_group(frame.len(), recalls) {
+                    self.recall(slot, versions.get(ApiKey::OffsetFetch)?, now, frame)
                 } else {
                     None
                 }
@@ -324,7 +336,7 @@ impl<P: Platform> State<P> {
         }
         if error != ErrorCode::NONE {
             return match verdict(error) {
-                Verdict::Refused => self.fail_reading(place, 0, ConsumeFault::Refused(error)),
+                Verdict::Refused => self.fail_reading(place, -1, ConsumeFault::Refused(error)),
                 _ => self.group_failed(error, now),
             };
         }
@@ -388,20 +400,22 @@ impl<P: Platform> State<P> {
                 self.refuse_commit(place, error);
             }
             if self.positions[place].reading == Reading::Recalling {
-                self.fail_reading(place, 0, ConsumeFault::Refused(error));
+                self.fail_reading(place, -1, ConsumeFault::Refused(error));
             }
         }
+    }
+
+    /// Whether there is something to commit, or to ask for.
+    fn wants_coordinator(&mut self) -> bool {
+        let wants = |position: &Position| position.commit.is_some() || position.reading == Reading::Recalling;
+        self.known_positions().iter().any(wants)
     }
 
     /// A request for the group is answered, or never will be; what is left to do will be.
     pub(crate) fn group_request_over(&mut self) {
         self.s.consumer.group.asked = Link::NONE;
-        let mut wanted = false;
-        for position in self.known_positions().iter_mut() {
-            position.committing = None;
-            wanted |= position.commit.is_some() || position.reading == Reading::Recalling;
-        }
-        self.s.consumer.group.wanted = wanted;
+        self.known_positions().iter_mut().for_each(|position| position.committing = None);
+        self.s.consumer.group.wanted = self.wants_coordinator();
         self.tell_room();
         self.wake_clock();
     }

@@ -295,13 +295,14 @@ fn what_is_wrong(segment: &Segment, bytes: &[u8], capacity: u32) -> (i64, Consum
         (verify::TOO_LARGE, _) => (segment.offset, ConsumeFault::BatchTooLarge { needed: segment.detail, capacity }),
         (verify::WRONG_CRC, Ok(batch)) => {
             let fault = Fault::Crc { stored: batch.header.crc, computed: segment.detail };
-            (batch.header.base_offset, ConsumeFault::Corrupt(fault))
+            // Its own offset, which no checksum covers, is no more to be believed: a position made of it would be committed.
+            (segment.next, ConsumeFault::Corrupt(fault))
         }
         (verify::GOES_BACK, _) => {
             let fault = Fault::OffsetsGoBack { expected: segment.next };
             (segment.next, ConsumeFault::Corrupt(fault))
         }
-        (_, Err(BatchError::Corrupt(corrupt))) => (corrupt.offset, ConsumeFault::Corrupt(corrupt.fault)),
+        (_, Err(BatchError::Corrupt(corrupt))) => (segment.next, ConsumeFault::Corrupt(corrupt.fault)),
         (_, Ok(batch)) => (batch.header.base_offset, ConsumeFault::Compressed(batch.header.compression)),
         (_, Err(BatchError::Incomplete { .. })) => (segment.next, ConsumeFault::Corrupt(Fault::BatchLength(0))),
     }

@@ -1,7 +1,7 @@
 //! What brokers say of the partitions that are read.
 
 use super::ConsumeFault;
-use super::segment::{ABORTED_BYTES, SEGMENT_BYTES, Segment};
+use super::segment::{ABORTED_BYTES, CHUNK_BYTES_MIN, SEGMENT_BYTES, Segment};
 use super::table::{Holder, Reading};
 use super::verify::put_transaction;
 use crate::connection::{ConnectionError, backoff_millis};
@@ -89,7 +89,6 @@ impl<P: Platform> State<P> {
 
     /// Whether the leader's log has what was read.
     fn epoch_ends(&mut self, place: usize, epoch: i32, end_offset: i64) {
-        let leader_epoch = self.cluster.partitions[place].leader_epoch;
         let position = &mut self.positions[place];
         position.reading = Reading::Going;
         if epoch < 0 || end_offset < 0 {
@@ -99,7 +98,8 @@ impl<P: Platform> State<P> {
             let end_offset = end_offset.min(position.fetch);
             return self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
         }
-        (position.checked, position.failures) = (leader_epoch.wrapping_add(1) as u32, 0);
+        // Of the leader that was asked: another one may be known by now.
+        (position.checked, position.failures) = ((position.target as i32).wrapping_add(1) as u32, 0);
         self.reread(place);
     }
 
@@ -149,6 +149,10 @@ impl<P: Platform> State<P> {
             }
             fetch::Item::DivergingEpoch { end_offset, .. } => {
                 if let Some(place) = self.connections[slot].receive.partition.get() {
+                    // As with errors: a replica may have lost what its leader has.
+                    if self.leave_replica(place, now) {
+                        return Ok(());
+                    }
                     // The end of an older epoch may be behind what was read of a newer one that is gone.
                     let end_offset = end_offset.min(self.positions[place].fetch);
                     self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
@@ -198,8 +202,8 @@ impl<P: Platform> State<P> {
         let position = &mut self.positions[place];
         (position.failures, position.high_watermark) = (0, end);
         if position.epoch < 0 {
-            // What is read from now on is in the log of the leader that is known now.
-            position.checked = self.cluster.partitions[place].leader_epoch.wrapping_add(1) as u32;
+            // What is read from now on is in the log of the leader that was asked, who need not be the one that is known by now.
+            position.checked = position.told.leader_epoch.wrapping_add(1) as u32;
         }
         let Some(chunk) = self.chunk_of(slot) else { return };
         let chunk = &mut self.chunks[chunk];
@@ -219,7 +223,10 @@ impl<P: Platform> State<P> {
         };
         let chunk = &mut self.chunks[chunk];
         let at = chunk.end as usize;
-        let place = chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(at..)?.first_chunk_mut::<ABORTED_BYTES>());
+        // Behind them there must be room for a batch.
+        let room = ABORTED_BYTES + CHUNK_BYTES_MIN - SEGMENT_BYTES;
+        let free = chunk.buffer.as_mut().and_then(|buffer| buffer.get_mut(at..)).filter(|free| free.len() >= room);
+        let place = free.and_then(|free| free.first_chunk_mut::<ABORTED_BYTES>());
         match place {
             Some(place) => {
                 put_transaction(place, producer_id, first_offset);
@@ -229,7 +236,7 @@ impl<P: Platform> State<P> {
             // there ever is.
             None => {
                 let (alone, capacity) =
-                    (chunk.filled == 0, self.s.consumer.chunk_bytes.saturating_sub(SEGMENT_BYTES as u32));
+                    (chunk.filled == 0, self.s.consumer.chunk_bytes.saturating_sub(CHUNK_BYTES_MIN as u32));
                 let place = core::mem::take(&mut self.connections[slot].receive.partition).get();
                 if let Some(place) = place.filter(|_| alone) {
                     let next = self.positions[place].next;

@@ -41,7 +41,7 @@ impl Session {
 pub(crate) struct Told {
     offset: i64,
     epoch: i32,
-    leader_epoch: i32,
+    pub(super) leader_epoch: i32,
 }
 
 impl Told {

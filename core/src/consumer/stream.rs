@@ -31,24 +31,14 @@ pub(crate) struct Stream {
     unsummed: u32,
     crc: u32,
     stored: u32,
-    base_offset: i64,
     /// The offset behind it, and its leader's epoch.
     next: i64,
     epoch: i32,
 }
 
 impl Stream {
-    pub(crate) const NONE: Stream = Stream {
-        slot: Link::NONE,
-        skipped: false,
-        left: 0,
-        unsummed: 0,
-        crc: 0,
-        stored: 0,
-        base_offset: 0,
-        next: 0,
-        epoch: 0,
-    };
+    pub(crate) const NONE: Stream =
+        Stream { slot: Link::NONE, skipped: false, left: 0, unsummed: 0, crc: 0, stored: 0, next: 0, epoch: 0 };
 
     /// A batch of which `here` bytes are in a chunk, from `at` on, and `to_come` more bytes of records are in the answer; None
     /// if it is whole, or cannot be read in pieces.
@@ -62,7 +52,6 @@ impl Stream {
             unsummed: at.saturating_add(CRC_FROM) as u32,
             crc: 0,
             stored: header.crc,
-            base_offset: header.base_offset,
             next: header.next_offset(),
             epoch: header.leader_epoch,
         };
@@ -161,7 +150,7 @@ impl<P: Platform> State<P> {
         }
         if !sound {
             let fault = Fault::Crc { stored: stream.stored, computed: stream.crc };
-            self.stop_segment(&segment, (stream.base_offset, ConsumeFault::Corrupt(fault)));
+            self.stop_segment(&segment, (segment.next, ConsumeFault::Corrupt(fault)));
         }
         if stream.skipped && !last {
             return self.piece_over(index, &segment, segment.records_at() as u32, now);

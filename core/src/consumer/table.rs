@@ -56,7 +56,8 @@ pub struct Position {
     pub(crate) fetch: i64,
     /// The epoch of the last record fetched, -1 for unknown.
     pub(crate) epoch: i32,
-    /// While the offset is looked for: what ListOffsets takes: a time, or a position.
+    /// While the offset is looked for: what ListOffsets takes: a time, or a position. While a log is checked: the epoch of the
+    /// leader that was asked.
     pub(crate) target: i64,
     /// The connection slot over which a request for it is out.
     pub(crate) asked: Link,
@@ -122,7 +123,17 @@ impl Position {
 
     /// Whether the next offset to hand out is known.
     pub(super) fn is_known(&self) -> bool {
-        matches!(self.reading, Reading::Going | Reading::Checking | Reading::Failed)
+        // One that failed before it was found has none.
+        self.next >= 0 && matches!(self.reading, Reading::Going | Reading::Checking | Reading::Failed)
+    }
+
+    /// What was fetched before is passed over; what was handed out of it counts, unless there was a jump since.
+    pub(super) fn renew(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        // Generations are compared by the sign of their difference: the jump must not be too far back.
+        if self.generation.wrapping_sub(self.jumped) > 1 << 30 {
+            self.jumped = self.generation.wrapping_sub(1 << 29);
+        }
     }
 
     /// It will fail at this offset, once what is sound in front of it has been handed out.
@@ -263,5 +274,16 @@ mod tests {
         assert!(!position.fail(5, ConsumeFault::OffsetOutOfRange), "one error is told, the last");
         assert_eq!(position.take_untold(), Some(ConsumeFault::OffsetOutOfRange));
         assert_eq!((position.take_untold(), position.next), (None, 7));
+    }
+
+    #[test]
+    fn any_number_of_pauses_is_no_jump() {
+        let mut position = Position { generation: (1 << 31) - 5, ..Position::EMPTY };
+        for _ in 0..10 {
+            let handed_out = position.generation;
+            position.renew();
+            position.renew();
+            assert!(handed_out.wrapping_sub(position.jumped).cast_signed() >= 0, "{position:?}");
+        }
     }
 }

@@ -27,7 +27,8 @@ impl<P: Platform> State<P> {
             let ready = connection.phase == Phase::Active && !connection.fetching && connection.throttled_until <= now;
             let ring = connection.ring;
             let able = ready && connection.versions.get(ApiKey::Fetch).is_some() && !ring.is_full(self.places(other));
-            if other == slot || !able || !self.has_open(other, now) {
+            // Who gives way does not fetch: nobody is to wait for its turn.
+            if other == slot || !able || !self.has_open(other, now) || self.would_give_way(other, now) {
                 continue;
             }
             others += 1;
@@ -40,12 +41,17 @@ impl<P: Platform> State<P> {
     /// Whether another broker waits for a connection slot and has something to read, as far as is known, while this one has
     /// been asked and had nothing: then it is asked no more, and the slot is free.
     pub(super) fn gives_way(&mut self, slot: usize, now: Instant) -> bool {
-        let idle = self.takes_turns() && self.no_slot() && self.connections[slot].has_fetched && !self.is_hungry(slot);
-        let gives_way = idle && self.others_hunger(slot, now);
+        let gives_way = self.would_give_way(slot, now);
         if gives_way {
             self.wake_clock();
         }
         gives_way
+    }
+
+    /// Only those without a connection are helped by it.
+    fn would_give_way(&mut self, slot: usize, now: Instant) -> bool {
+        let idle = self.takes_turns() && self.no_slot() && self.connections[slot].has_fetched && !self.is_hungry(slot);
+        idle && self.others_hunger(slot, now, true)
     }
 
     /// How long the broker may wait for records with a chunk in its hands. Those who share chunks wait a part of the time
@@ -54,7 +60,8 @@ impl<P: Platform> State<P> {
     /// A partition of which something waits for the caller is not asked for, and must not wait for the others' silence once it
     /// could be: while there is one, the broker waits for as long as the caller has had it.
     pub(super) fn patience(&mut self, slot: usize, free: usize, others: usize, now: Instant) -> u32 {
-        let mut longest = self.settings.fetch_max_wait;
+        // Silence for longer would be taken for a broker that hangs.
+        let mut longest = self.settings.fetch_max_wait.min(self.settings.request_timeout / 2);
         let mut places = 0..self.known_positions().len();
         if places.any(|place| self.positions[place].held > 0 && self.reading_connection(place) == Some(slot)) {
             let busy = now.millis_since(self.connections[slot].brought_at);
@@ -64,7 +71,8 @@ impl<P: Platform> State<P> {
         if enough_chunks && !self.no_slot() {
             return longest;
         }
-        if self.others_hunger(slot, now) {
+        let (slots, chunks) = (self.no_slot(), !enough_chunks);
+        if slots && self.others_hunger(slot, now, true) || chunks && self.others_hunger(slot, now, false) {
             return 0;
         }
         let shares = others.saturating_add(1).checked_div(free).unwrap_or(1).max(1) as u32;
@@ -76,11 +84,15 @@ impl<P: Platform> State<P> {
         self.s.connections_wanted && self.closed_slot().is_none()
     }
 
-    fn others_hunger(&mut self, slot: usize, now: Instant) -> bool {
+    /// Whether a partition elsewhere is known to have more: of brokers without a connection, or of those with one.
+    fn others_hunger(&mut self, slot: usize, now: Instant, slotless: bool) -> bool {
         self.takes_turns()
             && (0..self.known_positions().len()).any(|place| {
                 let elsewhere = self.positions[place].retry_at <= now && self.reading_connection(place) != Some(slot);
-                elsewhere && self.is_behind(place) && self.is_reachable(place, now)
+                elsewhere
+                    && self.is_behind(place)
+                    && self.is_reachable(place, now)
+                    && self.is_slotless(place) == slotless
             })
     }
 
@@ -93,11 +105,26 @@ impl<P: Platform> State<P> {
         })
     }
 
+    /// Whether there is more to read over the connection, once the caller is done with what there is.
+    pub(crate) fn has_backlog(&mut self, slot: usize) -> bool {
+        (0..self.known_positions().len()).any(|place| {
+            let position = &self.positions[place];
+            let waits = position.held > 0 && position.reading == Reading::Going && !position.paused;
+            waits && position.high_watermark > position.fetch && self.reading_connection(place) == Some(slot)
+        })
+    }
+
     /// Whether there is more to read of the partition, as far as is known, and nothing in the way.
     fn is_behind(&self, place: usize) -> bool {
         let position = &self.positions[place];
         let more = position.high_watermark < 0 || position.high_watermark > position.fetch;
         more && position.reading == Reading::Going && is_open(position)
+    }
+
+    /// Whether its broker has no connection.
+    fn is_slotless(&mut self, place: usize) -> bool {
+        let node = self.reading_node(place);
+        self.cluster.node(node).is_some_and(|broker| self.cluster.brokers[broker].connection.is_none())
     }
 
     /// Whether the partition's broker is connected to, or may be.

@@ -257,14 +257,19 @@ impl<P: Platform> State<P> {
     }
 
     fn negotiated(&mut self, slot: usize, now: Instant) {
-        let connection = &self.connections[slot];
+        let (connection, writes) = (&self.connections[slot], self.writes());
         if !connection.api_versions_sent {
             return; // It is asked again, with an older version.
         }
         // From now on what it says counts, not what was assumed.
         let connection = &mut self.connections[slot];
         connection.versions = connection.offered;
-        for api in [ApiKey::Produce, ApiKey::Metadata] {
+        // Of these a broker that is too old, or too new, has no version that is known here.
+        let needed: &[ApiKey] = match writes {
+            true => &[ApiKey::Produce, ApiKey::Metadata],
+            false => &[ApiKey::Fetch, ApiKey::ListOffsets, ApiKey::Metadata],
+        };
+        for &api in needed {
             if connection.versions.get(api).is_none() {
                 let error = ConnectionError::UnsupportedVersion { api_key: api as i16 };
                 return self.close_connection(slot, error);

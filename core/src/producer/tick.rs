@@ -347,7 +347,8 @@ impl<P: Platform> State<P> {
         let c = &self.connections[slot];
         let idle = c.phase == Link_::Active && c.ring.is_empty() && c.ready.is_empty();
         #[cfg(feature = "consumer")]
-        let idle = idle && !self.is_hungry(slot);
+        // Who waits for the caller alone will go on.
+        let idle = idle && !self.is_hungry(slot) && !self.has_backlog(slot);
         idle
     }
 

@@ -7,7 +7,7 @@ use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::records::read::Fault;
 use demitasse_core::{Config, ConsumeFault, Start};
 use kafka_protocol::messages::FetchResponse;
-use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, EpochEndOffset, PartitionData};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 const PRODUCER: i64 = 7;
@@ -25,15 +25,33 @@ fn transactional(values: &[Vec<u8>]) -> Vec<u8> {
 
 /// From now on each partition of an answer that has records is altered.
 fn alter(bench: &Bench, alter: impl Fn(&mut PartitionData) + 'static) {
+    let has_records = |of: &PartitionData| of.records.as_ref().is_some_and(|records| !records.is_empty());
+    alter_answers(
+        bench,
+        |_| true,
+        move |of| {
+            if has_records(of) {
+                alter(of)
+            }
+        },
+    );
+}
+
+/// From now on each partition of the answers to such Fetch requests is altered.
+fn alter_answers(
+    bench: &Bench,
+    concerns: impl Fn(&[u8]) -> bool + 'static,
+    alter: impl Fn(&mut PartitionData) + 'static,
+) {
     bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
-        if request[..2] != [0, 1] {
+        if request[..2] != [0, 1] || !concerns(request) {
             return answer;
         }
         let (version, header) = (i16::from_be_bytes([request[2], request[3]]), 9);
         let mut body = &answer[header..];
         let mut response = FetchResponse::decode(&mut body, version).unwrap();
         let partitions = response.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
-        partitions.filter(|of| of.records.as_ref().is_some_and(|records| !records.is_empty())).for_each(&alter);
+        partitions.for_each(&alter);
         let mut changed = answer[..header].to_vec();
         response.encode(&mut changed, version).unwrap();
         let length = changed.len() as u32 - 4;
@@ -85,7 +103,7 @@ fn a_wrong_checksum_is_told_of_what_is_passed_over_too() {
 
 #[test]
 fn more_of_them_than_a_chunk_can_list_are_told() {
-    for (count, fault) in [(120, None), (126, Some(ConsumeFault::TooManyAborted { fits: 125 }))] {
+    for (count, fault) in [(120, None), (122, Some(ConsumeFault::TooManyAborted { fits: 121 }))] {
         let mut bench = bench(count);
         write(&bench, 0, &batch(&values(3, |_| 5)));
         bench.advance(10 * SECOND);
@@ -117,4 +135,61 @@ fn offsets_that_go_back_are_told() {
         assert_eq!(*faults, [(0, 3, ConsumeFault::Corrupt(Fault::OffsetsGoBack { expected: 3 }))], "{bytes}");
         assert_eq!(bench.offsets(0), [0, 1, 2]);
     }
+}
+
+/// Of a batch that was damaged on the way the offset is no more to be believed than the rest.
+#[test]
+fn a_damaged_offset_is_not_committed() {
+    const GROUP: &str = "group";
+    let config = config_with(|config| config.group_id = GROUP.try_into().unwrap());
+    let mut bench = Bench::new(Release::V4_3, 1, 1, config, calm());
+    let topic = bench.topic();
+    write(&bench, 0, &batch(&values(3, |_| 100)));
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.poll(1000, 0);
+    bench.advance(5 * SECOND);
+    alter(&bench, |partition| {
+        let mut altered = partition.records.as_ref().unwrap().to_vec();
+        altered[..8].fill(0x33);
+        altered[17..21].fill(0x33);
+        partition.records = Some(altered.into());
+    });
+    write(&bench, 0, &batch(&values(3, |_| 100)));
+    bench.advance(5 * SECOND);
+    assert!(matches!(bench.faults.borrow()[..], [(0, 3, ConsumeFault::Corrupt(_))]), "{:?}", bench.faults.borrow());
+    assert_eq!(bench.consumer.position(topic, 0), Some(3));
+    let consumer = bench.consumer.clone();
+    bench.executor.spawn(async move { consumer.close().await.unwrap() });
+    bench.advance(2 * SECOND);
+    let committed = bench.network.world.borrow().cluster.committed(GROUP, "t", 0);
+    assert_eq!(committed.map(|(offset, _)| offset), Some(3));
+}
+
+/// A follower that has lost the end of its log (it came back from a power cut) says so of itself; the leader has all.
+#[test]
+fn a_replica_that_lags_is_no_truncation() {
+    let config = config_with(|config| config.client_rack = "r2".try_into().unwrap());
+    let mut bench = Bench::with(Release::V3_9, 2, 2, config, calm(), |options| {
+        options.racks = vec!["r1".into(), "r2".into()];
+        options.replication_factor = 2;
+    });
+    let topic = bench.topic();
+    bench.network.world.borrow_mut().cluster.move_leader("t", 0, 1);
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.advance(5 * SECOND);
+    assert_eq!(bench.offsets(0).len(), 10);
+    // Whoever is of that rack is sent away by the leader, which never has records for it: what is left is the replica.
+    let of_rack = |request: &[u8]| request.windows(2).any(|of| of == b"r2");
+    alter_answers(&bench, of_rack, |partition| {
+        if partition.preferred_read_replica.0 < 0 && partition.error_code == 0 {
+            (partition.records, partition.high_watermark) = (Some(Default::default()), 7);
+            partition.diverging_epoch = EpochEndOffset::default().with_epoch(1).with_end_offset(7);
+        }
+    });
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.advance(5 * SECOND);
+    assert!(bench.faults.borrow().is_empty(), "{:?}", bench.faults.borrow());
+    assert_eq!(bench.offsets(0).len(), 20);
 }

@@ -28,14 +28,14 @@ pub(crate) struct Bench {
     pub(crate) faults: Rc<RefCell<Vec<(i32, i64, ConsumeFault)>>>,
 }
 
-fn sizing() -> Sizing {
+fn sizing(connections: u16) -> Sizing {
     Sizing {
         buffer_memory: 64 * 512,
         batch_size: 512,
         partitions: 64,
         topics: 2,
         brokers: 4,
-        connections: 3,
+        connections,
         max_in_flight: 5,
         waiters: 8,
     }
@@ -58,15 +58,34 @@ impl Bench {
             (options.release, options.nodes) = (release, nodes as usize);
             change(options);
         };
-        Bench::build(chunks, CHUNK_BYTES, config, weather, change)
+        Bench::build(3, chunks, CHUNK_BYTES, config, weather, change)
+    }
+
+    /// With so many connections, in calm weather.
+    pub(crate) fn with_connections(
+        connections: u16,
+        release: Release,
+        nodes: u16,
+        chunks: u16,
+        config: Config,
+    ) -> Bench {
+        let change = |options: &mut Options| (options.release, options.nodes) = (release, nodes as usize);
+        Bench::build(connections, chunks, CHUNK_BYTES, config, calm(), change)
     }
 
     /// One broker, two chunks, and a window of so many bytes for what is compressed; 0 for none.
     pub(crate) fn with_window(window: u32, config: Config) -> Bench {
-        Bench::build(2, window, config, calm(), |options| options.nodes = 1)
+        Bench::build(3, 2, window, config, calm(), |options| options.nodes = 1)
     }
 
-    fn build(chunks: u16, window: u32, config: Config, weather: Weather, change: impl FnOnce(&mut Options)) -> Bench {
+    fn build(
+        connections: u16,
+        chunks: u16,
+        window: u32,
+        config: Config,
+        weather: Weather,
+        change: impl FnOnce(&mut Options),
+    ) -> Bench {
         let mut executor = Executor::new();
         let time = executor.time.clone();
         let mut options = Options { host: "broker".into(), ..Options::default() };
@@ -79,7 +98,7 @@ impl Bench {
         executor.spawn(network.clone().pump());
         let clock = || SimulatedClock { time: time.clone(), wall_offset: Rc::new(Cell::new(0)) };
 
-        let capacities = Capacities::derive(&sizing());
+        let capacities = Capacities::derive(&sizing(connections));
         let producer = Rc::new(Producer::new(CellLock::new(State::new(tables(&capacities))), clock()));
         let buffer = |bytes: u32| vec![0; bytes as usize].into_boxed_slice();
         producer.lend((0..capacities.buffers).map(|_| buffer(capacities.batch_bytes)));

@@ -129,7 +129,7 @@ fn without_a_position_the_reset_policy_decides() {
         match reset {
             OffsetReset::Earliest => assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>()),
             OffsetReset::Latest => assert_eq!(bench.offsets(0), (5..10).collect::<Vec<_>>()),
-            OffsetReset::None => assert_eq!(*bench.faults.borrow(), [(0, 0, ConsumeFault::NotCommitted)]),
+            OffsetReset::None => assert_eq!(*bench.faults.borrow(), [(0, -1, ConsumeFault::NotCommitted)]),
         }
         let outcomes = Outcomes::default();
         commit(&mut bench, None, &outcomes);

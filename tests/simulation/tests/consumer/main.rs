@@ -3,7 +3,9 @@
 mod altered;
 mod bench;
 mod compressed;
+mod few;
 mod group;
 mod large;
+mod places;
 mod reading;
 mod session;

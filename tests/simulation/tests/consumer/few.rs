@@ -1,0 +1,152 @@
+//! Fewer connections than there are brokers, and brokers of which nothing comes.
+
+use crate::bench::{Bench, SECOND, calm, config_with};
+use crate::large::{batch, values, write};
+use demitasse_broker::{Action, Api, Release, Rule, error};
+use demitasse_core::{Config, ConnectionError, OffsetReset, Start, TopicError};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+const GROUP: &str = "group";
+
+fn grouped() -> Config {
+    config_with(|config| {
+        config.group_id = GROUP.try_into().unwrap();
+        config.offset_reset = OffsetReset::Earliest;
+    })
+}
+
+/// One slot, and the coordinator says that it is none while nothing is to be fetched.
+#[test]
+fn one_slot_and_a_coordinator_that_is_none_any_more() {
+    let mut bench = Bench::with_connections(1, Release::V3_9, 3, 2, grouped());
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.advance(5 * SECOND);
+    bench.network.world.borrow_mut().cluster.move_coordinator(GROUP, 2);
+    let moved = Rule::new(Action::Error(error::NOT_COORDINATOR)).api(Api::OffsetFetch).times(1);
+    bench.network.world.borrow_mut().cluster.add_rule(moved);
+    bench.consumer.assign(bench.topic(), 0, Start::Committed).unwrap();
+    bench.poll(100, 0);
+    bench.advance(60 * SECOND);
+    assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>());
+}
+
+/// Many slots; all is paused for longer than idle connections live, commits keep the coordinator's alive, and it moves.
+#[test]
+fn all_paused_and_a_coordinator_that_moves() {
+    let mut config = grouped();
+    config.connections_max_idle = Duration::from_secs(20);
+    config.max_block = Duration::from_secs(60);
+    let mut bench = Bench::new(Release::V3_9, 3, 2, config, calm());
+    bench.network.world.borrow_mut().cluster.move_coordinator(GROUP, 2);
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.advance(5 * SECOND);
+    bench.consumer.pause(bench.topic(), 0);
+    let outcomes = Rc::new(RefCell::new(Vec::new()));
+    for round in 0..12 {
+        if round == 9 {
+            bench.network.world.borrow_mut().cluster.move_coordinator(GROUP, 3);
+        }
+        let (consumer, outcomes) = (bench.consumer.clone(), outcomes.clone());
+        bench.executor.spawn(async move {
+            let outcome = consumer.commit().await;
+            outcomes.borrow_mut().push(outcome);
+        });
+        bench.advance(10 * SECOND);
+    }
+    bench.advance(70 * SECOND);
+    assert_eq!(*outcomes.borrow(), [Ok(()); 12]);
+}
+
+/// One slot: what was to be recalled is not any more, so nobody has anything to ask the coordinator.
+#[test]
+fn one_slot_and_nothing_to_recall_any_more() {
+    for committing in [false, true] {
+        let mut bench = Bench::with_connections(1, Release::V3_9, 1, 2, grouped());
+        let topic = bench.topic();
+        bench.send(0, (0..10).map(|i| vec![i; 50]));
+        bench.advance(5 * SECOND);
+        // The coordinator is known from a commit.
+        bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+        bench.advance(2 * SECOND);
+        let consumer = bench.consumer.clone();
+        bench.executor.spawn(async move { consumer.commit().await.unwrap() });
+        bench.advance(5 * SECOND);
+        bench.consumer.unassign(topic, 0);
+        if committing {
+            // Nothing is to be committed.
+            let consumer = bench.consumer.clone();
+            bench.executor.spawn(async move { consumer.commit().await.unwrap() });
+            bench.advance(SECOND);
+            bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+        } else {
+            bench.consumer.assign(topic, 0, Start::Committed).unwrap();
+            bench.consumer.seek(topic, 0, Start::Beginning);
+        }
+        bench.poll(100, 0);
+        bench.advance(60 * SECOND);
+        assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>());
+    }
+}
+
+/// Three brokers, two slots, and a backlog at one broker; the second may be out of reach. Records read of 2,000 in ten
+/// seconds, and connections opened meanwhile.
+fn read_a_backlog(reachable: bool, chunks: u16) -> (usize, usize) {
+    let mut bench = Bench::with_connections(2, Release::V3_9, 3, chunks, Config::new());
+    let topic = bench.topic();
+    for partition in 0..3 {
+        bench.network.world.borrow_mut().cluster.move_leader("t", partition, partition + 1);
+        bench.consumer.assign(topic, partition, Start::Beginning).unwrap();
+    }
+    bench.poll(100, 0);
+    bench.advance(10 * SECOND);
+    if !reachable {
+        let hang_up = Rule::new(Action::DropBefore).node(2).times(u64::MAX);
+        bench.network.world.borrow_mut().cluster.add_rule(hang_up);
+    }
+    bench.advance(20 * SECOND);
+    let opened = bench.consumer.counters().connections_opened;
+    (0..2000).for_each(|_| write(&bench, 0, &batch(&values(1, |_| 1000))));
+    bench.advance(10 * SECOND);
+    (bench.offsets(0).len(), bench.consumer.counters().connections_opened - opened)
+}
+
+#[test]
+fn a_broker_that_is_out_of_reach_does_not_hold_up_the_others() {
+    for chunks in [1, 2] {
+        let (all, none) = (read_a_backlog(true, chunks), read_a_backlog(false, chunks));
+        assert!(none.0 * 2 > all.0, "{chunks} chunks: {none:?} of 2,000, and {all:?} if all can be reached");
+        assert!(all.1 < 2000, "{chunks} chunks: {all:?} connections in ten seconds");
+    }
+}
+
+/// A broker whose Fetch is older than what is spoken.
+#[test]
+fn an_old_broker_is_told_of() {
+    let config = config_with(|config| config.max_block = Duration::from_secs(10));
+    let mut bench = Bench::new(Release::V2_1, 1, 1, config, calm());
+    let (consumer, topic, told) = (bench.consumer.clone(), bench.topic(), Rc::new(RefCell::new(None)));
+    let outcome = told.clone();
+    bench.executor.spawn(async move { *outcome.borrow_mut() = Some(consumer.wait_partitions(topic).await) });
+    bench.advance(60 * SECOND);
+    let fetch = Some(ConnectionError::UnsupportedVersion { api_key: 1 });
+    let told = told.take();
+    assert!(matches!(told, Some(Err(TopicError::NotKnown { connection, .. })) if connection == fetch), "{told:?}");
+}
+
+/// `fetch.max.wait.ms` is longer than `request.timeout.ms`.
+#[test]
+fn a_wait_longer_than_a_timeout() {
+    let config = config_with(|config| {
+        config.fetch_max_wait = Duration::from_secs(60);
+        config.request_timeout = Duration::from_secs(30);
+    });
+    let mut bench = Bench::new(Release::V4_3, 1, 2, config, calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.advance(600 * SECOND);
+    assert_eq!(bench.consumer.counters().connections_lost, 0);
+}

@@ -1,0 +1,172 @@
+//! Where a reading begins and goes on: what is known of it, and what is kept.
+
+use crate::bench::{Bench, SECOND, calm, config_with};
+use crate::large::{batch, write};
+use demitasse_broker::{Action, Api, Release, Rule, error};
+use demitasse_core::protocol::IsolationLevel;
+use demitasse_core::{Config, ConsumeFault, OffsetReset, Start};
+use demitasse_simulation::executor::Abandon;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+const GROUP: &str = "group";
+const UNSTABLE_OFFSET_COMMIT: i16 = 88;
+
+fn grouped() -> Config {
+    config_with(|config| {
+        config.group_id = GROUP.try_into().unwrap();
+        config.offset_reset = OffsetReset::Earliest;
+    })
+}
+
+/// What was fetched ahead lies in the queue, and who waits for the place need not poll.
+#[test]
+fn a_place_is_found_while_something_of_the_partition_waits() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    let topic = bench.topic();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.advance(2 * SECOND);
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.advance(2 * SECOND);
+    bench.consumer.seek(topic, 0, Start::End);
+    let found = Rc::new(Cell::new(None));
+    let (consumer, there) = (bench.consumer.clone(), found.clone());
+    bench.executor.spawn(async move { there.set(Some(consumer.wait_position(topic, 0).await)) });
+    bench.advance(600 * SECOND);
+    assert_eq!(found.get(), Some(Ok(10)));
+}
+
+/// Who waits for a place when the consumer is closed is told.
+#[test]
+fn who_waits_for_a_place_hears_of_the_close() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    let topic = bench.topic();
+    let silence = Rule::new(Action::Silence).api(Api::ListOffsets).times(u64::MAX);
+    bench.network.world.borrow_mut().cluster.add_rule(silence);
+    bench.consumer.assign(topic, 0, Start::End).unwrap();
+    let (consumer, fault) = (bench.consumer.clone(), Rc::new(Cell::new(None)));
+    let told = fault.clone();
+    bench
+        .executor
+        .spawn(async move { told.set(consumer.wait_position(topic, 0).await.err().map(|error| error.fault)) });
+    bench.advance(5 * SECOND);
+    let consumer = bench.consumer.clone();
+    let close = bench.executor.spawn(async move { consumer.close().await.unwrap() });
+    bench.advance(600 * SECOND);
+    assert!(bench.executor.is_done(close));
+    assert_eq!(fault.get(), Some(ConsumeFault::Closed));
+}
+
+/// A place that was never found has no offset to be kept: what the group has stays.
+#[test]
+fn a_place_that_was_never_found_is_not_committed() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, grouped(), calm());
+    let topic = bench.topic();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.advance(5 * SECOND);
+    let consumer = bench.consumer.clone();
+    bench.executor.spawn(async move { consumer.commit().await.unwrap() });
+    bench.advance(5 * SECOND);
+    let kept = |bench: &Bench| bench.network.world.borrow().cluster.committed(GROUP, "t", 0).map(|kept| kept.0);
+    assert_eq!(kept(&bench), Some(10));
+    let refuse = Rule::new(Action::Error(error::TOPIC_AUTHORIZATION_FAILED)).api(Api::ListOffsets).times(1);
+    bench.network.world.borrow_mut().cluster.add_rule(refuse);
+    bench.consumer.assign(topic, 0, Start::Timestamp(5)).unwrap();
+    bench.advance(5 * SECOND);
+    let consumer = bench.consumer.clone();
+    bench.executor.spawn(async move { consumer.close().await.unwrap() });
+    bench.advance(5 * SECOND);
+    assert_eq!(kept(&bench), Some(10));
+}
+
+/// What is to be committed is committed before what was is recalled.
+#[test]
+fn a_commit_goes_before_a_recall() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, grouped(), calm());
+    let topic = bench.topic();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.advance(5 * SECOND);
+    let consumer = bench.consumer.clone();
+    bench.executor.spawn(async move {
+        let _ = Abandon::after(1, consumer.commit()).await;
+        consumer.unassign(topic, 0);
+        consumer.assign(topic, 0, Start::Committed).unwrap();
+    });
+    bench.advance(5 * SECOND);
+    assert_eq!(bench.offsets(0).len(), 10, "what was committed is recalled");
+}
+
+/// A position that an open transaction may yet change holds up the recall of its partition, not the commits of others.
+#[test]
+fn commits_do_not_wait_for_what_cannot_be_recalled() {
+    let mut config = grouped();
+    config.isolation_level = IsolationLevel::ReadCommitted;
+    config.max_block = Duration::from_secs(30);
+    let mut bench = Bench::new(Release::V4_3, 1, 2, config, calm());
+    let topic = bench.topic();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.advance(5 * SECOND);
+    let unstable = Rule::new(Action::Error(UNSTABLE_OFFSET_COMMIT)).api(Api::OffsetFetch).times(u64::MAX);
+    bench.network.world.borrow_mut().cluster.add_rule(unstable);
+    bench.consumer.assign(topic, 1, Start::Committed).unwrap();
+    bench.advance(SECOND);
+    let outcome = Rc::new(Cell::new(None));
+    let (consumer, told) = (bench.consumer.clone(), outcome.clone());
+    bench.executor.spawn(async move { told.set(Some(consumer.commit().await)) });
+    bench.advance(60 * SECOND);
+    assert_eq!(outcome.get(), Some(Ok(())));
+}
+
+/// A first answer of the old leader comes after metadata has told of the new one, whose log lacks
+/// some of it; before Kafka 2.7.
+#[test]
+fn the_first_answer_is_of_the_leader_that_was_asked() {
+    for (first, release) in [(true, Release::V2_6), (false, Release::V2_6), (true, Release::V2_8)] {
+        let config = config_with(|config| {
+            config.metadata_max_age = Duration::from_millis(100);
+            config.request_timeout = Duration::from_secs(5);
+        });
+        let mut bench = Bench::new(release, 3, 5, config, calm());
+        let topic = bench.topic();
+        bench.network.world.borrow_mut().cluster.move_leader("t", 0, 2);
+        bench.network.world.borrow_mut().cluster.move_leader("t", 1, 1);
+        bench.network.world.borrow_mut().cluster.move_leader("t", 2, 3);
+        bench.consumer.assign(topic, 1, Start::Beginning).unwrap();
+        bench.advance(SECOND);
+        bench.consumer.assign(topic, 2, Start::Beginning).unwrap();
+        bench.advance(SECOND);
+        for value in 0..10u8 {
+            write(&bench, 0, &batch(&[vec![value; 50]]));
+        }
+        if !first {
+            bench.consumer.assign(topic, 0, Start::Offset(0)).unwrap();
+            bench.poll(1, 0);
+            bench.advance(5 * SECOND);
+            for value in 0..10u8 {
+                write(&bench, 0, &batch(&[vec![value; 50]]));
+            }
+        }
+        let had = bench.offsets(0).len() as i64;
+        bench.network.world.borrow_mut().cluster.add_rule(Rule::new(Action::Delay(1000)).api(Api::Fetch).node(2));
+        if first {
+            bench.consumer.assign(topic, 0, Start::Offset(0)).unwrap();
+            bench.poll(100, 0);
+        }
+        bench.advance(SECOND / 4);
+        let end = had + 10;
+        bench.network.world.borrow_mut().cluster.lose_records("t", 0, end - 5);
+        for value in 0..10u8 {
+            write(&bench, 0, &batch(&[vec![100 + value; 50]]));
+        }
+        bench.advance(10 * SECOND);
+        let told = bench.faults.borrow().iter().any(|fault| matches!(fault.2, ConsumeFault::Truncated { .. }));
+        assert!(told, "first {first} {release:?}: passed over, and nobody was told: {:?}", bench.offsets(0));
+    }
+}
