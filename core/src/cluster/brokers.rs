@@ -41,7 +41,7 @@ impl Versions {
     pub(crate) fn offer(&mut self, key: i16, min: i16, max: i16) {
         for (place, api) in self.0.iter_mut().zip(Self::APIS.iter().copied()) {
             if api as i16 == key {
-                let (ours_min, ours_max) = spoken(api);
+                let (ours_min, ours_max) = protocol::versions(api);
                 let best = max.min(ours_max);
                 *place = if best >= min.max(ours_min) { best as i8 } else { -1 };
             }
@@ -52,12 +52,6 @@ impl Versions {
         let place = Self::APIS.iter().position(|&a| a as i16 == api as i16)?;
         self.0.get(place).filter(|&&v| v >= 0).map(|&v| v as i16)
     }
-}
-
-/// The versions that the client uses. Topics go by their names, as up to version 12 of Fetch.
-fn spoken(api: ApiKey) -> (i16, i16) {
-    let (least, most) = protocol::versions(api);
-    (least, if api as i16 == ApiKey::Fetch as i16 { most.min(12) } else { most })
 }
 
 /// What a place in the table of brokers is for.

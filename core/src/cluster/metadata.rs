@@ -23,6 +23,9 @@ pub(crate) struct Metadata {
     pub(crate) failures: u8,
     /// Places in use in the table of partitions: the first ones.
     pub(crate) partitions: u16,
+    /// A topic has got another id than brokers may know it by.
+    #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+    pub(crate) topic_ids_changed: bool,
 }
 
 impl Metadata {
@@ -34,6 +37,8 @@ impl Metadata {
         asked: Link::NONE,
         failures: 0,
         partitions: 0,
+        #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+        topic_ids_changed: false,
     };
 
     pub(crate) fn want(&mut self, at: Instant) {
@@ -72,8 +77,20 @@ impl<P: Platform> Cluster<P> {
         }
         match *item {
             Item::Broker { node_id, host, port } => return self.broker(node_id, host, port),
-            Item::Topic { error, name, partitions, .. } => {
-                reading.topic = self.topic(name, error, partitions).map_or(Link::NONE, Link::to);
+            Item::Topic {
+                error,
+                name,
+                partitions,
+                #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+                id,
+                ..
+            } => {
+                let topic = self.topic(name, error, partitions);
+                #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+                if let Some(topic) = topic {
+                    self.identify(topic, id);
+                }
+                reading.topic = topic.map_or(Link::NONE, Link::to);
             }
             Item::Partition { index, leader, leader_epoch, .. } => {
                 if let Some(topic) = reading.topic.get()

@@ -21,6 +21,9 @@ pub struct TopicEntry {
     used: bool,
     name_length: u8,
     hash: u32,
+    /// Its id (KIP-516), zero until it is told: brokers before Kafka 2.8 have none.
+    #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+    id: [u8; 16],
     /// Metadata must be asked for it.
     pub(crate) wanted: bool,
     /// It stands in the question that is out.
@@ -45,6 +48,8 @@ impl TopicEntry {
         used: false,
         name_length: 0,
         hash: 0,
+        #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+        id: [0; 16],
         wanted: false,
         asked: false,
         answered: false,
@@ -58,6 +63,15 @@ impl TopicEntry {
 
     pub(crate) fn is_used(&self) -> bool {
         self.used
+    }
+
+    /// Its id; all zero if there is none, or none that would be used.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn id(&self) -> [u8; 16] {
+        #[cfg(not(feature = "one-version"))]
+        return self.id;
+        #[cfg(feature = "one-version")]
+        [0; 16]
     }
 
     /// What the last answer about it said.
@@ -86,6 +100,28 @@ impl<P: Platform> Cluster<P> {
         let hash = hash(name);
         let is = |(i, t): &(usize, &TopicEntry)| t.used && t.hash == hash && self.names.get(*i, t.name_length) == name;
         self.topics.iter().enumerate().find(is).map(|(i, _)| i)
+    }
+
+    /// The topic with this id.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn find_topic_id(&self, id: [u8; 16]) -> Option<usize> {
+        self.topics.iter().position(|topic| topic.used && id != [0; 16] && topic.id() == id)
+    }
+
+    /// Whether all topics that are known can be named by their ids.
+    #[cfg(feature = "consumer")]
+    pub(crate) fn has_topic_ids(&self) -> bool {
+        self.topics.iter().all(|topic| topic.partition_count == 0 || topic.id() != [0; 16])
+    }
+
+    /// A broker has told the topic's id. Another one than before is another topic of the same name.
+    #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+    pub(crate) fn identify(&mut self, topic: usize, id: [u8; 16]) {
+        let known = &mut self.topics[topic].id;
+        if id != [0; 16] && *known != id {
+            *known = id;
+            self.metadata.topic_ids_changed = true;
+        }
     }
 
     /// The topic's place, taken if need be. `None`: every place is taken; the name fits, its length was checked.

@@ -8,6 +8,7 @@ use crate::pool::Link;
 use crate::protocol::{ApiKey, fetch, list_offsets, offset_for_leader_epoch};
 use crate::state::{Platform, State};
 use crate::time::Instant;
+use crate::wire::FLEXIBLE;
 
 /// Bytes of a request beside its topics and partitions.
 const REQUEST_BYTES: usize = 256;
@@ -168,6 +169,9 @@ impl<P: Platform> State<P> {
             // They were woken with us; whoever fetched least lately goes first.
             return None;
         }
+        // In later versions topics go by their ids, of which an older broker tells none.
+        let version = if FLEXIBLE && !self.cluster.has_topic_ids() { version.min(fetch::BY_NAME) } else { version };
+        self.call_topics(slot, version > fetch::BY_NAME);
         let marked = self.mark(slot, Reading::Going, now, frame.len());
         if marked.count == 0 {
             return None;
@@ -234,7 +238,9 @@ impl<P: Platform> State<P> {
     /// Bytes of a topic's entry in a request, but for its partitions.
     pub(super) fn topic_bytes(&mut self, place: usize) -> usize {
         let topic = self.cluster.partitions[place].topic();
-        TOPIC_BYTES + self.cluster.name(topic).len()
+        let name = self.cluster.name(topic).len();
+        // By name or by id.
+        TOPIC_BYTES + if FLEXIBLE { name.max(16) } else { name }
     }
 
     /// Of partitions that have another leader than when it was last looked: whether its log has what was read must be
@@ -310,7 +316,10 @@ impl<P: Platform> State<P> {
                 session_epoch: session.epoch,
                 rack_id: if elsewhere { state.settings.client_rack() } else { &[] },
             };
-            let topic = |entry: &PartitionEntry| fetch::Topic { name: state.cluster.name(entry.topic()), id: [0; 16] };
+            let topic = |entry: &PartitionEntry| fetch::Topic {
+                name: state.cluster.name(entry.topic()),
+                id: state.cluster.topics[entry.topic()].id(),
+            };
             let marked = state.marked(first, Mark::Fresh);
             let named = marked.filter(|(entry, position)| session::is_named(slot, session, position, entry));
             let wanted = named.map(|(entry, position)| fetch::Partition {

@@ -9,6 +9,7 @@ use crate::pool::Link;
 use crate::protocol::{ApiKey, ErrorCode, TopicItem, fetch, list_offsets};
 use crate::state::{Platform, State};
 use crate::time::Instant;
+use crate::wire::FLEXIBLE;
 
 /// What an error code means for a partition that is read.
 enum Verdict {
@@ -30,6 +31,8 @@ fn verdict(code: ErrorCode) -> Verdict {
         | E::FENCED_LEADER_EPOCH
         | E::UNKNOWN_LEADER_EPOCH
         | E::UNKNOWN_TOPIC_OR_PARTITION
+        | E::UNKNOWN_TOPIC_ID
+        | E::INCONSISTENT_TOPIC_ID
         | E::LEADER_NOT_AVAILABLE
         | E::REPLICA_NOT_AVAILABLE
         | E::KAFKA_STORAGE_ERROR => Verdict::AgainElsewhere,
@@ -118,9 +121,12 @@ impl<P: Platform> State<P> {
                     self.all_failed(slot, error, now);
                 }
             }
-            fetch::Item::Topic { name, .. } => {
+            fetch::Item::Topic { name, id, .. } => {
                 self.end_segment(slot);
                 self.begin_topic(slot, name);
+                if FLEXIBLE && name.is_empty() {
+                    self.connections[slot].receive.topic = self.cluster.find_topic_id(id).map_or(Link::NONE, Link::to);
+                }
             }
             fetch::Item::Partition { index, error, high_watermark, last_stable_offset, .. } => {
                 self.end_segment(slot);
@@ -142,13 +148,14 @@ impl<P: Platform> State<P> {
                 if length > frame_left {
                     return Err(ConnectionError::Protocol);
                 }
-                if let Some(place) = self.connections[slot].receive.partition.get() {
+                if let Some(place) = self.coming(slot) {
                     self.prefer(place, preferred_read_replica, now);
                 }
                 self.records_come(slot, length);
             }
+            _ if !FLEXIBLE => {}
             fetch::Item::DivergingEpoch { end_offset, .. } => {
-                if let Some(place) = self.connections[slot].receive.partition.get() {
+                if let Some(place) = self.coming(slot) {
                     // As with errors: a replica may have lost what its leader has.
                     if self.leave_replica(place, now) {
                         return Ok(());
@@ -158,19 +165,37 @@ impl<P: Platform> State<P> {
                     self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
                 }
             }
-            fetch::Item::CurrentLeader { leader_id, leader_epoch } => {
-                if let Some(place) = self.connections[slot].receive.partition.get()
-                    && leader_id >= 0
-                {
-                    self.cluster.partition(place, leader_id, leader_epoch);
-                }
-            }
+            fetch::Item::CurrentLeader { leader_id, leader_epoch } => self.leader_hint(slot, leader_id, leader_epoch),
             fetch::Item::NodeEndpoint { node_id, host, port } => {
                 let moved = self.cluster.broker(node_id, host, port);
                 self.close_moved(moved);
+                self.s.connections_wanted = true;
+                self.wake_clock();
             }
         }
         Ok(())
+    }
+
+    /// A broker has said who leads the partition instead (KIP-951): only a newer epoch is news, as for a producer.
+    fn leader_hint(&mut self, slot: usize, leader: i32, epoch: i32) {
+        if let Some(place) = self.connections[slot].receive.partition.get()
+            && leader >= 0
+            && epoch > self.cluster.partitions[place].leader_epoch
+            && self.cluster.partition(place, leader, epoch)
+        {
+            self.s.counters.leader_hints += 1;
+            // Whom to ask is known: no reason to wait. But only once, or two that name each other would be asked in a circle.
+            if self.positions[place].failures <= 1 {
+                self.positions[place].retry_at = Instant::ZERO;
+            }
+            self.reread(place);
+        }
+    }
+
+    /// The place of the partition that is being received, if something of it is wanted.
+    fn coming(&self, slot: usize) -> Option<usize> {
+        let place = self.connections[slot].receive.partition.get()?;
+        (self.positions[place].asked == Link::to(slot)).then_some(place)
     }
 
     pub(super) fn begin_topic(&mut self, slot: usize, name: &[u8]) {
@@ -195,7 +220,7 @@ impl<P: Platform> State<P> {
 
     fn partition_read(&mut self, slot: usize, place: usize, error: ErrorCode, end: i64, now: Instant) {
         if error != ErrorCode::NONE {
-            self.connections[slot].receive.partition = Link::NONE;
+            // Nothing more of it is wanted but a hint.
             self.positions[place].asked = Link::NONE;
             return self.read_failed(place, error, now);
         }
@@ -218,9 +243,7 @@ impl<P: Platform> State<P> {
     }
 
     fn aborted(&mut self, slot: usize, producer_id: i64, first_offset: i64) {
-        let Some(chunk) = self.chunk_of(slot).filter(|_| !self.connections[slot].receive.partition.is_none()) else {
-            return;
-        };
+        let Some(chunk) = self.chunk_of(slot).filter(|_| self.coming(slot).is_some()) else { return };
         let chunk = &mut self.chunks[chunk];
         let at = chunk.end as usize;
         // Behind them there must be room for a batch.
@@ -248,7 +271,7 @@ impl<P: Platform> State<P> {
     }
 
     fn records_come(&mut self, slot: usize, length: u32) {
-        let wanted = !self.connections[slot].receive.partition.is_none();
+        let wanted = self.coming(slot).is_some();
         let Some(chunk) = self.chunk_of(slot) else { return };
         let chunk = &mut self.chunks[chunk];
         let capacity = chunk.buffer.as_ref().map_or(0, |buffer| buffer.len()) as u32;

@@ -6,9 +6,10 @@
 use super::table::{Position, Reading};
 use crate::cluster::PartitionEntry;
 use crate::pool::Link;
-use crate::protocol::{ErrorCode, fetch};
+use crate::protocol::{ApiKey, ErrorCode, fetch, metadata};
 use crate::state::{Platform, State};
 use crate::time::Instant;
+use crate::wire::FLEXIBLE;
 
 /// Bytes of one partition in a request, but for its topic's entry.
 pub(super) const PARTITION_BYTES: usize = 40;
@@ -24,11 +25,13 @@ const REPLICA_MILLIS: u32 = 30_000;
 pub(crate) struct Session {
     pub(super) id: i32,
     pub(super) epoch: i32,
+    /// Topics go by their ids in it, and not by their names: never both.
+    by_id: bool,
 }
 
 impl Session {
     /// The next request asks for one.
-    pub(crate) const NONE: Session = Session { id: fetch::NO_SESSION, epoch: fetch::NEW_SESSION };
+    pub(crate) const NONE: Session = Session { id: fetch::NO_SESSION, epoch: fetch::NEW_SESSION, by_id: false };
 
     /// Whether the broker remembers anything.
     pub(super) fn is_new(self) -> bool {
@@ -123,11 +126,44 @@ impl<P: Platform> State<P> {
         Ok(())
     }
 
+    /// Metadata was asked for before it was known what the broker speaks, in a version that tells no ids: it is asked again, so that
+    /// from now on topics go by them.
+    pub(crate) fn want_topic_ids(&mut self, slot: usize, version: i16, now: Instant) {
+        let versions = self.connections[slot].versions;
+        if FLEXIBLE
+            && !self.positions.is_empty()
+            && version < metadata::TELLS_IDS
+            && versions.get(ApiKey::Metadata) >= Some(metadata::TELLS_IDS)
+            && versions.get(ApiKey::Fetch) > Some(fetch::BY_NAME)
+            && !self.cluster.has_topic_ids()
+        {
+            self.want_metadata(now);
+        }
+    }
+
+    /// In the next request of the connection topics go by their ids, or by their names.
+    pub(super) fn call_topics(&mut self, slot: usize, by_id: bool) {
+        if FLEXIBLE && self.connections[slot].session.by_id != by_id {
+            self.renew_session(slot);
+            self.connections[slot].session.by_id = by_id;
+        }
+    }
+
     /// The next request of the connection begins a session instead of the one that there is.
     fn renew_session(&mut self, slot: usize) {
         let Session { id, .. } = self.connections[slot].session;
         self.end_session(slot);
         self.connections[slot].session.id = id;
+    }
+
+    /// A topic has another id than the sessions know it by.
+    #[cfg(not(feature = "one-version"))]
+    pub(crate) fn renew_sessions(&mut self) {
+        for slot in 0..self.connections.len() {
+            if !self.connections[slot].session.is_new() {
+                self.renew_session(slot);
+            }
+        }
     }
 
     /// Nobody knows any more what the connection's session knew.

@@ -180,7 +180,11 @@ impl<P: Platform> State<P> {
                 // Without an answer that activated the connection, it asks again or closes, see the items.
                 self.negotiated(slot, now);
             }
-            ApiKey::Metadata => self.metadata_answered(slot, now),
+            ApiKey::Metadata => {
+                self.metadata_answered(slot, now);
+                #[cfg(feature = "consumer")]
+                self.want_topic_ids(slot, request.version, now);
+            }
             ApiKey::Produce if self.writes() => {
                 #[cfg(feature = "scaling")]
                 {
@@ -284,6 +288,10 @@ impl<P: Platform> State<P> {
         let moved = self.cluster.metadata_item(&mut reading, item);
         self.connections[slot].receive.metadata = reading;
         self.close_moved(moved);
+        #[cfg(all(feature = "consumer", not(feature = "one-version")))]
+        if core::mem::take(&mut self.cluster.metadata.topic_ids_changed) {
+            self.renew_sessions();
+        }
     }
 
     /// A node has another address now; what is connected under the old one is somebody else or nobody.

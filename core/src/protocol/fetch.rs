@@ -76,6 +76,9 @@ pub struct Settings<'a> {
     pub rack_id: &'a [u8],
 }
 
+/// The last version in which topics go by their names.
+pub const BY_NAME: i16 = 12;
+
 /// A partition to read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Partition<'t> {

@@ -3,6 +3,9 @@
 use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
+/// The first version that tells the ids of topics (KIP-516).
+pub const TELLS_IDS: i16 = 10;
+
 /// Writes the body of `MetadataRequest` for `count` topics by name; 0 asks for brokers only.
 ///
 /// With `allow_auto_topic_creation` the broker may create topics that do not exist, if it is configured so.
@@ -187,7 +190,7 @@ impl ResponseReader {
                     name => name.unwrap_or(&[]),
                 };
                 #[cfg(not(feature = "one-version"))]
-                let id = if since(self.version, 10) { reader.uuid()? } else { [0; 16] };
+                let id = if since(self.version, TELLS_IDS) { reader.uuid()? } else { [0; 16] };
                 let is_internal = reader.bool()?;
                 let partitions = count(reader, flexible)?;
                 self.outer = self.outer.wrapping_sub(1);

@@ -54,7 +54,7 @@ pub struct Counters {
     pub partitions_moved: usize,
     /// Metadata responses read.
     pub metadata_responses: usize,
-    /// Leaders learnt from Produce responses (KIP-951).
+    /// Leaders learnt from Produce and Fetch responses (KIP-951).
     pub leader_hints: usize,
     /// Times that all known brokers were gone and a bootstrap address was tried again.
     pub rebootstraps: usize,

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{
-    EpochEndOffset as DivergingEpoch, FetchableTopicResponse, PartitionData,
+    EpochEndOffset as DivergingEpoch, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -15,7 +15,7 @@ use kafka_protocol::messages::{
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Node};
 use crate::error;
 use crate::fault::Forced;
 use crate::inspect::PartitionInfo;
@@ -34,6 +34,7 @@ pub(crate) struct Sessions {
 #[derive(Debug, Clone)]
 struct Session {
     node: i32,
+    by_id: bool,
     /// The one that the next request must have.
     epoch: i32,
     wanted: Vec<Wanted>,
@@ -231,13 +232,16 @@ impl Cluster {
             }
             self.sessions.last += 1;
             let id = self.sessions.last;
-            self.sessions.of.insert(id, Session { node: context.node, epoch: 1, wanted: wanted.clone() });
+            self.sessions.of.insert(id, Session { node: context.node, by_id, epoch: 1, wanted: wanted.clone() });
             return Ok((wanted, Some(id)));
         }
         let session = self.sessions.of.get_mut(&body.session_id).filter(|session| session.node == context.node);
         let session = session.ok_or(error::FETCH_SESSION_ID_NOT_FOUND)?;
         if session.epoch != body.session_epoch {
             return Err(error::INVALID_FETCH_SESSION_EPOCH);
+        }
+        if session.by_id != by_id {
+            return Err(error::FETCH_SESSION_TOPIC_ID_ERROR);
         }
         session.epoch = session.epoch.checked_add(1).unwrap_or(1);
         session.wanted.retain(|one| {
@@ -272,7 +276,7 @@ impl Cluster {
             Err(code) => return Some(Answer::frame(context, &response.with_error_code(code))),
         };
         let mut left = usize::try_from(max_bytes).unwrap_or(0);
-        let (mut read, mut failed) = (0, false);
+        let (mut read, mut failed, mut hinted) = (0, false, Vec::new());
         let mut told = Vec::new();
         let mut answers: Vec<(Wanted, PartitionData)> = Vec::new();
         for one in wanted {
@@ -287,7 +291,14 @@ impl Cluster {
             let answer = match found {
                 Err(code) => {
                     failed = true;
-                    answer.with_error_code(code).with_high_watermark(-1).with_records(Some(Bytes::new()))
+                    let hint = (matches!(code, error::NOT_LEADER_OR_FOLLOWER | error::FENCED_LEADER_EPOCH)
+                        && context.version >= 16)
+                        .then(|| self.current_leader(one.name.as_deref()?, one.partition.partition, &mut hinted));
+                    let leader = hint.flatten().map_or_else(LeaderIdAndEpoch::default, |(leader, epoch)| {
+                        LeaderIdAndEpoch::default().with_leader_id(BrokerId(leader)).with_leader_epoch(epoch)
+                    });
+                    let answer = answer.with_error_code(code).with_high_watermark(-1).with_current_leader(leader);
+                    answer.with_records(Some(Bytes::new()))
                 }
                 Ok((partition, found)) => {
                     let answer = answer
@@ -350,6 +361,11 @@ impl Cluster {
         let enough = read >= usize::try_from(min_bytes).unwrap_or(0);
         let wait_ms = if failed || enough { 0 } else { u64::try_from(max_wait).unwrap_or(0) };
         response.session_id = session.unwrap_or(0);
+        let endpoint = |node: &Node| {
+            let endpoint = NodeEndpoint::default().with_node_id(BrokerId(node.id)).with_rack(node.rack.clone());
+            endpoint.with_host(node.host.clone()).with_port(node.port)
+        };
+        response.node_endpoints = hinted.iter().filter_map(|&id| self.node(id)).map(endpoint).collect();
         Some(Answer { wait_ms, ..Answer::frame(context, &response) })
     }
 

@@ -67,7 +67,7 @@ impl Cluster {
                 let start = start.map_or(-1, |partition| partition.start_offset());
                 let mut answer = partition_answer(index, outcome, start, context.version);
                 if answer.error_code == error::NOT_LEADER_OR_FOLLOWER && context.version >= 10 {
-                    self.hint_leader(name.unwrap_or(""), &mut answer, &mut hinted);
+                    answer.current_leader = self.leader_hint(name.unwrap_or(""), answer.index, &mut hinted);
                 }
                 response.partition_responses.push(answer);
             }
@@ -89,17 +89,19 @@ impl Cluster {
         Some(Answer::frame(context, &response))
     }
 
-    /// KIP-951: who leads instead.
-    fn hint_leader(&self, topic: &str, answer: &mut PartitionProduceResponse, hinted: &mut Vec<i32>) {
-        let Some(partition) = self.partition(topic, answer.index) else {
-            return;
-        };
-        answer.current_leader = LeaderIdAndEpoch::default()
-            .with_leader_id(BrokerId(partition.leader()))
-            .with_leader_epoch(partition.leader_epoch());
-        if partition.leader() >= 0 && !hinted.contains(&partition.leader()) {
-            hinted.push(partition.leader());
+    /// KIP-951: who leads the partition, and since which epoch; the leader is `hinted` at.
+    pub(crate) fn current_leader(&self, topic: &str, index: i32, hinted: &mut Vec<i32>) -> Option<(i32, i32)> {
+        let partition = self.partition(topic, index)?;
+        let (leader, epoch) = (partition.leader(), partition.leader_epoch());
+        if leader >= 0 && !hinted.contains(&leader) {
+            hinted.push(leader);
         }
+        Some((leader, epoch))
+    }
+
+    fn leader_hint(&self, topic: &str, index: i32, hinted: &mut Vec<i32>) -> LeaderIdAndEpoch {
+        let Some((leader, epoch)) = self.current_leader(topic, index, hinted) else { return Default::default() };
+        LeaderIdAndEpoch::default().with_leader_id(BrokerId(leader)).with_leader_epoch(epoch)
     }
 
     fn endpoints(&self, nodes: &[i32]) -> Vec<NodeEndpoint> {

@@ -36,6 +36,7 @@ const PROBES: &[Probe] = &[
     ("a commit was not heard of in time", |run| run.told.commits.1),
     ("a connection of a reader was lost", |run| run.counters.connections_lost),
     ("a reader was asked for silence", |run| run.counters.throttles),
+    ("a leader was learnt from a Fetch response", |run| run.counters.leader_hints),
 ];
 
 /// What many runs came to.

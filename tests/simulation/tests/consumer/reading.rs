@@ -1,6 +1,7 @@
 //! What is read, in order, whatever happens to brokers and networks.
 
 use crate::bench::{Bench, PARTITIONS, Read, SECOND, calm, config_with};
+use crate::large::{batch, write};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::{Config, ConsumeFault, OffsetReset, Start};
 use demitasse_simulation::network::Weather;
@@ -187,4 +188,52 @@ fn records_one_by_one_and_loans_in_a_stream() {
     let mut expected: Vec<_> = (0..100).map(|i| (i, Some(vec![i as u8; 30]))).collect();
     expected.push((-1, None));
     assert_eq!(*read.borrow(), expected);
+}
+
+/// Kafka 3.7 and later say with "not here" who leads instead (KIP-951): nobody else need be asked.
+#[test]
+fn a_leader_is_learnt_from_an_answer() {
+    for (release, hints) in [(Release::V2_8, 0), (Release::V4_3, 1)] {
+        let mut bench = Bench::with(release, 3, 2, Config::new(), calm(), |options| options.replication_factor = 1);
+        let topic = bench.topic();
+        bench.network.world.borrow_mut().cluster.move_leader("t", 0, 1);
+        bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+        bench.poll(100, 0);
+        write(&bench, 0, &batch(&[vec![1; 50]]));
+        bench.advance(5 * SECOND);
+        let metadata = bench.consumer.counters().metadata_responses;
+        bench.network.world.borrow_mut().cluster.move_leader("t", 0, 2);
+        write(&bench, 0, &batch(&[vec![2; 50]]));
+        bench.advance(SECOND);
+        assert_eq!((bench.offsets(0), bench.consumer.counters().leader_hints), (vec![0, 1], hints), "{release:?}");
+        assert!(bench.consumer.counters().metadata_responses <= metadata + 1, "{release:?}");
+    }
+}
+
+/// Another topic of the same name has another id (KIP-516). What was read is not in its log: that is told where brokers tell of
+/// it, else the reset policy decides.
+#[test]
+fn a_topic_that_is_made_anew_can_be_read_on() {
+    for release in [Release::V2_6, Release::V2_8, Release::V3_9, Release::V4_3] {
+        let config = config_with(|config| config.offset_reset = OffsetReset::Earliest);
+        let mut bench = Bench::new(release, 3, 2, config, calm());
+        bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+        bench.poll(100, 0);
+        (0..10).for_each(|value| write(&bench, 0, &batch(&[vec![value; 50]])));
+        bench.advance(5 * SECOND);
+        assert_eq!(bench.offsets(0).len(), 10);
+        bench.network.world.borrow_mut().cluster.delete_topic("t");
+        bench.advance(SECOND);
+        bench.network.world.borrow_mut().cluster.create_topic("t", PARTITIONS);
+        bench.advance(20 * SECOND);
+        let told = release >= Release::V2_8;
+        if told {
+            assert_eq!(*bench.faults.borrow(), [(0, 10, ConsumeFault::Truncated { end_offset: 0 })], "{release:?}");
+            bench.consumer.seek(bench.topic(), 0, Start::Beginning);
+        }
+        (0..3).for_each(|value| write(&bench, 0, &batch(&[vec![value; 50]])));
+        bench.advance(20 * SECOND);
+        assert_eq!(bench.offsets(0)[10..], [0, 1, 2], "{release:?}");
+        assert_eq!(bench.faults.borrow().len(), usize::from(told), "{release:?}");
+    }
 }
