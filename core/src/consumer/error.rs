@@ -15,7 +15,7 @@ pub struct ConsumeError {
     pub topic: Topic,
     /// The partition's number.
     pub partition: i32,
-    /// The offset of the next record that would have been handed out, or of what is wrong.
+    /// The offset of the next record that would have been handed out, or of what is wrong; -1 if no place is known yet.
     pub offset: i64,
     /// What is wrong.
     pub fault: ConsumeFault,
