@@ -3,7 +3,8 @@
 use demitasse_broker::{Cluster, Options, Release};
 use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{
-    Capacities, Config, ConsumeFault, Consumer, Inflater, Producer, Record, Scratch, Settings, Sizing, State, Topic,
+    Capacities, Config, ConsumeFault, Consumer, Inflater, OffsetReset, Producer, Record, Scratch, Settings, Sizing,
+    State, Topic,
 };
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) const SECOND: u64 = 1_000_000;
+pub(crate) const GROUP: &str = "group";
 const CHUNK_BYTES: u32 = 2048;
 pub(crate) const PARTITIONS: i32 = 3;
 
@@ -195,6 +197,14 @@ impl Bench {
     pub(crate) fn offsets(&self, partition: i32) -> Vec<i64> {
         self.read.borrow().iter().filter(|read| read.0 == partition).map(|read| read.1).collect()
     }
+}
+
+/// A group's settings; it begins with the oldest record.
+pub(crate) fn grouped() -> Config {
+    config_with(|config| {
+        config.group_id = GROUP.try_into().unwrap();
+        config.offset_reset = OffsetReset::Earliest;
+    })
 }
 
 pub(crate) fn config_with(change: impl FnOnce(&mut Config)) -> Config {

@@ -1,21 +1,12 @@
 //! Fewer connections than there are brokers, and brokers of which nothing comes.
 
-use crate::bench::{Bench, SECOND, calm, config_with};
+use crate::bench::{Bench, GROUP, SECOND, calm, config_with, grouped};
 use crate::large::{batch, values, write};
 use demitasse_broker::{Action, Api, Release, Rule, error};
-use demitasse_core::{Config, ConnectionError, OffsetReset, Start, TopicError};
+use demitasse_core::{Config, ConnectionError, Start, TopicError};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
-
-const GROUP: &str = "group";
-
-fn grouped() -> Config {
-    config_with(|config| {
-        config.group_id = GROUP.try_into().unwrap();
-        config.offset_reset = OffsetReset::Earliest;
-    })
-}
 
 /// One slot, and the coordinator says that it is none while nothing is to be fetched.
 #[test]

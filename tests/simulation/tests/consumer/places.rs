@@ -1,24 +1,16 @@
 //! Where a reading begins and goes on: what is known of it, and what is kept.
 
-use crate::bench::{Bench, SECOND, calm, config_with};
+use crate::bench::{Bench, GROUP, SECOND, calm, config_with, grouped};
 use crate::large::{batch, write};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::protocol::IsolationLevel;
-use demitasse_core::{Config, ConsumeFault, OffsetReset, Start};
+use demitasse_core::{Config, ConsumeFault, Start};
 use demitasse_simulation::executor::Abandon;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-const GROUP: &str = "group";
 const UNSTABLE_OFFSET_COMMIT: i16 = 88;
-
-fn grouped() -> Config {
-    config_with(|config| {
-        config.group_id = GROUP.try_into().unwrap();
-        config.offset_reset = OffsetReset::Earliest;
-    })
-}
 
 /// What was fetched ahead lies in the queue, and who waits for the place need not poll.
 #[test]
