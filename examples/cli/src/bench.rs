@@ -3,16 +3,18 @@
 //! Whatever the measurement needs is allocated before it begins: an allocation that is counted is the library's.
 
 pub(crate) mod consume;
+mod figures;
 
 use crate::interrupt::Interrupt;
 use crate::load::{Load, RECORD_OVERHEAD, SLICE, Stopped};
-use crate::process::{Moment, peak_resident_mib};
-use crate::report::{Output, Problem, Tally, rounded};
+use crate::process::Moment;
+use crate::report::{Output, Problem, Tally};
 use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use crate::topics::create_if_missing;
 use clap::Args;
 use demitasse_io_std::{Builder, Record};
+use figures::{Figures, Moments, Work};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -69,23 +71,8 @@ struct Summary {
     acknowledged: u64,
     failed: u64,
     unknown: u64,
-    seconds: f64,
-    records_per_second: f64,
-    megabytes_per_second: f64,
-    cpu_microseconds_per_record: f64,
-    allocations_after_start: u64,
-    resident_mib_at_start: Option<f64>,
-    resident_mib_at_end: Option<f64>,
-    resident_mib_at_peak: Option<f64>,
-    latency_ms: LatencyMillis,
-}
-
-#[derive(Serialize)]
-struct LatencyMillis {
-    p50: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
+    #[serde(flatten)]
+    figures: Figures,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
@@ -98,16 +85,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         let producer = builder.start()?;
         let topic = producer.topic(&arguments.topic)?;
         let mut run = Run::new(Load::new(producer, topic, Interrupt::listen()?));
-        run.begin();
+        run.moments = Moments::now();
         let end = run.all(arguments, &value).await;
         run.load.settle(end.is_err()).await;
-        run.last_acknowledged = Moment::now();
+        run.moments.end = Moment::now();
         let summary = run.summary(arguments.size);
         let mut output = Output::new();
         if arguments.json {
             output.json(&summary);
         } else {
-            summary.table(&mut output);
+            let Summary { records, acknowledged, failed, unknown, .. } = summary;
+            let counts =
+                [("records", records), ("acknowledged", acknowledged), ("failed", failed), ("unknown", unknown)];
+            summary.figures.table(&counts, &mut output);
         }
         let written = output.finish();
         let problem = run.load.tally.problem(&arguments.topic, &bootstrap);
@@ -124,24 +114,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
 
 struct Run {
     load: Load,
-    begin: Moment,
-    first_acknowledged: Option<Moment>,
-    last_acknowledged: Moment,
+    moments: Moments,
 }
 
 impl Run {
     fn new(load: Load) -> Run {
-        let now = Moment::now();
-        Run { load, begin: now, first_acknowledged: None, last_acknowledged: now }
-    }
-
-    fn begin(&mut self) {
-        self.begin = Moment::now();
+        Run { load, moments: Moments::now() }
     }
 
     async fn all(&mut self, arguments: &Arguments, value: &[u8]) -> Result<(), Stopped> {
         self.load.first_record(value).await?;
-        self.first_acknowledged = Some(Moment::now());
+        self.moments.first = Some(Moment::now());
         let left = arguments.records - 1;
         match arguments.rate {
             None => self.full_speed(left, value).await,
@@ -195,56 +178,9 @@ impl Run {
 
     fn summary(&self, size: usize) -> Summary {
         let Tally { acknowledged, failed, unknown, .. } = self.load.tally;
-        let (begin, end) = (self.begin, self.last_acknowledged);
-        let first = self.first_acknowledged.unwrap_or(end);
-        let seconds = (end.at - begin.at).as_secs_f64();
-        let per_second = acknowledged as f64 / seconds;
-        let cpu = (end.cpu - begin.cpu).as_secs_f64() * 1e6;
-        let millis = |micros: u64| micros as f64 / 1000.0;
-        let at = |quantile| millis(self.load.latencies.value_at_quantile(quantile));
-        Summary {
-            records: self.load.tally.records(),
-            acknowledged,
-            failed,
-            unknown,
-            seconds: rounded(seconds, 6),
-            records_per_second: per_second.round(),
-            megabytes_per_second: rounded(per_second * size as f64 / 1e6, 3),
-            cpu_microseconds_per_record: rounded(cpu / self.load.tally.records().max(1) as f64, 4),
-            allocations_after_start: end.allocations.all - first.allocations.all,
-            resident_mib_at_start: first.resident_mib.map(|mib| rounded(mib, 2)),
-            resident_mib_at_end: end.resident_mib.map(|mib| rounded(mib, 2)),
-            resident_mib_at_peak: peak_resident_mib().map(|mib| rounded(mib, 2)),
-            latency_ms: LatencyMillis {
-                p50: at(0.5),
-                p99: at(0.99),
-                p999: at(0.999),
-                max: millis(self.load.latencies.max()),
-            },
-        }
-    }
-}
-
-impl Summary {
-    fn table(&self, output: &mut Output) {
-        let mib = |mib: Option<f64>| mib.map_or("not known".to_owned(), |mib| format!("{mib:.1} MiB"));
-        let LatencyMillis { p50, p99, p999, max } = self.latency_ms;
-        let rows = [
-            ("records", self.records.to_string()),
-            ("acknowledged", self.acknowledged.to_string()),
-            ("failed", self.failed.to_string()),
-            ("unknown", self.unknown.to_string()),
-            ("time", format!("{:.3} s", self.seconds)),
-            ("throughput", format!("{:.0} records/s, {:.1} MB/s", self.records_per_second, self.megabytes_per_second)),
-            ("CPU time", format!("{:.3} us a record", self.cpu_microseconds_per_record)),
-            ("allocations after start", self.allocations_after_start.to_string()),
-            ("resident at start", mib(self.resident_mib_at_start)),
-            ("resident at end", mib(self.resident_mib_at_end)),
-            ("resident at peak", mib(self.resident_mib_at_peak)),
-            ("latency", format!("p50 {p50:.2} ms, p99 {p99:.2} ms, p99.9 {p999:.2} ms, max {max:.2} ms")),
-        ];
-        for (name, value) in rows {
-            output.line(format_args!("{name:<24}{value}"));
-        }
+        let records = self.load.tally.records();
+        let work = Work { records, done: acknowledged, bytes: acknowledged * size as u64 };
+        let figures = Figures::new(&self.moments, &work, &self.load.latencies);
+        Summary { records, acknowledged, failed, unknown, figures }
     }
 }

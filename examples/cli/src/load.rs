@@ -4,7 +4,7 @@
 
 use crate::interrupt::Interrupt;
 use crate::produce::PATIENCE;
-use crate::report::{Tally, Trouble};
+use crate::report::{Tally, Trouble, histogram};
 use demitasse_io_std::{Delivery, DeliveryError, Destination, Producer, Receipt, Record, Topic};
 use hdrhistogram::Histogram;
 use std::collections::VecDeque;
@@ -43,12 +43,11 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn new(producer: Producer, topic: Topic, interrupt: Interrupt) -> Load {
-        let latencies = Histogram::new_with_bounds(1, DAY, 3).or_else(|_| Histogram::new(3));
         Load {
             producer,
             topic,
             interrupt,
-            latencies: latencies.unwrap_or_else(|_| unreachable!("three digits are allowed")),
+            latencies: histogram(DAY),
             tally: Tally::default(),
             window: VecDeque::with_capacity(WINDOW),
         }

@@ -3,6 +3,7 @@
 use demitasse_io_std::{
     BuildError, ConnectionError, DeliveryError, DeliveryFailure, Failure, Fault, SendError, StartError, TopicError,
 };
+use hdrhistogram::Histogram;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -230,4 +231,10 @@ impl Output {
 pub(crate) fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (value * scale).round() / scale
+}
+
+/// Counts of microseconds, to three digits.
+pub(crate) fn histogram(greatest: u64) -> Histogram<u64> {
+    let bounded = Histogram::new_with_bounds(1, greatest, 3).or_else(|_| Histogram::new(3));
+    bounded.unwrap_or_else(|_| unreachable!("three digits are allowed"))
 }

@@ -1,17 +1,23 @@
 //! `demitasse bench consume`: what reading costs, measured in one process as `bench produce` measures sending.
 
+use super::figures::{Figures, Moments, Work};
 use crate::interrupt::Interrupt;
-use crate::process::{Moment, peak_resident_mib};
-use crate::report::{Output, Problem, rounded};
+use crate::process::Moment;
+use crate::report::{Output, Problem, histogram};
 use crate::runtime;
 use crate::settings::{Bootstrap, Properties};
 use clap::Args;
 use demitasse_io_std::{Consumer, ConsumerBuilder, Start, Topic};
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::hint::black_box;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Records that are taken at once.
 const MOST: u64 = 10_000;
+
+/// The greatest age that is told, in microseconds.
+const CENTURY: u64 = 100 * 365 * 86_400_000_000;
 
 /// Reads the records of a topic from the beginning, all partitions, and ends after so many.
 ///
@@ -20,6 +26,9 @@ const MOST: u64 = 10_000;
 /// Allocations are counted in all threads, from the first records on; a connection that is opened meanwhile, to a second
 /// broker or again, is counted with what the runtime allocates for its socket. Resident memory is taken at the same moments;
 /// its peak is the process's. MB are those of keys and values.
+///
+/// Latency is from a record's timestamp to when it was handed out, in whole milliseconds and as the two clocks have it, of every
+/// record that has a timestamp. Of a backlog it is the records' age: what a delay costs shows where the topic is written meanwhile.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -44,14 +53,8 @@ pub(crate) struct Arguments {
 struct Summary {
     records: u64,
     bytes: u64,
-    seconds: f64,
-    records_per_second: f64,
-    megabytes_per_second: f64,
-    cpu_microseconds_per_record: f64,
-    allocations_after_start: u64,
-    resident_mib_at_start: Option<f64>,
-    resident_mib_at_end: Option<f64>,
-    resident_mib_at_peak: Option<f64>,
+    #[serde(flatten)]
+    figures: Figures,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
@@ -75,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         if arguments.json {
             output.json(&summary);
         } else {
-            summary.table(&mut output);
+            summary.figures.table(&[("records", summary.records), ("bytes", summary.bytes)], &mut output);
         }
         let written = output.finish();
         if interrupt.is_pressed() {
@@ -91,21 +94,18 @@ struct Run {
     topic: Topic,
     records: u64,
     bytes: u64,
-    begin: Moment,
-    first: Option<Moment>,
-    last: Moment,
+    moments: Moments,
+    /// In microseconds.
+    ages: Histogram<u64>,
 }
 
 impl Run {
     fn new(consumer: Consumer, topic: Topic) -> Run {
-        let now = Moment::now();
-        Run { consumer, topic, records: 0, bytes: 0, begin: now, first: None, last: now }
+        Run { consumer, topic, records: 0, bytes: 0, moments: Moments::now(), ages: histogram(CENTURY) }
     }
 
     fn assign(&mut self, partitions: u32) -> Result<(), Problem> {
-        self.begin = Moment::now();
-        // Perhaps nothing is read at all.
-        self.last = self.begin;
+        self.moments = Moments::now();
         for partition in 0..partitions as i32 {
             self.consumer.assign(self.topic, partition, Start::Beginning)?;
         }
@@ -117,56 +117,38 @@ impl Run {
             let most = (records - self.records).min(MOST) as u32;
             let Some(fetched) = self.consumer.poll(most).await? else { break };
             // What a first poll needs of the runtime has been had.
-            self.first.get_or_insert_with(Moment::now);
+            self.moments.first.get_or_insert_with(Moment::now);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+            // Records of one millisecond are counted together: a look into the histogram for each would be measured, too.
+            let (mut written, mut together) = (-1, 0);
             for record in fetched.records() {
+                if record.timestamp != written {
+                    count(&mut self.ages, now, written, together);
+                    (written, together) = (record.timestamp, 0);
+                }
+                together += 1;
                 let (key, value) = black_box((record.key, record.value));
                 self.records += 1;
                 self.bytes += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
             }
+            count(&mut self.ages, now, written, together);
             drop(fetched);
-            self.last = Moment::now();
+            self.moments.end = Moment::now();
         }
         Ok(())
     }
 
     fn summary(&self) -> Summary {
-        let (begin, end) = (self.begin, self.last);
-        let first = self.first.unwrap_or(end);
-        let seconds = (end.at - begin.at).as_secs_f64();
-        let a_second = |number: u64| if seconds > 0.0 { number as f64 / seconds } else { 0.0 };
-        let cpu = (end.cpu - begin.cpu).as_secs_f64() * 1e6;
-        let mib = |mib: Option<f64>| mib.map(|mib| rounded(mib, 2));
-        Summary {
-            records: self.records,
-            bytes: self.bytes,
-            seconds: rounded(seconds, 6),
-            records_per_second: a_second(self.records).round(),
-            megabytes_per_second: rounded(a_second(self.bytes) / 1e6, 3),
-            cpu_microseconds_per_record: rounded(cpu / self.records.max(1) as f64, 4),
-            allocations_after_start: end.allocations.all - first.allocations.all,
-            resident_mib_at_start: mib(first.resident_mib),
-            resident_mib_at_end: mib(end.resident_mib),
-            resident_mib_at_peak: mib(peak_resident_mib()),
-        }
+        let Run { records, bytes, .. } = *self;
+        let figures = Figures::new(&self.moments, &Work { records, done: records, bytes }, &self.ages);
+        Summary { records, bytes, figures }
     }
 }
 
-impl Summary {
-    fn table(&self, output: &mut Output) {
-        let mib = |mib: Option<f64>| mib.map_or("not known".to_owned(), |mib| format!("{mib:.1} MiB"));
-        let rows = [
-            ("records", self.records.to_string()),
-            ("bytes", self.bytes.to_string()),
-            ("time", format!("{:.3} s", self.seconds)),
-            ("throughput", format!("{:.0} records/s, {:.1} MB/s", self.records_per_second, self.megabytes_per_second)),
-            ("CPU time", format!("{:.3} us a record", self.cpu_microseconds_per_record)),
-            ("allocations after start", self.allocations_after_start.to_string()),
-            ("resident at start", mib(self.resident_mib_at_start)),
-            ("resident at end", mib(self.resident_mib_at_end)),
-            ("resident at peak", mib(self.resident_mib_at_peak)),
-        ];
-        for (name, value) in rows {
-            output.line(format_args!("{name:<24}{value}"));
-        }
+/// Counts how old records were, in microseconds; those without a timestamp are not counted.
+fn count(ages: &mut Histogram<u64>, now: i64, written: i64, records: u64) {
+    if written >= 0 {
+        let age = u64::try_from(now.saturating_sub(written)).unwrap_or(0).saturating_mul(1000);
+        ages.saturating_record_n(age.clamp(1, CENTURY), records);
     }
 }

@@ -102,6 +102,9 @@ fn reading_is_measured_and_does_not_allocate() {
         for name in ["seconds", "records_per_second", "megabytes_per_second", "cpu_microseconds_per_record"] {
             assert!(json[name].as_f64().unwrap() > 0.0, "{name}");
         }
+        // Between when they were written, just now, and when they were read.
+        let latency = ["p50", "p99", "p999", "max"].map(|name| json["latency_ms"][name].as_f64().unwrap());
+        assert!(latency.is_sorted() && latency[0] > 0.0 && latency[3] < 600_000.0, "{latency:?}");
         if cfg!(target_os = "linux") {
             let resident = ["start", "end", "peak"].map(|at| json[format!("resident_mib_at_{at}")].as_f64().unwrap());
             assert!(resident[0] > 0.0 && resident[2] >= resident[1].max(resident[0]), "{json}");
