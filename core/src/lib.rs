@@ -5,7 +5,7 @@
 //! for embassy.
 //!
 //! Each folder is a layer and uses only those above it: [`wire`], [`protocol`], [`records`], `pool`, `cluster`,
-//! `config`, `connection`, `state`, `producer` with `consumer` beside it, `client`. `docs/architecture.md` in the repository
+//! `config`, `connection`, `state`, `producer` and `consumer` with what both share in `exchange`, `client`. `docs/architecture.md` in the repository
 //! has the map and the reasons.
 //!
 //! # Features
@@ -29,6 +29,7 @@ mod cluster;
 mod config;
 mod connection;
 mod consumer;
+mod exchange;
 mod pool;
 mod producer;
 pub mod protocol;

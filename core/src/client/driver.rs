@@ -10,7 +10,8 @@
 
 use super::{GatherWrite, Io, Producer, Stream};
 use crate::connection::ConnectionError;
-use crate::producer::{GATHER, Order, Outgoing};
+use crate::exchange::Order;
+use crate::producer::{GATHER, Outgoing};
 use crate::records;
 #[cfg(feature = "consumer")]
 use crate::records::codec::{Decompress, NoCodec};

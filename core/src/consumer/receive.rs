@@ -165,31 +165,20 @@ impl<P: Platform> State<P> {
                     self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
                 }
             }
-            fetch::Item::CurrentLeader { leader_id, leader_epoch } => self.leader_hint(slot, leader_id, leader_epoch),
+            fetch::Item::CurrentLeader { leader_id, leader_epoch } => {
+                if let Some(place) = self.leader_hint(slot, leader_id, leader_epoch) {
+                    // As for a producer: no reason to wait, but only once.
+                    if self.positions[place].failures <= 1 {
+                        self.positions[place].retry_at = Instant::ZERO;
+                    }
+                    self.reread(place);
+                }
+            }
             fetch::Item::NodeEndpoint { node_id, host, port } => {
-                let moved = self.cluster.broker(node_id, host, port);
-                self.close_moved(moved);
-                self.s.connections_wanted = true;
-                self.wake_clock();
+                self.leader_endpoint(node_id, host, port);
             }
         }
         Ok(())
-    }
-
-    /// A broker has said who leads the partition instead (KIP-951): only a newer epoch is news, as for a producer.
-    fn leader_hint(&mut self, slot: usize, leader: i32, epoch: i32) {
-        if let Some(place) = self.connections[slot].receive.partition.get()
-            && leader >= 0
-            && epoch > self.cluster.partitions[place].leader_epoch
-            && self.cluster.partition(place, leader, epoch)
-        {
-            self.s.counters.leader_hints += 1;
-            // Whom to ask is known: no reason to wait. But only once, or two that name each other would be asked in a circle.
-            if self.positions[place].failures <= 1 {
-                self.positions[place].retry_at = Instant::ZERO;
-            }
-            self.reread(place);
-        }
     }
 
     /// The place of the partition that is being received, if something of it is wanted.

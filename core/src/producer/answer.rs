@@ -1,17 +1,13 @@
-//! What a connection received, and what follows from it.
+//! What an answer means for a batch, and what follows.
 
-use super::batch::Phase;
-use super::batch::sequence_after;
-use super::{Failure, Identity, Outcome, Platform, Reason, State};
-use crate::cluster::{Open, TopicState, Versions, find_place};
-use crate::connection::{ConnectionError, Phase as Link_, Received, Request};
+use super::batch::{Phase, sequence_after};
+use super::{Failure, Outcome, Platform, State};
+use crate::cluster::find_place;
+use crate::connection::{ConnectionError, Request};
 use crate::pool::Link;
-use crate::protocol::{ApiKey, ErrorCode, api_versions, init_producer_id, produce};
+use crate::protocol::{ErrorCode, produce};
 use crate::time::Instant;
 use crate::wire::FLEXIBLE;
-
-/// Nobody is silent for longer, whatever a broker asks for: Kafka's own answers stay below its quota windows, some seconds.
-const SILENCE_MAX_MILLIS: i32 = 60_000;
 
 /// What an answer says about a batch.
 enum Verdict {
@@ -75,357 +71,7 @@ fn verdict(code: ErrorCode) -> Verdict {
 }
 
 impl<P: Platform> State<P> {
-    /// Reads what has arrived and acts on it; how many bytes were used up. The rest is an incomplete item: it must be
-    /// there again, with more behind it, at the next call. `delivered` is told the age in microseconds and the records
-    /// of each batch that was acknowledged.
-    ///
-    /// Not inlined: what it needs of registers and stack would weigh on all of the connection's future.
-    #[inline(never)]
-    pub(crate) fn receive(
-        &mut self,
-        slot: usize,
-        bytes: &[u8],
-        now: Instant,
-        delivered: &mut dyn FnMut(u64, u32),
-    ) -> Result<usize, ConnectionError> {
-        let used = self.receive_items(slot, bytes, now, delivered);
-        if used.is_ok() {
-            self.awake(slot);
-        }
-        used
-    }
-
-    fn receive_items(
-        &mut self,
-        slot: usize,
-        bytes: &[u8],
-        now: Instant,
-        delivered: &mut dyn FnMut(u64, u32),
-    ) -> Result<usize, ConnectionError> {
-        let (mut window, purpose) = (bytes, self.purpose());
-        loop {
-            let connection = &self.connections[slot];
-            if !connection.is_open() {
-                return Err(connection.error.unwrap_or(ConnectionError::Closed));
-            }
-            #[cfg(feature = "consumer")]
-            if self.connections[slot].receive.records_left() > 0 {
-                let here = window.len().min(self.connections[slot].receive.records_left() as usize);
-                let landed = self.land(slot, window.get(..here).unwrap_or(&[]));
-                window = window.get(landed..).unwrap_or(&[]);
-                // With the last of them the response may be over, without another byte.
-                let more = self.connections[slot].receive.records_left() > 0;
-                if window.is_empty() && more || self.holds_back(slot) {
-                    return Ok(bytes.len() - window.len());
-                }
-            }
-            let between_frames = self.connections[slot].receive.is_between_frames();
-            if between_frames && window.is_empty() {
-                return Ok(bytes.len());
-            }
-            let front = if between_frames { self.answerable(slot) } else { None };
-            match self.connections[slot].receive.next(&mut window, front.as_ref(), purpose)? {
-                None => return Ok(bytes.len() - window.len()),
-                Some(Received::Done) => {
-                    #[cfg(feature = "consumer")]
-                    self.fetch_answered(slot, now);
-                    self.answered(slot, now);
-                    #[cfg(feature = "consumer")]
-                    if !self.connections[slot].verify.is_none() {
-                        return Ok(bytes.len() - window.len());
-                    }
-                }
-                Some(Received::ApiVersions(item)) => self.api_versions_item(slot, item, now)?,
-                Some(Received::Metadata(item)) => {
-                    if let crate::protocol::metadata::Item::Throttle(millis) = item {
-                        self.throttle(slot, millis, now);
-                    }
-                    self.metadata_item(slot, &item);
-                }
-                Some(Received::InitProducerId(_) | Received::Produce(_)) if !purpose.writes => {}
-                Some(Received::InitProducerId(item)) => self.identity_item(slot, item, now),
-                Some(Received::Produce(item)) => self.produce_item(slot, item, now, delivered),
-                #[cfg(feature = "consumer")]
-                Some(Received::Fetch(item)) => {
-                    let left = self.connections[slot].receive.frame_left();
-                    self.fetch_item(slot, item, left, now)?;
-                }
-                #[cfg(feature = "consumer")]
-                Some(Received::ByTopic(api, item)) => self.topic_item(slot, api, item, now),
-                #[cfg(feature = "consumer")]
-                Some(Received::FindCoordinator(_)) if !purpose.has_group => {}
-                #[cfg(feature = "consumer")]
-                Some(Received::FindCoordinator(item)) => self.coordinator_item(slot, item, now),
-            }
-        }
-    }
-
-    /// The request that the next response must be for. What is not written to its end cannot be answered: a peer that
-    /// does is not to be believed.
-    fn answerable(&mut self, slot: usize) -> Option<Request> {
-        let connection = &self.connections[slot];
-        let ring = connection.ring;
-        let unwritten = ring.len() == 1 && connection.writing && !connection.write_at.0.is_none();
-        if unwritten { None } else { ring.front(self.places(slot)) }
-    }
-
-    /// The response to the front request is complete.
-    pub(super) fn answered(&mut self, slot: usize, now: Instant) {
-        let Some(request) = self.pop(slot) else { return };
-        let connection = &mut self.connections[slot];
-        connection.answered = true;
-        connection.used_at = now;
-        match request.api {
-            ApiKey::ApiVersions => {
-                // Without an answer that activated the connection, it asks again or closes, see the items.
-                self.negotiated(slot, now);
-            }
-            ApiKey::Metadata => {
-                self.metadata_answered(slot, now);
-                #[cfg(feature = "consumer")]
-                self.want_topic_ids(slot, request.version, now);
-            }
-            ApiKey::Produce if self.writes() => {
-                #[cfg(feature = "scaling")]
-                {
-                    self.connections[slot].heard = true;
-                }
-                self.produce_answered(&request, now);
-            }
-            #[cfg(feature = "consumer")]
-            ApiKey::Fetch | ApiKey::ListOffsets | ApiKey::OffsetForLeaderEpoch => {
-                self.read_request_over(slot, &request);
-                self.reread_all();
-            }
-            #[cfg(feature = "consumer")]
-            ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch if self.has_group() => {
-                self.group_request_over();
-            }
-            _ => {}
-        }
-        self.less_outstanding(slot, now);
-    }
-
-    /// When nothing is outstanding any more the slot is free for another broker, or idle from now on.
-    fn less_outstanding(&mut self, slot: usize, now: Instant) {
-        let connection = &self.connections[slot];
-        if !connection.ring.is_empty() {
-            return;
-        }
-        if connection.phase == Link_::Draining || self.s.connections_wanted || self.s.closing {
-            self.wake_clock();
-        } else {
-            self.wake_clock_by(now.after_millis(self.settings.connections_max_idle));
-        }
-    }
-
-    pub(crate) fn throttle(&mut self, slot: usize, millis: i32, now: Instant) {
-        if millis > 0 {
-            self.s.counters.throttles += 1;
-            let until = now.after_millis(millis.min(SILENCE_MAX_MILLIS) as u32);
-            // Kafka mutes the connection; the quota is the client's, whatever number of connections it has there.
-            let broker = self.connections[slot].broker;
-            for connection in self.connections.iter_mut().filter(|c| c.broker == broker) {
-                connection.throttled_until = connection.throttled_until.max(until);
-            }
-            self.wake_clock_by(until);
-        }
-    }
-
-    fn api_versions_item(
-        &mut self,
-        slot: usize,
-        item: api_versions::Item,
-        now: Instant,
-    ) -> Result<(), ConnectionError> {
-        let connection = &mut self.connections[slot];
-        match item {
-            api_versions::Item::Error(ErrorCode::NONE) => connection.offered = Versions::NONE,
-            api_versions::Item::Error(ErrorCode::UNSUPPORTED_VERSION) if connection.api_versions_version > 0 => {
-                // Too new for this broker; version 0 is known to all.
-                connection.api_versions_version = 0;
-                connection.api_versions_sent = false;
-                // So old a broker offers none of the versions that are assumed of those that nobody knows yet.
-                if connection.phase == Link_::Negotiating {
-                    connection.versions = Versions::NONE;
-                }
-            }
-            api_versions::Item::Error(code) => {
-                debug!("ApiVersions: error {}", code.0);
-                return Err(ConnectionError::UnsupportedVersion { api_key: ApiKey::ApiVersions as i16 });
-            }
-            api_versions::Item::Range { key, min, max } => connection.offered.offer(key, min, max),
-            api_versions::Item::Throttle(millis) => self.throttle(slot, millis, now),
-        }
-        Ok(())
-    }
-
-    fn negotiated(&mut self, slot: usize, now: Instant) {
-        let (connection, writes) = (&self.connections[slot], self.writes());
-        if !connection.api_versions_sent {
-            return; // It is asked again, with an older version.
-        }
-        // From now on what it says counts, not what was assumed.
-        let connection = &mut self.connections[slot];
-        connection.versions = connection.offered;
-        // Of these a broker that is too old, or too new, has no version that is known here.
-        let needed: &[ApiKey] = match writes {
-            true => &[ApiKey::Produce, ApiKey::Metadata],
-            false => &[ApiKey::Fetch, ApiKey::ListOffsets, ApiKey::Metadata],
-        };
-        for &api in needed {
-            if connection.versions.get(api).is_none() {
-                let error = ConnectionError::UnsupportedVersion { api_key: api as i16 };
-                return self.close_connection(slot, error);
-            }
-        }
-        self.confirm(slot);
-        self.activate(slot, now);
-    }
-
-    fn metadata_item(&mut self, slot: usize, item: &crate::protocol::metadata::Item<'_>) {
-        let mut reading = self.connections[slot].receive.metadata;
-        let moved = self.cluster.metadata_item(&mut reading, item);
-        self.connections[slot].receive.metadata = reading;
-        self.close_moved(moved);
-        #[cfg(all(feature = "consumer", not(feature = "one-version")))]
-        if core::mem::take(&mut self.cluster.metadata.topic_ids_changed) {
-            self.renew_sessions();
-        }
-    }
-
-    /// A node has another address now; what is connected under the old one is somebody else or nobody.
-    pub(crate) fn close_moved(&mut self, broker: Option<usize>) {
-        let Some(broker) = broker else { return };
-        for slot in 0..self.connections.len() {
-            if self.connections[slot].broker == Link::to(broker) {
-                self.close_connection(slot, ConnectionError::Closed);
-            }
-        }
-    }
-
-    fn metadata_answered(&mut self, slot: usize, now: Instant) {
-        self.s.counters.metadata_responses += 1;
-        let reading = self.connections[slot].receive.metadata;
-        let open = self.cluster.metadata_ends();
-        if open == Open::Nothing {
-            self.cluster.metadata.failures = 0;
-        } else if open == Open::NotAsked {
-            self.cluster.metadata.not_before = now;
-            self.want_metadata(now);
-        } else {
-            let random = self.random();
-            let settings = &*self.settings;
-            let metadata = &mut self.cluster.metadata;
-            metadata.failures = metadata.failures.saturating_add(1);
-            let (base, max) = (settings.retry_backoff, settings.retry_backoff_max);
-            let again = now.after_millis(crate::connection::backoff_millis(base, max, metadata.failures, random));
-            self.want_metadata(again);
-        }
-        if reading.rebootstrap_required() {
-            self.rebootstrap();
-        }
-        self.fail_hopeless();
-        #[cfg(feature = "consumer")]
-        self.fail_hopeless_reading();
-        self.reconsider_all();
-        self.tell_room();
-        self.wake_clock();
-    }
-
-    /// The cluster wants its clients to begin anew (KIP-1102): every address but the user's is forgotten.
-    fn rebootstrap(&mut self) {
-        self.s.counters.rebootstraps += 1;
-        self.disconnect();
-        self.cluster.forget_learnt();
-    }
-
-    /// Every connection is let go of as if the network had cut it.
-    pub(crate) fn disconnect(&mut self) {
-        for slot in 0..self.connections.len() {
-            self.close_connection(slot, ConnectionError::Closed);
-        }
-    }
-
-    /// Ends what can never be sent: of topics that are refused, and for partitions that were named before it was known
-    /// that the topic does not have them.
-    fn fail_hopeless(&mut self) {
-        for partition in 0..self.known_partitions() {
-            let entry = &self.cluster.partitions[partition];
-            if !entry.is_used() || self.queues[partition].batches.is_empty() {
-                continue;
-            }
-            let topic = &self.cluster.topics[entry.topic()];
-            match topic.state() {
-                TopicState::Refused(code) => self.fail_unsent(partition, Failure::rejected(code)),
-                TopicState::Known if entry.index as u32 >= topic.partition_count => {
-                    let code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-                    let failure = Failure { reason: Reason::NoSuchPartition, code, connection: None };
-                    self.fail_unsent(partition, failure);
-                    // If nothing was ever sent to it there is nothing to remember: others may have its place.
-                    let queue = &self.queues[partition];
-                    let sent = queue.in_flight > 0 || queue.identified || queue.known_at > Instant::ZERO;
-                    self.cluster.partitions[partition].pinned = sent;
-                    let topic = &mut self.cluster.topics[self.cluster.partitions[partition].topic()];
-                    if topic.sticky == Link::to(partition) {
-                        topic.sticky = Link::NONE;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Ends every batch of the partition that is not in flight.
-    pub(super) fn fail_unsent(&mut self, partition: usize, failure: Failure) {
-        while let Some(index) = self.unsent(partition) {
-            let outcome =
-                if self.batches[index].maybe_written { Outcome::Unknown(failure) } else { Outcome::Failed(failure) };
-            self.conclude(index, outcome);
-        }
-    }
-
-    fn identity_item(&mut self, slot: usize, item: init_producer_id::Item, now: Instant) {
-        let init_producer_id::Item::Done { throttle_ms, error, producer_id, producer_epoch } = item;
-        self.throttle(slot, throttle_ms, now);
-        if self.s.identity != Identity::Asked {
-            return;
-        }
-        if error != ErrorCode::NONE || producer_id < 0 || producer_epoch < 0 {
-            return self.no_identity(error, now);
-        }
-        self.s.identity = Identity::Known;
-        self.s.identity_failures = 0;
-        (self.s.producer_id, self.s.producer_epoch) = (producer_id, producer_epoch);
-        self.reconsider_all();
-    }
-
-    /// The broker gave no producer id: it is asked again later, unless it never will.
-    pub(super) fn no_identity(&mut self, code: ErrorCode, now: Instant) {
-        let random = self.random();
-        self.s.identity = Identity::Wanted;
-        self.s.identity_slot = Link::NONE;
-        self.s.identity_failures = self.s.identity_failures.saturating_add(1);
-        let (base, max) = (self.settings.retry_backoff, self.settings.retry_backoff_max);
-        let wait = crate::connection::backoff_millis(base, max, self.s.identity_failures, random);
-        self.s.identity_at = now.after_millis(wait);
-        let hopeless = [
-            ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
-            ErrorCode::UNSUPPORTED_VERSION,
-            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        ];
-        if hopeless.contains(&code) {
-            warning!("no producer id: broker error {}", code.0);
-            for partition in 0..self.known_partitions() {
-                if !self.queues[partition].identified {
-                    self.fail_unsent(partition, Failure { reason: Reason::NoProducerId, code, connection: None });
-                }
-            }
-        }
-        self.wake_clock();
-    }
-
-    pub(super) fn produce_item(
+    pub(crate) fn produce_item(
         &mut self,
         slot: usize,
         item: produce::Item<'_>,
@@ -450,13 +96,7 @@ impl<P: Platform> State<P> {
             _ if !FLEXIBLE => {}
             produce::Item::RecordError { batch_index } => debug!("record {} of a batch is invalid", batch_index),
             produce::Item::CurrentLeader { leader_id, leader_epoch } => {
-                // Only a newer epoch is news: two brokers that name each other must not be believed in turn.
-                if let Some(partition) = self.connections[slot].receive.partition.get()
-                    && leader_id >= 0
-                    && leader_epoch > self.cluster.partitions[partition].leader_epoch
-                    && self.cluster.partition(partition, leader_id, leader_epoch)
-                {
-                    self.s.counters.leader_hints += 1;
+                if let Some(partition) = self.leader_hint(slot, leader_id, leader_epoch) {
                     // Whom to ask is known: no reason to wait (KIP-951). But only once: two brokers that name each other under
                     // ever newer epochs would be asked in a circle.
                     if self.queues[partition].failures <= 1 {
@@ -466,10 +106,7 @@ impl<P: Platform> State<P> {
                 }
             }
             produce::Item::NodeEndpoint { node_id, host, port } => {
-                let moved = self.cluster.broker(node_id, host, port);
-                self.close_moved(moved);
-                self.s.connections_wanted = true;
-                self.wake_clock();
+                self.leader_endpoint(node_id, host, port);
             }
         }
     }
@@ -618,7 +255,7 @@ impl<P: Platform> State<P> {
     }
 
     /// After a Produce response: what it left out is treated as not answered.
-    fn produce_answered(&mut self, request: &Request, now: Instant) {
+    pub(crate) fn produce_answered(&mut self, request: &Request, now: Instant) {
         let mut at = request.batches;
         while let Some(index) = at.get() {
             at = self.batches[index].request_next;
@@ -631,7 +268,7 @@ impl<P: Platform> State<P> {
     }
 
     /// acks=0: what was written to the network is all that will ever be known.
-    pub(super) fn unacknowledged(&mut self, slot: usize, now: Instant) {
+    pub(crate) fn unacknowledged(&mut self, slot: usize, now: Instant) {
         // Control requests before it are still to be answered; with acks=0 the ring holds only those and this one.
         let mut ring = self.connections[slot].ring;
         let request = ring.pop_back(self.places(slot));

@@ -463,7 +463,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Whether every batch has its outcome.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.s.age.is_empty() && (!self.holds() || self.s.held.is_empty())
     }
 

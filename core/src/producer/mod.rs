@@ -4,10 +4,12 @@
 //! capacities on one device share their machine code. What calls them is in `client`.
 //!
 //! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
-//! - `send`: what a connection is to write next. `sequence`: numbering batches, and the epoch.
-//! - `answer`: what a connection received. `links`: connections opened, closed, lost.
+//! - `ready`: partitions with something to send. `pack`: compression. `send`: requests. `answer`: what came of them. `expire`: what time does.
+//! - `identity`: the producer id. `sequence`: numbering batches, and the epoch.
 //! - `scaling`: how many connections a broker has, and which of them a partition uses.
-//! - `tick`: everything that time does, in one poll. `audit`: whether all tables agree, for tests.
+//! - `audit`: whether all tables agree, for tests.
+//!
+//! Connections and what else is shared with reading is in `exchange`.
 
 mod answer;
 mod append;
@@ -16,8 +18,12 @@ mod audit;
 mod batch;
 mod deliver;
 mod error;
-mod links;
+mod expire;
+mod identity;
+#[cfg(feature = "compression")]
+mod pack;
 mod queue;
+mod ready;
 mod record;
 #[cfg(feature = "scaling")]
 mod scaling;
@@ -25,7 +31,6 @@ mod send;
 mod sequence;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tick;
 
 pub(crate) use append::{Refused, record_bytes};
 pub(crate) use batch::queue_hooks;
@@ -37,7 +42,7 @@ pub use queue::PartitionQueue;
 pub use record::{Destination, Record, Topic};
 #[cfg(feature = "scaling")]
 pub(crate) use scaling::Scale;
-pub(crate) use send::{GATHER, Order, Outgoing};
+pub(crate) use send::{GATHER, Outgoing};
 
 use crate::config::{Acks, Partitioner, UnknownOutcome, WaitersFull};
 use crate::state::{Identity, Platform, State};

@@ -84,7 +84,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Nobody is at home on this connection any more; who has something to send finds another.
-    pub(super) fn leave_home(&mut self, slot: usize) {
+    pub(crate) fn leave_home(&mut self, slot: usize) {
         for queue in self.queues.iter_mut().filter(|queue| queue.home == Link::to(slot)) {
             queue.home = Link::NONE;
         }
@@ -92,7 +92,7 @@ impl<P: Platform> State<P> {
     }
 
     /// A connection can be used from now on: partitions of its broker make it their home until none has many more than it.
-    pub(super) fn share(&mut self, slot: usize) {
+    pub(crate) fn share(&mut self, slot: usize) {
         let broker = self.connections[slot].broker;
         let load = self.load(broker);
         // With acks=0 nobody knows when a partition may follow: what was written is not read yet.
@@ -119,7 +119,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Another connection of this broker, if there is one.
-    pub(super) fn another_connection(&self, broker: usize) -> Link {
+    pub(crate) fn another_connection(&self, broker: usize) -> Link {
         let other = |c: &Connection| c.broker == Link::to(broker) && c.phase != Phase::Closed;
         self.connections.iter().position(other).map_or(Link::NONE, Link::to)
     }
@@ -155,7 +155,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Looks at every broker, when it is time for that; when it is next.
-    pub(super) fn scale(&mut self, now: Instant) -> Instant {
+    pub(crate) fn scale(&mut self, now: Instant) -> Instant {
         if self.s.closing {
             return Instant::NEVER;
         }
@@ -214,7 +214,7 @@ impl<P: Platform> State<P> {
     }
 
     /// A connection that its broker can do without, the youngest.
-    pub(super) fn spare_connection(&self) -> Option<usize> {
+    pub(crate) fn spare_connection(&self) -> Option<usize> {
         let spare = |&slot: &usize| {
             let c = &self.connections[slot];
             c.phase == Phase::Active && self.load(c.broker).active > 1
@@ -224,7 +224,7 @@ impl<P: Platform> State<P> {
 
     /// No new request goes over the connection; it closes when what is outstanding is answered, and its partitions
     /// follow to others.
-    pub(super) fn retire(&mut self, slot: usize, now: Instant) {
+    pub(crate) fn retire(&mut self, slot: usize, now: Instant) {
         self.s.counters.connections_retired += 1;
         let connection = &mut self.connections[slot];
         (connection.phase, connection.active_since) = (Phase::Draining, now);

@@ -1,7 +1,7 @@
 //! What the functions that cost most are there for: who wants a smaller image sees what would have to go.
 
 /// Parts of a function's name, and what it buys; the first that fits counts.
-const BUYS: [(&str, &str); 33] = [
+const BUYS: [(&str, &str); 37] = [
     ("embassy_net", "TCP/IP: in plain TCP, too"),
     ("smoltcp", "TCP/IP: in plain TCP, too"),
     (
@@ -14,11 +14,15 @@ const BUYS: [(&str, &str); 33] = [
     ("answer::<impl demitasse_core::state::State<P>>::receive", "reads answers as they stream by, and acts on them"),
     ("append::", "a record into a batch: its partition, its batch, its bytes, or why not"),
     ("send::", "requests from what is ready, in order, with a sequence for each batch"),
-    ("links::", "lost connections and moved leaders: what was under way is sent again, in order"),
+    ("ready::", "which connection takes what, and what is sent again, in order"),
+    ("exchange::links", "connections that are made, end or are lost"),
+    ("exchange::ask", "what is asked of a broker beside records"),
+    ("exchange::open", "whom to connect to, and who gives way"),
     ("answer::", "what an answer means for a batch: written, again, elsewhere, refused, unknown"),
     ("deliver::", "an outcome for each record, exactly one, and who is told"),
     ("sequence::", "idempotence: sequences, and epochs when one is lost"),
-    ("tick::", "whom to connect to and to ask, and what takes too long"),
+    ("tick::", "what takes too long, and whom to ask"),
+    ("expire::", "batches whose time is over"),
     ("cluster::", "what is known of brokers, topics and partitions, in tables of fixed size"),
     ("consumer::group", "places kept in Kafka under a group's name"),
     ("consumer::ask", "requests for records, places and epochs, in sessions"),

@@ -1,73 +1,20 @@
-//! Partitions and connections: who has something to send and over which slot, and what follows when a connection is
-//! made, ends or is lost.
+//! What follows when a connection is made, ends or is lost.
 
-use super::batch::Phase;
-use super::queue::ready_hooks;
-use super::{Failure, Identity, Outcome, Platform, State};
-#[cfg(not(feature = "scaling"))]
-use crate::cluster::find_node;
-use crate::connection::{Connection, ConnectionError, Phase as Link_, Request, backoff_millis};
-use crate::pool::{Link, List};
+use crate::connection::{Connection, ConnectionError, Phase, Request, backoff_millis};
 use crate::protocol::ApiKey;
+use crate::state::{Identity, Platform, State};
 use crate::time::Instant;
+#[cfg(not(feature = "scaling"))]
+use crate::{cluster::find_node, pool::Link};
 
 impl<P: Platform> State<P> {
-    /// Looks at a partition and sees to it that whoever must act on it will: called after anything about it changed.
-    /// May be called too often, never too rarely.
-    pub(super) fn reconsider(&mut self, partition: usize) {
-        let Some(_) = self.unsent(partition) else { return };
-        let queue = &self.queues[partition];
-        if queue.retry_at > Instant::ZERO {
-            // Its time is looked at by the clock, which then calls this again.
-            self.s.retry_scan_at = self.s.retry_scan_at.min(queue.retry_at);
-            self.wake_clock_by(queue.retry_at);
-            return;
-        }
-        if queue.in_flight >= self.s.max_in_flight || (queue.retrying && queue.in_flight > 0) {
-            return; // An answer will come, or the connection's end.
-        }
-        let (connection, in_flight, ready_on) = (queue.connection, queue.in_flight, queue.ready_on);
-        match self.leader_connection(partition) {
-            Some(slot) if in_flight > 0 && connection != Link::to(slot) => {}
-            Some(slot) if ready_on == Link::to(slot) => self.wake_connection(slot),
-            Some(slot) => self.make_ready(partition, slot),
-            None => {
-                self.s.connections_wanted = true;
-                self.wake_clock();
-            }
-        }
-    }
-
-    pub(super) fn reconsider_all(&mut self) {
-        for partition in 0..self.known_partitions() {
-            if !self.queues[partition].batches.is_empty() {
-                self.reconsider(partition);
-            }
-        }
-        #[cfg(feature = "consumer")]
-        self.reread_all();
-    }
-
-    pub(super) fn make_ready(&mut self, partition: usize, slot: usize) {
-        self.unready(partition);
-        self.connections[slot].ready.push_back(&mut self.queues, partition, ready_hooks);
-        self.queues[partition].ready_on = Link::to(slot);
-        self.wake_connection(slot);
-    }
-
-    fn unready(&mut self, partition: usize) {
-        if let Some(slot) = core::mem::take(&mut self.queues[partition].ready_on).get() {
-            self.connections[slot].ready.remove(&mut self.queues, partition, ready_hooks);
-        }
-    }
-
     /// The connection over which the partition's leader takes requests now.
     #[cfg(not(feature = "scaling"))]
     pub(crate) fn leader_connection(&mut self, partition: usize) -> Option<usize> {
         let leader = self.cluster.partitions[partition].leader;
         let broker = find_node(&self.cluster.brokers, leader)?;
         let slot = self.cluster.brokers[broker].connection.get()?;
-        (self.connections[slot].phase == Link_::Active).then_some(slot)
+        (self.connections[slot].phase == Phase::Active).then_some(slot)
     }
 
     /// Metadata is to be asked for, once the backoff is over.
@@ -78,7 +25,7 @@ impl<P: Platform> State<P> {
     }
 
     #[inline(never)]
-    pub(super) fn close_connection(&mut self, slot: usize, reason: ConnectionError) {
+    pub(crate) fn close_connection(&mut self, slot: usize, reason: ConnectionError) {
         self.connections[slot].close(reason);
         self.wake_connection(slot);
     }
@@ -103,13 +50,13 @@ impl<P: Platform> State<P> {
     /// whether they hold: that saves a round trip.
     pub(crate) fn opened(&mut self, slot: usize, now: Instant) {
         let connection = &mut self.connections[slot];
-        if connection.phase != Link_::Opening {
+        if connection.phase != Phase::Opening {
             return;
         }
-        connection.phase = Link_::Negotiating;
+        connection.phase = Phase::Negotiating;
         self.s.counters.connections_opened += 1;
         let produce = connection.versions.get(ApiKey::Produce).is_some();
-        let open = self.connections.iter().filter(|c| c.phase != Link_::Closed).count() as u16;
+        let open = self.connections.iter().filter(|c| c.phase != Phase::Closed).count() as u16;
         self.s.connections_high = self.s.connections_high.max(open);
         if produce {
             self.activate(slot, now);
@@ -119,12 +66,12 @@ impl<P: Platform> State<P> {
 
     /// The connection can be used.
     #[inline(never)]
-    pub(super) fn activate(&mut self, slot: usize, now: Instant) {
+    pub(crate) fn activate(&mut self, slot: usize, now: Instant) {
         let connection = &mut self.connections[slot];
-        if connection.phase != Link_::Negotiating {
+        if connection.phase != Phase::Negotiating {
             return;
         }
-        connection.phase = Link_::Active;
+        connection.phase = Phase::Active;
         (connection.active_since, connection.used_at) = (now, now);
         #[cfg(feature = "consumer")]
         {
@@ -138,7 +85,7 @@ impl<P: Platform> State<P> {
     }
 
     /// The broker has told its versions: it is one, and it is well.
-    pub(super) fn confirm(&mut self, slot: usize) {
+    pub(crate) fn confirm(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         connection.assumed = false;
         if let Some(broker) = connection.broker.get() {
@@ -153,7 +100,7 @@ impl<P: Platform> State<P> {
     /// knows what the broker made of it.
     pub(crate) fn closed(&mut self, slot: usize, error: ConnectionError, now: Instant) {
         let connection = &self.connections[slot];
-        if connection.phase == Link_::Closed {
+        if connection.phase == Phase::Closed {
             return;
         }
         let mut error = connection.error.unwrap_or(error);
@@ -212,14 +159,8 @@ impl<P: Platform> State<P> {
         log_lost(node, error);
     }
 
-    fn abandon_ready(&mut self, mut ready: List) {
-        while let Some(partition) = ready.pop_front(&mut self.queues, ready_hooks) {
-            self.queues[partition].ready_on = Link::NONE;
-        }
-    }
-
     /// The front request of a connection, which is answered or lost.
-    pub(super) fn pop(&mut self, slot: usize) -> Option<Request> {
+    pub(crate) fn pop(&mut self, slot: usize) -> Option<Request> {
         let mut ring = self.connections[slot].ring;
         let request = ring.pop(self.places(slot));
         let connection = &mut self.connections[slot];
@@ -241,47 +182,9 @@ impl<P: Platform> State<P> {
             _ => {}
         }
         // That of a Fetch request is a chunk.
-        let mut at = if request.api == ApiKey::Produce && self.writes() { request.batches } else { Link::NONE };
-        while let Some(index) = at.get() {
-            at = self.batches[index].request_next;
-            let failure = Failure { connection: Some(error), ..self.batches[index].last_failure };
-            self.return_unanswered(index, failure);
+        if request.api == ApiKey::Produce && self.writes() {
+            self.unanswered(request.batches, error);
         }
-    }
-
-    /// A batch was sent and not answered: it may be in the log. It is to be sent again as it is, unless its time is
-    /// over and its outcome told.
-    pub(super) fn return_unanswered(&mut self, index: usize, failure: Failure) {
-        self.batches[index].maybe_written = true;
-        self.send_again(index, failure);
-    }
-
-    /// A batch comes back from a request to be sent again.
-    pub(super) fn send_again(&mut self, index: usize, failure: Failure) {
-        let batch = &mut self.batches[index];
-        debug_assert!(batch.phase == Phase::InFlight);
-        batch.last_failure = failure;
-        let queue = &mut self.queues[batch.partition as usize];
-        queue.in_flight -= 1;
-        if batch.outcome != Outcome::Pending {
-            self.release(index);
-            return;
-        }
-        batch.phase = Phase::Queued;
-        queue.retrying = true;
-        self.s.in_flight -= 1;
-        self.s.queued += 1;
-    }
-
-    /// The partition waits before it tries again (KIP-580).
-    pub(super) fn back_off(&mut self, partition: usize, now: Instant) {
-        let random = self.random();
-        let (base, max) = (self.settings.retry_backoff, self.settings.retry_backoff_max);
-        let queue = &mut self.queues[partition];
-        queue.failures = queue.failures.saturating_add(1);
-        queue.retry_at = now.after_millis(backoff_millis(base, max, queue.failures, random));
-        self.s.retry_scan_at = self.s.retry_scan_at.min(self.queues[partition].retry_at);
-        self.wake_clock_by(self.queues[partition].retry_at);
     }
 }
 
