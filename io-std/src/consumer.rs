@@ -9,8 +9,8 @@ use crate::net::{StdClock, TokioIo};
 use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{
-    CHUNK_BYTES_MIN, Capacities, CommitError, Config, ConsumeError, Fetched, Gauges, Inflater, MemoryPlan, OffsetReset,
-    Records, Scratch, Setting, Settings, Sizing, Start, StartError, State, Topic, TopicError,
+    CHUNK_BYTES_MIN, Capacities, CommitError, Config, ConsumeError, Counters, Fetched, Gauges, Inflater, MemoryPlan,
+    OffsetReset, Records, Scratch, Setting, Settings, Sizing, Start, StartError, State, Topic, TopicError,
 };
 use futures_core::Stream;
 use std::fmt;
@@ -164,6 +164,11 @@ impl Consumer {
     /// What there is to see at this moment.
     pub fn gauges(&self) -> Gauges {
         self.core().gauges()
+    }
+
+    /// What has happened since the start.
+    pub fn counters(&self) -> Counters {
+        self.core().counters()
     }
 
     /// Waits for records of any partition, and lends at most `max` of them, or less, see [`Consumer::set_fullness`]. They stay where they landed; what was iterated

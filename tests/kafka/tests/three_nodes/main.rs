@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "each test binary needs a part of it")]
 mod common;
 mod coordinator;
+mod hints;
 mod hold;
 
 use common::{Feed, assert_all_acknowledged, assert_same, bench, produce_while};
