@@ -381,20 +381,29 @@ impl<P: Platform> State<P> {
             ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch if self.has_group() => {
                 self.group_request_lost(now);
             }
-            _ => self.read_request_over(slot, request),
+            _ => self.read_request_over(slot, request, None),
         }
     }
 
     /// A request for records or offsets is answered, or will not be.
-    pub(crate) fn read_request_over(&mut self, slot: usize, request: &Request) {
+    pub(crate) fn read_request_over(&mut self, slot: usize, request: &Request, answered: Option<Instant>) {
         let reading = match request.api {
             ApiKey::ListOffsets => Reading::Looking,
             ApiKey::OffsetForLeaderEpoch => Reading::Checking,
             _ => Reading::Going,
         };
-        let asked = self.known_positions().iter_mut().filter(|position| position.asked == Link::to(slot));
-        // One that nobody reads any more, or that waits for somebody to decide, is asked for by nobody.
-        asked.filter(|of| of.reading == reading || !is_asking(of.reading)).for_each(|of| of.asked = Link::NONE);
+        for place in 0..self.known_positions().len() {
+            let of = &mut self.positions[place];
+            // One that nobody reads any more, or that waits for somebody to decide, is asked for by nobody.
+            if of.asked != Link::to(slot) || of.reading != reading && is_asking(of.reading) {
+                continue;
+            }
+            of.asked = Link::NONE;
+            // An answer about places has them all; only one about records leaves out where there is no news.
+            if let Some(now) = answered.filter(|_| reading != Reading::Going) {
+                self.back_off_reading(place, now);
+            }
+        }
         self.connections[slot].looking &= request.api == ApiKey::Fetch;
         if request.api == ApiKey::Fetch {
             self.connections[slot].fetching = false;

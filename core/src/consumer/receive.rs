@@ -64,7 +64,7 @@ impl<P: Platform> State<P> {
                 if error != ErrorCode::NONE {
                     self.read_failed(place, error, now);
                 } else if reading == Reading::Looking {
-                    self.found(place, offset);
+                    self.found(place, offset, now);
                 } else {
                     self.epoch_ends(place, leader_epoch, offset);
                 }
@@ -75,8 +75,12 @@ impl<P: Platform> State<P> {
     }
 
     /// Where to begin.
-    fn found(&mut self, place: usize, offset: i64) {
+    fn found(&mut self, place: usize, offset: i64, now: Instant) {
         let position = &mut self.positions[place];
+        if offset < 0 && position.target < 0 {
+            // Every log has a beginning and an end: another time it may tell.
+            return self.back_off_reading(place, now);
+        }
         if offset < 0 {
             // No record is as late: what comes next will be.
             position.target = list_offsets::LATEST;

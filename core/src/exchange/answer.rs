@@ -130,7 +130,7 @@ impl<P: Platform> State<P> {
             }
             #[cfg(feature = "consumer")]
             ApiKey::Fetch | ApiKey::ListOffsets | ApiKey::OffsetForLeaderEpoch => {
-                self.read_request_over(slot, &request);
+                self.read_request_over(slot, &request, Some(now));
                 self.reread_all();
             }
             #[cfg(feature = "consumer")]

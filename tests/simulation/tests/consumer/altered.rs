@@ -6,9 +6,11 @@ use demitasse_broker::Release;
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::records::read::Fault;
 use demitasse_core::{Config, ConsumeFault, Start};
-use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, EpochEndOffset, PartitionData};
+use kafka_protocol::messages::{FetchResponse, ListOffsetsResponse};
 use kafka_protocol::protocol::{Decodable, Encodable};
+use std::cell::Cell;
+use std::rc::Rc;
 
 const PRODUCER: i64 = 7;
 const TRANSACTIONAL: u8 = 1 << 4;
@@ -44,20 +46,64 @@ fn alter_answers(
     alter: impl Fn(&mut PartitionData) + 'static,
 ) {
     bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
-        if request[..2] != [0, 1] || !concerns(request) {
+        let fetch = request[..2] == FETCH && concerns(request);
+        if fetch {
+            altered::<FetchResponse>(request, &answer, |response| {
+                let partitions = response.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
+                partitions.for_each(&alter);
+            })
+        } else {
+            answer
+        }
+    }));
+}
+
+const FETCH: [u8; 2] = [0, 1];
+const LIST_OFFSETS: [u8; 2] = [0, 2];
+
+fn altered<R: Decodable + Encodable>(request: &[u8], answer: &[u8], alter: impl FnOnce(&mut R)) -> Vec<u8> {
+    let (version, header) = (i16::from_be_bytes([request[2], request[3]]), 9);
+    let mut response = R::decode(&mut &answer[header..], version).unwrap();
+    alter(&mut response);
+    let mut changed = answer[..header].to_vec();
+    response.encode(&mut changed, version).unwrap();
+    let length = changed.len() as u32 - 4;
+    changed[..4].copy_from_slice(&length.to_be_bytes());
+    changed
+}
+
+/// Who is told nothing of use asks again, but not at once, and goes on when it is told.
+fn a_place_is_looked_for_with_a_backoff(lie: fn(&mut ListOffsetsResponse)) {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    let asked = Rc::new(Cell::new(0));
+    let times = asked.clone();
+    bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
+        if request[..2] != LIST_OFFSETS {
             return answer;
         }
-        let (version, header) = (i16::from_be_bytes([request[2], request[3]]), 9);
-        let mut body = &answer[header..];
-        let mut response = FetchResponse::decode(&mut body, version).unwrap();
-        let partitions = response.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
-        partitions.for_each(&alter);
-        let mut changed = answer[..header].to_vec();
-        response.encode(&mut changed, version).unwrap();
-        let length = changed.len() as u32 - 4;
-        changed[..4].copy_from_slice(&length.to_be_bytes());
-        changed
+        times.set(times.get() + 1);
+        altered(request, &answer, lie)
     }));
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.advance(30 * SECOND);
+    assert!((10..100).contains(&asked.get()), "asked {} times", asked.get());
+    bench.network.world.borrow_mut().liar = None;
+    bench.advance(5 * SECOND);
+    assert_eq!(bench.offsets(0), Vec::from_iter(0..10));
+}
+
+#[test]
+fn a_place_that_an_answer_leaves_out_is_looked_for_with_a_backoff() {
+    a_place_is_looked_for_with_a_backoff(|answer| answer.topics.clear());
+}
+
+#[test]
+fn a_log_without_a_beginning_is_looked_for_with_a_backoff() {
+    a_place_is_looked_for_with_a_backoff(|answer| {
+        answer.topics.iter_mut().flat_map(|topic| &mut topic.partitions).for_each(|partition| partition.offset = -1);
+    });
 }
 
 /// It lists so many aborted transactions: the first is the producer's.
