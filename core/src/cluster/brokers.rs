@@ -89,6 +89,9 @@ pub struct BrokerEntry {
     pub(crate) versions: Option<Versions>,
     /// It did not take well to assumptions: the next connection waits for what it says.
     pub(crate) cautious: bool,
+    /// The partition with which the next question to it begins.
+    #[cfg(feature = "consumer")]
+    pub(crate) read_cursor: u16,
     /// Whether its connections are too few or too many.
     #[cfg(feature = "scaling")]
     pub(crate) scale: crate::producer::Scale,
@@ -107,6 +110,8 @@ impl BrokerEntry {
         connection: Link::NONE,
         versions: None,
         cautious: false,
+        #[cfg(feature = "consumer")]
+        read_cursor: 0,
         #[cfg(feature = "scaling")]
         scale: crate::producer::Scale::NEW,
     };

@@ -193,7 +193,7 @@ impl<P: Platform> State<P> {
     /// Marks what is asked for over this connection now: partitions that it leads, in turn, as many as a request has room
     /// for.
     fn mark(&mut self, slot: usize, reading: Reading, now: Instant, frame: usize) -> Marked {
-        let (total, start) = (self.known_positions().len(), self.s.consumer.read_cursor as usize);
+        let (total, start) = (self.known_positions().len(), self.read_cursor(slot));
         let mut marked = Marked { count: 0, left: 0, bytes: REQUEST_BYTES };
         // Neighbours of the same topic share its entry. What is written does not begin where this does, so one of the topics may
         // need another: the largest.
@@ -217,7 +217,7 @@ impl<P: Platform> State<P> {
             };
             if marked.count > 0 && marked.bytes + own + spare > frame {
                 if marked.left == 0 {
-                    self.s.consumer.read_cursor = place as u16;
+                    self.begin_with(slot, place);
                 }
                 marked.left += 1;
                 continue;
@@ -226,13 +226,26 @@ impl<P: Platform> State<P> {
             topic = if silent { topic } else { of };
             if marked.count == 0 {
                 // A broker fills an answer from the front: the next one begins with somebody else.
-                self.s.consumer.read_cursor = place as u16 + 1;
+                self.begin_with(slot, place + 1);
             }
             (self.positions[place].asked, self.positions[place].fresh) = (Link::to(slot), true);
             marked.count += 1;
         }
         marked.bytes += largest;
         marked
+    }
+
+    /// Where the next question begins. A broker's own: what others are asked in between must not move it in a rhythm in which
+    /// some partition is always left out.
+    fn read_cursor(&self, slot: usize) -> usize {
+        let broker = self.connections[slot].broker.get().filter(|_| self.takes_turns());
+        broker.map_or(0, |broker| self.cluster.brokers[broker].read_cursor.into())
+    }
+
+    fn begin_with(&mut self, slot: usize, place: usize) {
+        if let Some(broker) = self.connections[slot].broker.get().filter(|_| self.takes_turns()) {
+            self.cluster.brokers[broker].read_cursor = place as u16;
+        }
     }
 
     /// Bytes of a topic's entry in a request, but for its partitions.
@@ -304,7 +317,7 @@ impl<P: Platform> State<P> {
         let bytes = self.s.consumer.chunk_bytes as i32;
         let session = self.connections[slot].session;
         let elsewhere = !self.settings.client_rack().is_empty() && self.may_be_sent_elsewhere();
-        let first = self.s.consumer.read_cursor as usize;
+        let first = self.read_cursor(slot);
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
             let settings = fetch::Settings {
                 max_wait_ms: patience.min(i32::MAX as u32) as i32,

@@ -7,8 +7,6 @@ use crate::pool::List;
 pub(crate) struct Scalars {
     /// Errors of partitions that have not been told.
     pub(crate) faults: u16,
-    /// Where the next question for records begins.
-    pub(crate) read_cursor: u16,
     /// Some position may be `Looking`.
     pub(crate) some_look: bool,
     /// Requests for records so far: who has sent one least lately is the next.
@@ -35,7 +33,6 @@ pub(crate) struct Scalars {
 impl Scalars {
     pub(crate) const NEW: Scalars = Scalars {
         faults: 0,
-        read_cursor: 0,
         some_look: false,
         fetches: 0,
         chunk_bytes: 0,

@@ -10,7 +10,7 @@ use crate::time::Instant;
 impl<P: Platform> State<P> {
     /// Whether there are turns to take. With one partition there are none; where that is known to the compiler, it leaves out
     /// what this module does.
-    fn takes_turns(&self) -> bool {
+    pub(super) fn takes_turns(&self) -> bool {
         self.positions.len() > 1
     }
 

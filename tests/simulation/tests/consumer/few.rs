@@ -141,3 +141,26 @@ fn a_wait_longer_than_a_timeout() {
     bench.advance(600 * SECOND);
     assert_eq!(bench.consumer.counters().connections_lost, 0);
 }
+
+/// Each connection gives way after a request, which has room for some of the broker's partitions only: the next one there
+/// begins with those that were left out, whatever others asked for meanwhile.
+#[test]
+fn partitions_that_were_left_out_have_their_turn_over_the_next_connection() {
+    for (connections, nodes, partitions) in [(1, 2, 50), (2, 3, 50), (2, 3, 60), (2, 4, 60)] {
+        let mut bench = Bench::with_connections(connections, Release::V2_6, nodes, 1, Config::new());
+        let names = ["wide".to_owned(), "o".repeat(200)];
+        for name in &names {
+            bench.network.world.borrow_mut().cluster.create_topic(name, partitions / 2);
+            let topic = bench.consumer.topic(name).unwrap();
+            (0..partitions / 2).for_each(|index| bench.consumer.assign(topic, index, Start::Beginning).unwrap());
+        }
+        bench.poll(100, 0);
+        bench.advance(60 * SECOND);
+        for name in &names {
+            (0..partitions / 2).for_each(|partition| bench.send_to(name, partition, [vec![1]].into_iter()));
+        }
+        bench.advance(60 * SECOND);
+        let missing: Vec<_> = (0..partitions / 2).filter(|&partition| bench.offsets(partition) != [0, 0]).collect();
+        assert!(missing.is_empty(), "{connections} slots, {nodes} nodes, {partitions} partitions: {missing:?}");
+    }
+}
