@@ -253,7 +253,9 @@ impl<P: Platform> State<P> {
         let slot = &self.batches[delivery.slot as usize];
         // A told seat may be read after its slot was taken again: then the index in the batch is lost, but not more.
         let index = delivery.first.wrapping_sub(slot.first_ordinal);
-        (base_offset >= 0 && slot.generation == delivery.generation).then_some(base_offset + i64::from(index))
+        // The broker's word: there may be no number behind it.
+        let offset = base_offset.checked_add(i64::from(index));
+        offset.filter(|_| base_offset >= 0 && slot.generation == delivery.generation)
     }
 
     fn receipt(&self, delivery: &Delivery, offset: Option<i64>, log_append_time: i64) -> Receipt {

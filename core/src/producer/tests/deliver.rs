@@ -90,3 +90,18 @@ fn deliveries_of_neighbours_in_a_batch_are_one() {
     rig.end_answer();
     assert_eq!(rig.state.outcome(&all).unwrap().unwrap().count, 2);
 }
+
+/// The offset of a later record of the batch was counted past the end: a panic where that is looked for, else an offset below zero.
+#[test]
+fn an_offset_that_cannot_be_counted_is_not_known() {
+    let mut rig = Rig::new(SMALL, &config());
+    let deliveries = [rig.send(0), rig.send(0)];
+    assert_eq!(rig.write(), Some(1));
+    rig.produce_item(produce::Item::Topic { name: b"t", partitions: 1 });
+    let (index, error, log_append_time, log_start_offset) = (0, ErrorCode::NONE, -1, 0);
+    let base_offset = i64::MAX;
+    rig.produce_item(produce::Item::Partition { index, error, base_offset, log_append_time, log_start_offset });
+    rig.end_answer();
+    let offsets = deliveries.map(|delivery| rig.state.outcome(&delivery).unwrap().unwrap().offset);
+    assert_eq!(offsets, [Some(i64::MAX), None]);
+}
