@@ -305,10 +305,30 @@ impl<P: Platform> State<P> {
             }
         }
         let index = choice.map_or(start as i32, |place| self.cluster.partitions[place].index);
-        let place = self.pinned(topic, index)?;
+        let place = self.pinned(topic, index).or_else(|refused| self.placed(topic, start, before).ok_or(refused))?;
         let entry = &mut self.cluster.topics[topic];
         (entry.sticky, entry.sticky_bytes) = (Link::to(place), 0);
         Ok(place)
+    }
+
+    /// A partition of the topic that has a place, when there is no place for another: one that has a leader and is not the one
+    /// before, if there is one.
+    #[cold]
+    fn placed(&self, topic: usize, start: u32, before: Link) -> Option<usize> {
+        let (known, count) = (self.known_partitions(), self.cluster.topics[topic].partition_count);
+        let mut choice = None;
+        for step in 0..known {
+            let place = (start as usize + step) % known;
+            let entry = &self.cluster.partitions[place];
+            if entry.topic() != topic || entry.index as u32 >= count {
+                continue;
+            }
+            choice = Some(place);
+            if entry.leader >= 0 && Link::to(place) != before {
+                break;
+            }
+        }
+        choice
     }
 
     /// Another partition becomes the sticky one.

@@ -117,3 +117,25 @@ fn a_batch_without_keys_is_opened_where_nothing_is_under_way() {
     places.sort_unstable();
     assert!(places[0] < places[1], "{places:?}");
 }
+
+/// Records without a key went to a partition that was drawn among all of the topic's, and were refused when it was none of
+/// those that have a place: with few places for many partitions that was nearly always, and for good.
+#[test]
+fn records_without_a_key_go_to_partitions_that_have_a_place() {
+    let mut rig = Rig::new(Sizes { partitions: 2, ..SMALL }, &config());
+    rig.state.cluster.topic(b"t", ErrorCode::NONE, 64);
+    for round in 0..100 {
+        let sent = rig.append(Topic(0), &Record::new(&[1; 100]));
+        assert!(sent.is_ok(), "refused in round {round}");
+        (0..2).for_each(|place| drop(rig.state.cluster.partition(place, 1, 0)));
+        rig.state.reconsider_all();
+        while rig.state.unsent(0).is_some() || rig.state.unsent(1).is_some() {
+            assert!(rig.write().is_some());
+            for partition in 0..2 {
+                let index = rig.state.cluster.partitions[partition].index;
+                rig.judge(index, ErrorCode::NONE);
+            }
+            rig.end_answer();
+        }
+    }
+}
