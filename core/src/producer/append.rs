@@ -194,6 +194,9 @@ impl<P: Platform> State<P> {
         let now = clock.now();
         let serial = self.s.next_serial;
         self.s.next_serial = serial.wrapping_add(1);
+        if serial.wrapping_sub(self.s.flush_serial) > FORGET_MARKS_AFTER {
+            self.s.flushing = false;
+        }
         let queue = &mut self.queues[place];
         let first_ordinal = queue.appended;
         if queue.forgotten.is_some_and(|end| first_ordinal.wrapping_sub(end) > FORGET_MARKS_AFTER) {

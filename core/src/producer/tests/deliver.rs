@@ -105,3 +105,18 @@ fn an_offset_that_cannot_be_counted_is_not_known() {
     let offsets = deliveries.map(|delivery| rig.state.outcome(&delivery).unwrap().unwrap().offset);
     assert_eq!(offsets, [Some(i64::MAX), None]);
 }
+
+/// The mark of the last flush stayed for ever: half a turn of the count of batches later nothing lingered any more.
+#[test]
+fn a_flush_of_long_ago_does_not_keep_batches_from_lingering_when_their_count_wraps() {
+    let mut rig = Rig::new(SMALL, &Config { linger: Duration::from_secs(1), ..config() });
+    rig.send(0);
+    rig.state.flush();
+    assert_eq!(rig.write(), Some(1));
+    rig.judge(0, ErrorCode::NONE);
+    rig.end_answer();
+    rig.state.s.next_serial = rig.state.s.next_serial.wrapping_add(FAR);
+    rig.send(0);
+    rig.state.reconsider(0);
+    assert_eq!(rig.write(), None, "it lingers");
+}
