@@ -245,6 +245,8 @@ impl<P: Platform> State<P> {
         let Some(entry) = entry else { return Err(Refused::UnknownTopic) };
         let (state, count) = (entry.state(), entry.partition_count);
         if let TopicState::Refused(code) = state {
+            // Whoever refused it may have changed their mind. As often as somebody tries, but for the backoff.
+            self.want_metadata(Instant::ZERO);
             return Err(Refused::Denied(code));
         }
         if let Some(partition) = to.partition {

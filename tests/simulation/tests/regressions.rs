@@ -372,3 +372,25 @@ fn a_topic_that_is_made_again_has_its_records_in_order() {
         assert_eq!(found, (0..RECORDS).collect::<Vec<_>>());
     }
 }
+
+/// Who had no right to a topic at first was refused for `metadata.max.age.ms`, five minutes, after the right had come: nobody asked
+/// again.
+#[test]
+fn a_topic_that_is_allowed_after_all_is_taken_soon() {
+    let mut rig = Rig::new(Setup::default());
+    rig.network.world.borrow_mut().cluster.deny_topic("t");
+    run(&mut rig);
+    rig.advance(SECOND);
+    let requests = |rig: &Rig| rig.network.world.borrow().cluster.requests(Api::Metadata);
+    let refused = |rig: &Rig| rig.producer.try_send(rig.partition(0), &Record::new(b"x")).is_err();
+    let before = requests(&rig);
+    for _ in 0..1000 {
+        assert!(refused(&rig));
+        rig.advance(SECOND / 100);
+    }
+    assert!(requests(&rig) - before <= 110, "{} questions in 10 s", requests(&rig) - before);
+    rig.network.world.borrow_mut().cluster.allow_topic("t");
+    assert!(refused(&rig));
+    rig.advance(SECOND);
+    assert!(!refused(&rig));
+}
