@@ -82,7 +82,8 @@ been changed by a broken disk or memory: whoever opens a valve waits for a recor
 //!
 //! # Names and addresses
 //! Hosts are IPv4 addresses; names too with the feature `dns`. That holds for what the brokers advertise
-//! (`advertised.listeners`) just as for the bootstrap list.
+//! (`advertised.listeners`) just as for the bootstrap list. Of a name's addresses the network stack keeps one, unless a feature
+//! of smoltcp such as `dns-max-result-count-4` says more: then they are tried in turn, one with each attempt to connect.
 //!
 //! # Features
 //! - `dns`: host names.

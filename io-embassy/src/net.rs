@@ -1,6 +1,8 @@
 //! One connection slot's socket, as the core wants it. Nothing of Kafka in here.
 
 use crate::clock::sleep_until;
+#[cfg(feature = "dns")]
+use core::cell::Cell;
 use core::cell::{RefCell, RefMut};
 use core::future::Future;
 use demitasse_core::{ConnectionError, GatherWrite, Instant, Io, Stream};
@@ -12,6 +14,9 @@ use embedded_io_async::{ErrorType, Read, Write};
 pub(crate) struct Net {
     #[cfg(feature = "dns")]
     stack: Stack<'static>,
+    /// Which of a name's addresses the next attempt begins with.
+    #[cfg(feature = "dns")]
+    turn: Cell<u8>,
     socket: RefCell<TcpSocket<'static>>,
 }
 
@@ -20,6 +25,8 @@ impl Net {
         Net {
             #[cfg(feature = "dns")]
             stack,
+            #[cfg(feature = "dns")]
+            turn: Cell::new(0),
             socket: RefCell::new(TcpSocket::new(stack, receive, send)),
         }
     }
@@ -49,9 +56,18 @@ impl Io for &'static Net {
             let name = core::str::from_utf8(host).map_err(|_| ConnectionError::Resolve)?;
             let query = self.stack.dns_query(name, embassy_net::dns::DnsQueryType::A);
             let mut error = ConnectionError::Resolve;
-            for address in query.await.map_err(|_| ConnectionError::Resolve)? {
+            let addresses = query.await.map_err(|_| ConnectionError::Resolve)?;
+            for _ in 0..addresses.len() {
+                // One that is cut off says nothing until the driver's patience is over, and then this future is dropped: the
+                // next attempt begins with the next address.
+                let turn = self.turn.get();
+                self.turn.set(turn.wrapping_add(1));
+                let Some(&address) = addresses.get(usize::from(turn) % addresses.len()) else { break };
                 match tcp.connect(address, port).await {
-                    Ok(()) => return Ok(tcp),
+                    Ok(()) => {
+                        self.turn.set(turn);
+                        return Ok(tcp);
+                    }
                     Err(reason) => error = reason,
                 }
             }

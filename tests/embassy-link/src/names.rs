@@ -1,11 +1,15 @@
-//! A name server that knows one name.
+//! A name server that knows two names.
 
 use crate::world::BROKER;
 use embassy_net::Stack;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 
-/// The name that it knows: the broker's.
+/// The broker's name.
 pub const NAME: &str = "broker.local";
+/// Another, of two addresses: at the first there is nobody.
+pub const TWO: &str = "two.local";
+
+const NOBODY: [u8; 4] = [10, 0, 0, 77];
 
 const TYPE_A: [u8; 4] = [0, 1, 0, 1];
 /// An answer, recursion there if wanted; and the same for "no such name".
@@ -29,16 +33,23 @@ pub async fn serve(stack: Stack<'static>) {
 fn answer(question: &[u8]) -> Option<Vec<u8>> {
     let asked = question.get(12..)?;
     let end = asked.iter().position(|&byte| byte == 0)? + 1;
-    let name: Vec<u8> = NAME.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();
-    let known = asked[..end - 1] == name[..] && asked.get(end..end + 4)? == TYPE_A;
+    let labels = |name: &str| -> Vec<u8> {
+        name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect()
+    };
+    let is = |name| asked[..end - 1] == labels(name)[..] && asked.get(end..end + 4) == Some(&TYPE_A);
+    let addresses: &[[u8; 4]] = match (is(NAME), is(TWO)) {
+        (true, _) => &[BROKER.octets()],
+        (_, true) => &[NOBODY, BROKER.octets()],
+        _ => &[],
+    };
     let mut answer = question[..2].to_vec();
-    answer.extend(if known { FOUND } else { NOT_FOUND });
-    answer.extend([0, 1, 0, u8::from(known), 0, 0, 0, 0]);
+    answer.extend(if addresses.is_empty() { NOT_FOUND } else { FOUND });
+    answer.extend([0, 1, 0, addresses.len() as u8, 0, 0, 0, 0]);
     answer.extend(&asked[..end + 4]);
-    if known {
+    for address in addresses {
         // The name as in the question, type A, a minute, four bytes.
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-        answer.extend(BROKER.octets());
+        answer.extend(address);
     }
     Some(answer)
 }
