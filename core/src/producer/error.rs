@@ -184,7 +184,7 @@ pub enum SendError {
         /// `batch.size`.
         capacity: u32,
     },
-    /// The broker refuses the topic, for now and ever: its name, or the right to write to it.
+    /// The broker refuses the topic: its name, or the right to write to it. It is asked again when somebody tries again.
     TopicRefused {
         /// Why.
         code: ErrorCode,

@@ -8,7 +8,7 @@ use crate::fault::{Faults, Rule, RuleId};
 use crate::log::LogBatch;
 use crate::options::Release;
 use crate::producer_state::{Sequenced, increment_sequence};
-use crate::topic::TopicView;
+use crate::topic::{Leadership, Partition, TopicView};
 
 impl Cluster {
     /// Lets time pass: elections that are due happen. Every request does this too. Gives the time now.
@@ -99,6 +99,26 @@ impl Cluster {
             }
         }
         self.next_election_ms = next;
+    }
+
+    /// Adds partitions to a topic, led as those of [`Cluster::create_topic`] are. False if there is no such topic.
+    pub fn add_partitions(&mut self, topic: &str, more: i32) -> bool {
+        let nodes: Vec<(i32, bool)> = self.nodes.iter().map(|node| (node.id, node.up)).collect();
+        let Some(topic) = self.topics.get_mut(topic) else { return false };
+        for _ in 0..more {
+            let index = topic.partitions.len();
+            let replicas = topic.partitions.first().map_or(1, |first| first.leadership.replicas.len());
+            let replicas: Vec<_> = (0..replicas).map(|replica| nodes[(index + replica) % nodes.len()]).collect();
+            let ids = |up: bool| replicas.iter().filter(|node| node.1 || !up).map(|node| node.0).collect::<Vec<_>>();
+            let (all, up) = (ids(false), ids(true));
+            topic.partitions.push(Partition::new(Leadership {
+                leader: up.first().copied().unwrap_or(-1),
+                leader_epoch: 0,
+                in_sync: if up.is_empty() { all.clone() } else { up },
+                replicas: all,
+            }));
+        }
+        true
     }
 
     /// Makes a node the leader of a partition, at once and with the next leader epoch. It becomes a replica in sync if

@@ -3,7 +3,7 @@
 use crate::workload::{Entry, Journal, parse};
 use demitasse_broker::Cluster;
 use demitasse_core::{Acks, Config};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Timestamps below it are numbers of records, all others are dates.
 const DATES: i64 = 1_000_000_000;
@@ -11,12 +11,30 @@ const DATES: i64 = 1_000_000_000;
 /// Where a record stands in the logs.
 type Places = HashMap<(usize, u32), Vec<(usize, i32, i64)>>;
 
-/// Holds every promise against the logs; the first that is broken.
-pub fn check(journal: &Journal, cluster: &Cluster, topics: usize, config: &Config) -> Result<(), String> {
-    let places = read(cluster, topics, config.idempotence)?;
+/// Records of topics that were deleted: who wrote which.
+pub type Buried = HashSet<(usize, u32)>;
+
+/// Notes what stands in a topic that is about to be deleted.
+pub fn bury(cluster: &Cluster, topic: usize, buried: &mut Buried) {
+    let name = format!("t{topic}");
+    let partitions = (0..cluster.partitions(&name)).filter_map(|partition| cluster.partition(&name, partition));
+    buried.extend(partitions.flat_map(|info| info.records().filter_map(|r| parse(r.value?)).collect::<Vec<_>>()));
+}
+
+/// Holds every promise against the logs; the first that is broken. What was `buried` counts as being in the log, if need be; and
+/// if a topic was made again, records may have changed places.
+pub fn check(
+    journal: &Journal,
+    cluster: &Cluster,
+    topics: usize,
+    config: &Config,
+    buried: &Buried,
+) -> Result<(), String> {
+    let places = read(cluster, topics, config.idempotence && buried.is_empty())?;
     for (user, entries) in journal.users.iter().enumerate() {
         for entry in entries {
-            entry_holds(user, entry, &places, config).map_err(|what| format!("user {user} {entry:?}: {what}"))?;
+            entry_holds(user, entry, &places, config, buried)
+                .map_err(|what| format!("user {user} {entry:?}: {what}"))?;
         }
     }
     Ok(())
@@ -58,9 +76,9 @@ fn read(cluster: &Cluster, topics: usize, idempotent: bool) -> Result<Places, St
     Ok(places)
 }
 
-fn entry_holds(user: usize, entry: &Entry, places: &Places, config: &Config) -> Result<(), String> {
+fn entry_holds(user: usize, entry: &Entry, places: &Places, config: &Config, buried: &Buried) -> Result<(), String> {
     let idempotent = config.idempotence;
-    let mut present = 0;
+    let (mut present, mut gone) = (0, 0);
     for number in entry.first..entry.first + entry.count {
         let found = places.get(&(user, number)).map_or(&[][..], Vec::as_slice);
         if idempotent && found.len() > 1 {
@@ -70,6 +88,7 @@ fn entry_holds(user: usize, entry: &Entry, places: &Places, config: &Config) -> 
             return Err(format!("record {number} is in another topic: {found:?}"));
         }
         present += u32::from(!found.is_empty());
+        gone += u32::from(found.is_empty() && buried.contains(&(user, number)));
     }
     let none =
         |why: &str| if present == 0 { Ok(()) } else { Err(format!("{present} records are in the log, but {why}")) };
@@ -79,13 +98,13 @@ fn entry_holds(user: usize, entry: &Entry, places: &Places, config: &Config) -> 
         (Some(Ok(_)), None) => Err("taken, and no outcome at the end".to_owned()),
         (Some(Ok(_)), Some(Ok(receipt))) => {
             // With acks=0 a record counts as written when it was given to the network.
-            let missing = present < entry.count && config.acks != Acks::None;
+            let missing = present + gone < entry.count && config.acks != Acks::None;
             if missing || receipt.count != entry.count {
                 return Err(format!("acknowledged, but only {present} are in the log"));
             }
             let Some(offset) = receipt.offset else { return Ok(()) };
             let place = (entry.topic, receipt.partition, offset);
-            if idempotent && places[&(user, entry.first)] != [place] {
+            if idempotent && buried.is_empty() && places[&(user, entry.first)] != [place] {
                 return Err(format!("the receipt says {place:?}, the log {:?}", places[&(user, entry.first)]));
             }
             Ok(())
@@ -94,7 +113,7 @@ fn entry_holds(user: usize, entry: &Entry, places: &Places, config: &Config) -> 
             if error.written + error.failed + error.unknown != entry.count {
                 return Err("the counts do not add up".to_owned());
             }
-            let missing = present < error.written && config.acks != Acks::None;
+            let missing = present + gone < error.written && config.acks != Acks::None;
             if missing || present > error.written + error.unknown {
                 return Err(format!("{present} are in the log"));
             }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub first_epoch: i16,
     /// When all is done, the brokers forget the producer, and one more user sends in the weather of before.
     pub second_act: bool,
+    /// Bytes of the largest batch that the topics take, if there is a limit.
+    pub max_message_bytes: Option<usize>,
 }
 
 /// Something that happens to the cluster or the client.
@@ -72,6 +74,23 @@ pub enum Event {
     StallLinks(u64),
     /// The wall clock is wrong by so many milliseconds from now on.
     WallClock(i64),
+    /// Nobody may write to a topic, or all may again.
+    DenyTopic {
+        topic: usize,
+        denied: bool,
+    },
+    /// Nobody gets a producer id, or all do again.
+    DenyIds(bool),
+    /// A topic has so many partitions more.
+    AddPartitions {
+        topic: usize,
+        more: i32,
+    },
+    /// A topic is deleted and made again, with so many partitions.
+    RemakeTopic {
+        topic: usize,
+        partitions: i32,
+    },
 }
 
 /// One user: a task that sends.
@@ -157,6 +176,7 @@ impl Plan {
             calm,
             first_epoch: 0,
             second_act: false,
+            max_message_bytes: None,
         };
         plan.draw_rarities(rng);
         plan
@@ -199,6 +219,37 @@ impl Plan {
             let slot = rng.u16(0..self.capacities.connections);
             self.events.push((rng.u64(0..self.heal_at), Event::LeaveConnectionTask(slot)));
             self.events.sort_by_key(|(at, _)| *at);
+        }
+        if !self.calm && chance(rng, 10) {
+            let topic = rng.usize(0..self.topics.len());
+            for denied in [true, false] {
+                self.events.push((rng.u64(0..self.heal_at), Event::DenyTopic { topic, denied }));
+            }
+        }
+        if !self.calm && chance(rng, 5) {
+            for denied in [true, false] {
+                self.events.push((rng.u64(0..self.heal_at), Event::DenyIds(denied)));
+            }
+        }
+        if !self.calm && chance(rng, 10) {
+            let event = Event::AddPartitions { topic: rng.usize(0..self.topics.len()), more: rng.i32(1..=3) };
+            self.events.push((rng.u64(0..self.heal_at), event));
+        }
+        if !self.calm && !self.second_act && chance(rng, 10) {
+            let event = Event::RemakeTopic { topic: rng.usize(0..self.topics.len()), partitions: rng.i32(1..=5) };
+            self.events.push((rng.u64(0..self.heal_at), event));
+        }
+        if !self.calm && chance(rng, 10) {
+            self.events.push((rng.u64(0..self.heal_at), Event::Throttle(rng.u32(200..=3_000))));
+        }
+        self.events.sort_by_key(|(at, _)| *at);
+        if !self.calm && chance(rng, 10) {
+            self.max_message_bytes = Some(rng.usize(100..=400));
+        }
+        if !self.calm && chance(rng, 10) {
+            // As on the smallest device: everything at its least.
+            let c = &mut self.capacities;
+            (c.waiters, c.receive_bytes, c.frame_bytes) = (rng.u16(0..=1), 64 + 8, 128 + 8 + 64);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::network::{FIRST_PORT, Network, Weather, millis};
 use crate::plan::{Event, Plan, User};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables};
 use crate::workload::{Journal, user};
-use demitasse_broker::{Cluster, Faults, Release};
+use demitasse_broker::{Cluster, Faults, Release, TopicOptions};
 use demitasse_core::{Compression, Counters, Producer, Scratch, Settings, StartError, State, UnknownOutcome};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -42,6 +42,7 @@ struct Client {
     pack_bytes: usize,
     clock_task: usize,
     connection_tasks: Vec<usize>,
+    buried: check::Buried,
 }
 
 impl Client {
@@ -98,7 +99,7 @@ fn network(plan: &Plan, executor: &mut Executor) -> Network {
     cluster.set_next_producer_epoch(plan.first_epoch);
     cluster.watch_sequences();
     for (topic, &partitions) in plan.topics.iter().enumerate().filter(|(_, p)| **p > 0) {
-        cluster.create_topic(&format!("t{topic}"), partitions);
+        create_topic(&mut cluster, plan, topic, partitions);
     }
     cluster.set_faults(Some(Faults::seeded(plan.seed, plan.faults.clone())));
     let network = Network::new(cluster, plan.weather.clone(), plan.seed ^ 0x5eed, time);
@@ -131,6 +132,7 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
         pack_bytes,
         clock_task: 0,
         connection_tasks: Vec::new(),
+        buried: check::Buried::new(),
     };
     let audited = client.producer.clone();
     executor.check_with(move || audited.audit());
@@ -181,7 +183,7 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     // With two places users may have taken both for partitions that nobody leads.
     if plan.capacities.partitions > 2 {
         prove_alive(&mut executor, &client, topics[0])?;
-        prove_turns(&mut executor, &client, topics[0], plan.config.linger)?;
+        prove_turns(&mut executor, &client, topics[0], plan)?;
     }
     if plan.calm {
         prove_prompt(&mut executor, &client, topics[0], plan.config.linger)?;
@@ -211,11 +213,14 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     if violations > 0 && timely {
         return Err(format!("{violations} requests where silence was asked for"));
     }
-    check::check(&journal.borrow(), &world.cluster, plan.topics.len(), &plan.config)?;
+    check::check(&journal.borrow(), &world.cluster, plan.topics.len(), &plan.config, &client.buried)?;
     let counters = client.producer.counters();
     // What is held is settled in the end: after all has healed, every batch is written or known to have been.
     // Kafka before 2.4 that has forgotten the producer refuses what it cannot place: then nobody can tell.
-    let cannot_tell = plan.second_act && plan.options.release == Release::V2_1;
+    // What is refused, by the topic or because of its size, ends without an answer to whether it was written before.
+    let refuses = |(_, event): &(u64, Event)| matches!(event, Event::DenyTopic { .. } | Event::RemakeTopic { .. });
+    let refused = plan.max_message_bytes.is_some() || plan.events.iter().any(refuses);
+    let cannot_tell = refused || plan.second_act && plan.options.release == Release::V2_1;
     if plan.config.unknown_outcome == UnknownOutcome::Hold && counters.unknown > 0 && !cannot_tell {
         return Err(format!("{} records were left unknown although they were held", counters.unknown));
     }
@@ -301,8 +306,11 @@ fn prove_turns(
     executor: &mut Executor,
     client: &Client,
     topic: demitasse_core::Topic,
-    linger: Duration,
+    plan: &Plan,
 ) -> Result<(), String> {
+    // Silence that was asked for last is kept, and a topic that was made again is believed after some answers only.
+    let slow = |(_, event): &(u64, Event)| matches!(event, Event::RemakeTopic { .. } | Event::Throttle(201..));
+    let patience = if plan.events.iter().any(slow) { 10_000_000 } else { 3_000_000 };
     for partition in 0..client.producer.partitions(topic).unwrap_or(0).min(6) as i32 {
         let producer = client.producer.clone();
         let task = executor.spawn(async move {
@@ -312,7 +320,7 @@ fn prove_turns(
                 let _ = producer.wait(delivery).await;
             }
         });
-        let soon = executor.time.now() + linger.as_micros() as u64 + 3_000_000;
+        let soon = executor.time.now() + plan.config.linger.as_micros() as u64 + patience;
         until(executor, soon, |executor| executor.is_done(task))
             .map_err(|error| format!("partition {partition} has no turn: {error}: {:?}", client.producer.counters()))?;
     }
@@ -404,6 +412,15 @@ fn happen(event: Event, plan: &Plan, executor: &mut Executor, client: &mut Clien
             Event::DiskFull { node, full } => world.cluster.set_disk_full(node, full),
             Event::StallLinks(within) => world.stall_links(within, executor.time.now()),
             Event::WallClock(millis) => wall_offset.set(millis),
+            Event::DenyTopic { topic, denied: true } => world.cluster.deny_topic(&name(topic)),
+            Event::DenyTopic { topic, denied: false } => world.cluster.allow_topic(&name(topic)),
+            Event::DenyIds(denied) => world.cluster.set_idempotent_write_denied(denied),
+            Event::AddPartitions { topic, more } => drop(world.cluster.add_partitions(&name(topic), more)),
+            Event::RemakeTopic { topic, partitions } => {
+                check::bury(&world.cluster, topic, &mut client.buried);
+                world.cluster.delete_topic(&name(topic));
+                create_topic(&mut world.cluster, plan, topic, partitions);
+            }
             Event::DropConnectionTask(_) | Event::LeaveConnectionTask(_) | Event::DropClockTask => {}
         }
         world.cut_dead();
@@ -420,7 +437,11 @@ fn happen(event: Event, plan: &Plan, executor: &mut Executor, client: &mut Clien
         }
         _ => {}
     }
-    let _ = plan;
+}
+
+fn create_topic(cluster: &mut Cluster, plan: &Plan, topic: usize, partitions: i32) {
+    let options = TopicOptions { max_message_bytes: plan.max_message_bytes, ..TopicOptions::default() };
+    cluster.create_topic_with(&format!("t{topic}"), partitions, options);
 }
 
 fn heal(network: &Network, plan: &Plan, now: u64) {
@@ -428,6 +449,8 @@ fn heal(network: &Network, plan: &Plan, now: u64) {
     world.weather = Weather { latency: 500, ..Weather::default() };
     world.cluster.clear_faults();
     world.cluster.set_throttle_all(0);
+    world.cluster.set_idempotent_write_denied(false);
+    (0..plan.topics.len()).for_each(|topic| world.cluster.allow_topic(&format!("t{topic}")));
     for node in 1..=plan.options.nodes as i32 {
         world.cluster.node_up(node, millis(now));
         world.cluster.set_stale_metadata(node, false);
