@@ -226,18 +226,18 @@ impl<
     where
         P: Reads<0, 0>,
     {
-        let (client, runner) = self.begin(stack, config, bootstrap, seed, Reading::nothing())?;
+        let (client, runner) = self.begin(stack, config, bootstrap, seed, || Ok(Reading::nothing()))?;
         Ok((Producer::new(core(client)), runner))
     }
 
-    /// Starts what a consumer has, too.
-    pub(crate) fn begin(
+    /// Starts what a consumer has, too; it is given away when nothing is wrong any more.
+    pub(crate) fn begin<B: Iterator<Item = Buffer>>(
         &'static self,
         stack: Stack<'static>,
         config: Source<'_, P>,
         bootstrap: &[(&str, u16)],
         seed: u32,
-        reading: Reading<P, impl Iterator<Item = Buffer>>,
+        reading: impl FnOnce() -> Result<Reading<P, B>, StartError>,
     ) -> Result<(&'static Client<P>, Runner<P>), StartError> {
         let settings = P::Settings::configure(config)?;
         #[cfg(feature = "lz4")]
@@ -245,8 +245,11 @@ impl<
             let reason = "must be none: there is no memory here to compress in";
             return Err(StartError::Config(ConfigError { name: "compression.type", reason }));
         }
+        // Before the memory is given away, which is done once: who is told what is wrong may start with what is right.
+        settings.get().fit(bootstrap, HOST_BYTES, BROKERS)?;
         let Memory { tables, buffers, names, hosts, links } =
             self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
+        let reading = reading()?;
         let tables = Tables::<P> {
             buffers: (&mut tables.buffers).into(),
             batches: (&mut tables.batches).into(),

@@ -42,21 +42,14 @@ impl<P: Platform> State<P> {
         if !P::CHECKED {
             self.capacities().check().map_err(StartError::Capacity)?;
         }
-        let lent = self.buffers.iter().flatten().count();
-        let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
         // Only a consumer does without batches.
         let least = usize::from(self.positions.is_empty());
-        let needs = [
-            ("buffers that were lent", lent, self.buffers.len().max(least)),
-            ("host_bytes", self.cluster.hosts.cell_bytes(), longest),
-            ("brokers", self.cluster.brokers.len(), bootstrap.len() + coordinators(settings)),
-        ];
-        if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
-            return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
+        let (lent, needed) = (self.buffers.iter().flatten().count(), self.buffers.len().max(least));
+        if lent < needed {
+            let error = CapacityError::new("buffers that were lent", lent as u64, needed as u64);
+            return Err(StartError::Capacity(error));
         }
-        if bootstrap.is_empty() {
-            return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
-        }
+        settings.fit(bootstrap, self.cluster.hosts.cell_bytes(), self.cluster.brokers.len())?;
         // From here on nothing can fail.
         let places = self.depth().saturating_sub(CONTROL_REQUESTS);
         self.s.max_in_flight = settings.max_in_flight.min(places as u8);
@@ -102,6 +95,26 @@ impl<P: Platform> State<P> {
             frame_bytes: self.s.scratch.0,
             receive_bytes: self.s.scratch.1,
         }
+    }
+}
+
+impl Settings {
+    /// Whether a start with these addresses can go well where there are places for so many brokers, with hosts of so many bytes: for
+    /// who can give its storage away but once.
+    ///
+    /// # Errors
+    /// Those that the start would have.
+    #[inline(never)]
+    pub fn fit(&self, bootstrap: &[(&str, u16)], host_bytes: usize, brokers: usize) -> Result<(), StartError> {
+        let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
+        let needs = [("host_bytes", host_bytes, longest), ("brokers", brokers, bootstrap.len() + coordinators(self))];
+        if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
+            return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
+        }
+        if bootstrap.is_empty() {
+            return Err(StartError::Config(ConfigError { name: "bootstrap.servers", reason: "must name a broker" }));
+        }
+        Ok(())
     }
 }
 

@@ -166,19 +166,21 @@ impl<
         bootstrap: &[(&str, u16)],
         seed: u32,
     ) -> Result<(Consumer<P>, Runner<P>), StartError> {
-        let memory = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
-        let reading = Reading {
-            positions: (&mut memory.positions).into(),
-            chunks: (&mut memory.chunks).into(),
-            buffers: memory.buffers.iter_mut().map(<[u8; CHUNK_BYTES]>::as_mut_slice),
-            #[cfg(feature = "lz4")]
-            inflater: (DECOMPRESSION_BYTES > 0).then(|| {
-                let decoder = crate::platform::Decoder::default();
-                memory.inflater.init(demitasse_core::Inflater::new(decoder, &mut memory.window))
-            }),
-            // There is no window: `must_work` has seen to it.
-            #[cfg(not(feature = "lz4"))]
-            inflater: None,
+        let reading = || {
+            let memory = self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
+            Ok(Reading {
+                positions: (&mut memory.positions).into(),
+                chunks: (&mut memory.chunks).into(),
+                buffers: memory.buffers.iter_mut().map(<[u8; CHUNK_BYTES]>::as_mut_slice),
+                #[cfg(feature = "lz4")]
+                inflater: (DECOMPRESSION_BYTES > 0).then(|| {
+                    let decoder = crate::platform::Decoder::default();
+                    memory.inflater.init(demitasse_core::Inflater::new(decoder, &mut memory.window))
+                }),
+                // There is no window: `must_work` has seen to it.
+                #[cfg(not(feature = "lz4"))]
+                inflater: None,
+            })
         };
         let (client, runner) = self.client.begin(stack, config, bootstrap, seed, reading)?;
         Ok((Consumer::new(client), runner))

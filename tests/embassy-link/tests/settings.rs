@@ -6,7 +6,7 @@ use demitasse_embassy_link_tests::world::{PORT, TOPIC, World};
 use demitasse_embassy_link_tests::{Weather, names};
 use demitasse_io_embassy::{
     Acks, CapacityError, Config, ConfigError, ConnectionError, Producer, Record, SendError, Sizes, StartError, Storage,
-    TopicError, storage,
+    TopicError, consumer_storage, storage,
 };
 use std::time::Duration;
 
@@ -113,4 +113,24 @@ fn sizes_follow_from_each_other() {
     assert_eq!(sizes.capacities().check(), Ok(()));
     let absurd = Sizes { buffers: usize::MAX, topics: usize::MAX, topic_name_bytes: usize::MAX, ..Sizes::DEFAULT };
     assert!(absurd.filled().capacities().check().is_err());
+}
+
+/// The storage was taken all the same, and who came with another address was told that it had been started before.
+#[test]
+fn a_start_that_failed_may_be_tried_again() {
+    storage! { static ONCE: { brokers: 1, host_bytes: 15 } }
+    let world = World::new(Weather::default(), 1);
+    let start = |bootstrap: &[_]| ONCE.start(world.stack, &Config::new(), bootstrap, 1).map(drop);
+    assert!(matches!(start(&[]), Err(StartError::Config(_))));
+    assert!(matches!(start(&[("a-name-that-is-too-long", 1)]), Err(StartError::Capacity(_))));
+    assert_eq!(start(&[("10.0.0.2", PORT)]), Ok(()));
+
+    consumer_storage! { static READER: { brokers: 1 } }
+    let mut config = Config::new();
+    let mut start = |max_in_flight| {
+        config.max_in_flight = max_in_flight;
+        READER.start(world.stack, &config, &[("10.0.0.2", PORT)], 1).map(drop)
+    };
+    assert!(matches!(start(6), Err(StartError::Config(_))));
+    assert_eq!(start(5), Ok(()));
 }
