@@ -170,8 +170,9 @@ impl<P: Platform> State<P> {
 
     /// The answer to a delivery of which nothing is pending.
     fn settled(&mut self, delivery: &Delivery) -> Result<Receipt, DeliveryError> {
+        // A delivery of another producer may name a slot that there is not.
+        let Some(slot) = self.batches.get(delivery.slot as usize) else { return self.forgotten(delivery) };
         if delivery.count == 1 {
-            let Some(slot) = self.batches.get(delivery.slot as usize) else { return self.forgotten(delivery) };
             if slot.generation == delivery.generation {
                 let outcome = slot.outcome;
                 return self.receipt_of(delivery, outcome);

@@ -120,3 +120,18 @@ fn a_flush_of_long_ago_does_not_keep_batches_from_lingering_when_their_count_wra
     rig.state.reconsider(0);
     assert_eq!(rig.write(), None, "it lingers");
 }
+
+/// The same of a slice, whose last batch was looked at in a slot that there is not.
+#[test]
+fn a_slice_of_a_larger_producer_does_no_harm() {
+    let mut larger = Rig::new(Sizes { batches: 2 * SMALL.batches, ..SMALL }, &config());
+    for _ in 0..SMALL.batches {
+        larger.exchange(0, ErrorCode::NONE);
+    }
+    let records = [Record::new(b"x"), Record::new(b"y")];
+    let foreign = larger.state.append_slice(Topic(0).partition(0), &records, &larger.clock).ok().unwrap();
+    let mut rig = Rig::new(SMALL, &config());
+    assert!(foreign.slot as usize >= SMALL.batches);
+    let error = rig.state.outcome(&foreign).unwrap().unwrap_err();
+    assert_eq!((error.unknown, error.cause), (2, DeliveryFailure::Forgotten));
+}
