@@ -121,9 +121,13 @@ impl<P: Platform> State<P> {
     /// Ends what can never be sent: of topics that are refused, and for partitions that were named before it was known
     /// that the topic does not have them.
     pub(crate) fn fail_hopeless(&mut self) {
+        if !self.writes() {
+            return;
+        }
         for partition in 0..self.known_partitions() {
             let entry = &self.cluster.partitions[partition];
-            if !entry.is_used() || self.queues[partition].batches.is_empty() {
+            // Whatever records went to, though they may have expired since.
+            if !entry.pinned && self.queues[partition].batches.is_empty() {
                 continue;
             }
             let topic = &self.cluster.topics[entry.topic()];

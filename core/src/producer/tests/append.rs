@@ -141,3 +141,21 @@ fn records_without_a_key_go_to_partitions_that_have_a_place() {
         }
     }
 }
+
+/// Partitions that were named before it was known that there are none such kept their places for ever if their records had
+/// expired by then.
+#[test]
+fn places_of_partitions_that_there_are_not_are_free_again() {
+    let mut rig = Rig::new(Sizes { partitions: 2, ..SMALL }, &config());
+    let topic = rig.state.topic("u").unwrap();
+    for partition in [7, 8] {
+        assert!(rig.append(topic.partition(partition), &Record::new(b"x")).is_ok());
+    }
+    rig.pass(121_000);
+    rig.tick();
+    assert_eq!(rig.write(), Some(0), "a question for metadata");
+    rig.state.cluster.topic(b"t", ErrorCode::NONE, 2);
+    rig.state.cluster.topic(b"u", ErrorCode::NONE, 1);
+    rig.end_answer();
+    assert!(rig.append(topic.partition(0), &Record::new(b"x")).is_ok());
+}
