@@ -103,10 +103,9 @@ impl<P: Platform> State<P> {
         if connection.phase == Phase::Closed {
             return;
         }
-        let mut error = connection.error.unwrap_or(error);
-        if error == ConnectionError::Closed && !connection.answered {
-            error = ConnectionError::ClosedUnanswered;
-        }
+        let hung_up = error == ConnectionError::Closed && !connection.answered;
+        let by_itself = if hung_up { ConnectionError::ClosedUnanswered } else { error };
+        let error = connection.error.unwrap_or(by_itself);
         let (broker, confirmed) = (connection.broker, !connection.assumed);
         // More was asked than ApiVersions before its answer: perhaps that was it.
         let assumed_too_much = connection.assumed && connection.ring.len() > usize::from(!connection.answered);

@@ -106,3 +106,17 @@ fn versions_are_assumed_until_the_whole_answer_is_there() {
     assert_eq!(rig.write(), Some(1), "the record does not wait");
     assert_eq!(rig.state.connections[0].phase, Phase::Active);
 }
+
+/// Who hangs up before the first answer may be no broker; who is let go of has done nothing.
+#[test]
+fn a_connection_that_we_close_before_its_first_answer_is_not_the_peers_silence() {
+    for (ours, expected) in [(false, ConnectionError::ClosedUnanswered), (true, ConnectionError::Closed)] {
+        let mut rig = Rig::new(SMALL, &config());
+        if ours {
+            rig.state.disconnect();
+        }
+        let now = rig.now();
+        rig.state.closed(0, ConnectionError::Closed, now);
+        assert_eq!(rig.state.s.trouble, Some(expected));
+    }
+}
