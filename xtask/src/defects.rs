@@ -9,16 +9,16 @@ pub(crate) const HELP: &str = "\
 cargo xtask defects [--seeds N] [--some K] [NAME...]
     applies each patch of tests/simulation/defects to a copy of the sources, runs the simulation on it and prints how many
     seeds it took to catch it. One that survives is a hole in the simulation.
-    --seeds N   give up after so many seeds, 20,000 unless told otherwise
+    --seeds N   give up after so many seeds, 20,000 unless told otherwise, or a fifth as many of a consumer
     --some K    only K of them, others each day";
 
 pub(crate) fn run(arguments: &[String]) -> Result {
-    let (mut seeds, mut some, mut names) = ("20000".to_owned(), usize::MAX, Vec::new());
+    let (mut seeds, mut some, mut names) = (20_000u64, usize::MAX, Vec::new());
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut number = || rest.next().ok_or(format!("{argument} takes a number"));
         match argument.as_str() {
-            "--seeds" => seeds = number()?.clone(),
+            "--seeds" => seeds = number()?.parse().map_err(|_| "--seeds takes a number")?,
             "--some" => some = number()?.parse().map_err(|_| "--some takes a number")?,
             name => names.push(name.to_owned()),
         }
@@ -32,11 +32,16 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         let mut command = cargo();
         command.current_dir(&tree).env("CARGO_TARGET_DIR", target().join("defects/target"));
         command.args(["run", "--quiet", "--profile", "simulation", "--package", "demitasse-simulation", "--"]);
-        // All of them are a producer's.
-        let output =
-            command.args(["--writing", "--seeds", &seeds, "--stop-after", "1"]).output().map_err(|e| e.to_string())?;
+        // Of a producer, or of a consumer: then there are as many seeds as `simulate` has of those.
+        let text = fs::read_to_string(&patch).map_err(|e| format!("{}: {e}", patch.display()))?;
+        let reads = text.starts_with("Reading: ");
+        let (whose, seeds) = if reads { ("--reading", seeds.div_ceil(5)) } else { ("--writing", seeds) };
+        let output = command.args([whose, "--seeds", &seeds.to_string(), "--stop-after", "1"]).output();
+        let output = output.map_err(|e| e.to_string())?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let Some(last) = said.lines().last().filter(|line| line.contains(" seeds, ")) else {
+        let Some(last) =
+            said.lines().last().filter(|line| line.contains(" seeds, ") || line.contains(" seeds reading, "))
+        else {
             return Err(format!("{name} does not build: {}", String::from_utf8_lossy(&output.stderr)));
         };
         let took = last.split(' ').next().unwrap_or_default();

@@ -3,10 +3,11 @@
 use crate::{Result, cargo};
 
 pub(crate) const HELP: &str = "\
-cargo xtask simulate [--reading | --writing] [--seeds N] [--first SEED] [--stop-after FAILURES] | --seed SEED [--shrink]
+cargo xtask simulate [--reading | --writing] [--seeds N] [--first SEED] [--stop-after FAILURES] | --seed SEED [--shrink | --plain]
     runs the real core against the model broker, 10,000 seeds of a producer unless told otherwise and a fifth as
     many of a consumer, and prints which states were reached and which seeds broke a promise. With --reading a consumer only, with --writing a producer; with
-    --seed one, with its plan; with --shrink the smallest plan that fails as that seed of a producer does.";
+    --seed one, with its plan; with --shrink the smallest plan that fails as that seed of a producer does, with --plain the plan of a
+    consumer's seed as it was before there were transactions in it.";
 
 pub(crate) fn run(arguments: &[String]) -> Result {
     let mut command = cargo();

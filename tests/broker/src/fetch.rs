@@ -1,9 +1,10 @@
-//! Fetch, ListOffsets and OffsetForLeaderEpoch: reading what is in the logs. No transactions.
+//! Fetch, ListOffsets and OffsetForLeaderEpoch: reading what is in the logs, of transactions too.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{
-    EpochEndOffset as DivergingEpoch, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+    AbortedTransaction, EpochEndOffset as DivergingEpoch, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
+    PartitionData,
 };
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -23,6 +24,9 @@ use crate::request::{Answer, Context, Request};
 
 /// When there are so many, nobody gets another: as with `max.incremental.fetch.session.cache.slots`.
 const SESSIONS_MAX: usize = 1000;
+
+/// `isolation.level`: only what no open transaction is in front of.
+const READ_COMMITTED: i8 = 1;
 
 /// The fetch sessions (KIP-227) of all nodes.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +55,12 @@ struct Wanted {
 
 impl Wanted {
     fn is(&self, other: &Wanted) -> bool {
-        (&self.name, self.id, self.partition.partition) == (&other.name, other.id, other.partition.partition)
+        self.is_of(&other.name, other.id) && self.partition.partition == other.partition.partition
+    }
+
+    /// Whether it is of the topic of that id, or of that name where there is none: a name may not be known any more.
+    fn is_of(&self, name: &Option<String>, id: Uuid) -> bool {
+        self.id == id && (!id.is_nil() || self.name == *name)
     }
 }
 
@@ -89,6 +98,7 @@ impl Cluster {
         forced: Option<&Forced>,
     ) -> Option<Answer> {
         let body = request.decode::<ListOffsetsRequest>()?;
+        let committed = body.isolation_level == READ_COMMITTED;
         let topics = (body.topics.into_iter())
             .map(|topic| {
                 let partitions = (topic.partitions.iter())
@@ -96,7 +106,7 @@ impl Cluster {
                         let index = wanted.partition_index;
                         let found = match forced.filter(|of| of.concerns(&topic.name, index)) {
                             Some(forced) => Err(forced.code),
-                            None => self.find_offset(&topic.name, wanted, context),
+                            None => self.find_offset(&topic.name, wanted, committed, context),
                         };
                         let answer = ListOffsetsPartitionResponse::default().with_partition_index(index);
                         match found {
@@ -122,13 +132,15 @@ impl Cluster {
         &self,
         topic: &str,
         wanted: &ListOffsetsPartition,
+        committed: bool,
         context: &Context,
     ) -> Result<(i64, i64, i32), i16> {
         let epoch = if context.version >= 4 { wanted.current_leader_epoch } else { -1 };
         let partition = self.readable(topic, wanted.partition_index, epoch, context)?;
         let nothing = (-1, -1, -1);
+        let end = if committed { partition.stable_offset() } else { partition.end_offset() };
         Ok(match wanted.timestamp {
-            -1 => (partition.end_offset(), -1, partition.leader_epoch()),
+            -1 => (end, -1, partition.leader_epoch()),
             // Also the earliest that is not tiered away, which is all of it.
             -2 | -4 => {
                 let first = partition.batches().next();
@@ -145,7 +157,7 @@ impl Cluster {
             }
             timestamp if timestamp >= 0 => {
                 let batch = partition.batches().find(|batch| batch.max_timestamp() >= timestamp);
-                batch.map_or(nothing, |batch| {
+                let found = batch.map_or(nothing, |batch| {
                     let start_offset = partition.start_offset();
                     let record =
                         (batch.records()).find(|record| record.timestamp >= timestamp && record.offset >= start_offset);
@@ -154,7 +166,8 @@ impl Cluster {
                         (record.offset, record.timestamp)
                     });
                     (offset, timestamp, batch.leader_epoch())
-                })
+                });
+                if found.0 < end { found } else { nothing }
             }
             _ => nothing,
         })
@@ -246,7 +259,7 @@ impl Cluster {
         session.epoch = session.epoch.checked_add(1).unwrap_or(1);
         session.wanted.retain(|one| {
             let gone = |(name, id, partitions): &(Option<String>, Uuid, Vec<i32>)| {
-                (*name == one.name && *id == one.id) && partitions.contains(&one.partition.partition)
+                one.is_of(name, *id) && partitions.contains(&one.partition.partition)
             };
             !forgotten.iter().any(gone)
         });
@@ -268,6 +281,7 @@ impl Cluster {
         let body = request.decode::<FetchRequest>()?;
         let by_id = context.version >= 13;
         let (max_wait, min_bytes, max_bytes) = (body.max_wait_ms, body.min_bytes, body.max_bytes);
+        let committed = body.isolation_level == READ_COMMITTED;
         let rack = body.rack_id.clone();
         let incremental = body.session_epoch > 0;
         let mut response = FetchResponse::default().with_throttle_time_ms(context.throttle_ms);
@@ -284,8 +298,15 @@ impl Cluster {
             let found = match (&one.name, forced) {
                 (_, Some(forced)) => Err(forced.code),
                 (None, None) => Err(error::UNKNOWN_TOPIC_ID),
+                // A session may know the name of a topic that was deleted since, and made again.
+                (Some(name), None) if self.topics.get(name).is_some_and(|topic| by_id && topic.id != one.id) => {
+                    Err(error::INCONSISTENT_TOPIC_ID)
+                }
                 // The first batch always goes out whole, whatever the limits.
-                (Some(name), None) => self.read(name, &one.partition, &rack, left, read == 0, context),
+                (Some(name), None) => {
+                    let limits = Limits { bytes: left, first: read == 0, committed };
+                    self.read(name, &one.partition, &rack, &limits, context)
+                }
             };
             let answer = PartitionData::default().with_partition_index(one.partition.partition);
             let answer = match found {
@@ -303,13 +324,19 @@ impl Cluster {
                 Ok((partition, found)) => {
                     let answer = answer
                         .with_high_watermark(partition.end_offset())
-                        .with_last_stable_offset(partition.end_offset())
+                        .with_last_stable_offset(partition.stable_offset())
                         .with_log_start_offset(partition.start_offset());
                     match found {
-                        Found::Records(records) => {
+                        Found::Records(records, until) => {
                             read += records.len();
                             left = left.saturating_sub(records.len());
-                            answer.with_records(Some(records))
+                            let aborted = partition.aborted_transactions(one.partition.fetch_offset, until);
+                            let aborted = aborted.map(|(producer_id, first_offset)| {
+                                let of = AbortedTransaction::default().with_producer_id(producer_id.into());
+                                of.with_first_offset(first_offset)
+                            });
+                            let aborted = committed.then(|| aborted.collect());
+                            answer.with_aborted_transactions(aborted).with_records(Some(records))
                         }
                         Found::Nearer(node) => {
                             failed = true;
@@ -382,8 +409,7 @@ impl Cluster {
         topic: &str,
         wanted: &FetchPartition,
         rack: &str,
-        limit: usize,
-        first: bool,
+        limits: &Limits,
         context: &Context,
     ) -> Result<(PartitionInfo<'_>, Found), i16> {
         let epoch = if context.version >= 9 { wanted.current_leader_epoch } else { -1 };
@@ -415,22 +441,39 @@ impl Cluster {
         if !(partition.start_offset()..=partition.end_offset()).contains(&wanted.fetch_offset) {
             return Err(error::OFFSET_OUT_OF_RANGE);
         }
-        let limit = limit.min(usize::try_from(wanted.partition_max_bytes).unwrap_or(0));
-        let mut records = BytesMut::new();
-        for batch in partition.batches_from(wanted.fetch_offset) {
-            let alone = first && records.is_empty();
-            if !alone && records.len() + batch.bytes().len() > limit {
-                break;
+        let limit = limits.bytes.min(usize::try_from(wanted.partition_max_bytes).unwrap_or(0));
+        let end = if limits.committed { partition.stable_offset() } else { partition.end_offset() };
+        let (mut records, mut until) = (BytesMut::new(), wanted.fetch_offset);
+        for batch in partition.batches_from(wanted.fetch_offset).take_while(|batch| batch.last_offset() < end) {
+            let alone = limits.first && records.is_empty();
+            let room = limit.saturating_sub(records.len());
+            if alone || batch.bytes().len() <= room {
+                records.extend_from_slice(batch.bytes());
+                until = batch.last_offset() + 1;
+                continue;
             }
-            records.extend_from_slice(batch.bytes());
+            if self.options.cut_batches {
+                records.extend_from_slice(&batch.bytes()[..room]);
+            }
+            break;
         }
-        Ok((partition, Found::Records(records.freeze())))
+        Ok((partition, Found::Records(records.freeze(), until)))
     }
+}
+
+/// What may be read at most.
+struct Limits {
+    bytes: usize,
+    /// There is nothing in the answer yet: then a batch goes out whole, however large it is.
+    first: bool,
+    /// Only what no open transaction is in front of.
+    committed: bool,
 }
 
 /// What there is behind an offset.
 enum Found {
-    Records(Bytes),
+    /// Batches, and the offset behind the last that is whole.
+    Records(Bytes, i64),
     /// This replica is in the client's rack, and the leader is not (KIP-392).
     Nearer(i32),
     /// The log has other records than those that were read: the last epoch that both know, and where it ends here.

@@ -70,6 +70,21 @@ impl<'a> PartitionInfo<'a> {
         self.0.log.end_offset()
     }
 
+    /// The last stable offset: what readers of committed records may read ends here.
+    pub fn stable_offset(&self) -> i64 {
+        self.0.log.stable_offset()
+    }
+
+    /// The producers whose transactions are open.
+    pub fn open_transactions(&self) -> impl Iterator<Item = i64> + use<'a> {
+        self.0.log.transactions().open()
+    }
+
+    /// Aborted transactions of which something stands from `from` on and in front of `until`: producer and first offset.
+    pub fn aborted_transactions(&self, from: i64, until: i64) -> impl Iterator<Item = (i64, i64)> + use<'a> {
+        self.0.log.transactions().aborted(from, until)
+    }
+
     /// Bytes of batches that are still there.
     pub fn size(&self) -> usize {
         self.0.log.size()

@@ -33,6 +33,7 @@ mod sent;
 #[cfg(feature = "tcp")]
 mod server;
 mod topic;
+mod transactions;
 mod wire;
 
 pub use batch::Record;

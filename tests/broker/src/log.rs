@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::batch::{self, Record};
+use crate::batch::{self, Header, Record};
+use crate::transactions::Transactions;
 
 #[derive(Debug, Clone)]
 pub(crate) struct LogBatch {
@@ -78,6 +79,7 @@ pub(crate) struct Log {
     end_offset: i64,
     size: usize,
     batches: VecDeque<LogBatch>,
+    transactions: Transactions,
 }
 
 impl Log {
@@ -89,6 +91,15 @@ impl Log {
         self.end_offset
     }
 
+    /// The last stable offset: in front of it every transaction has ended.
+    pub(crate) fn stable_offset(&self) -> i64 {
+        self.transactions.first_open().map_or(self.end_offset, |first| first.max(self.start_offset))
+    }
+
+    pub(crate) fn transactions(&self) -> &Transactions {
+        &self.transactions
+    }
+
     /// Bytes of all batches.
     pub(crate) fn size(&self) -> usize {
         self.size
@@ -98,6 +109,7 @@ impl Log {
         debug_assert_eq!(batch.base_offset, self.end_offset);
         self.end_offset = batch.last_offset + 1;
         self.size += batch.bytes.len();
+        self.transactions.append(&Header::read(&batch.bytes), batch.base_offset, &batch.bytes);
         self.batches.push_back(batch);
     }
 
@@ -125,6 +137,7 @@ impl Log {
             self.batches.pop_back();
         }
         self.start_offset = self.start_offset.min(self.end_offset);
+        self.transactions.truncate(self.end_offset);
         before - self.size
     }
 

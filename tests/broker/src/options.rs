@@ -183,6 +183,9 @@ pub struct Options {
     pub ports: Vec<u16>,
     /// The rack of each node, node 1 first. A node beyond the end has none.
     pub racks: Vec<String>,
+    /// Whether the last batch of an answer to Fetch is cut where the bytes end that it may have, as Kafka does. If false it
+    /// is left out.
+    pub cut_batches: bool,
     /// The cluster id in Metadata.
     pub cluster_id: String,
     /// The release to pose as.
@@ -229,6 +232,7 @@ impl Default for Options {
             host: "127.0.0.1".to_owned(),
             ports: Vec::new(),
             racks: Vec::new(),
+            cut_batches: false,
             cluster_id: "demitasse-stand-in".to_owned(),
             release: Release::V4_3,
             default_partitions: 1,

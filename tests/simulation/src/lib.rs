@@ -19,6 +19,7 @@ pub mod plan;
 pub mod platform;
 pub mod probes;
 pub mod reading;
+pub mod rewrite;
 pub mod rig;
 pub mod shrink;
 pub mod simulate;

@@ -4,10 +4,11 @@
 //!     demitasse-simulation --seed SEED [--shrink]
 //!
 //! With `--reading` it is a consumer that is simulated, with `--writing` a producer; many seeds with neither are both, a fifth
-//! as many of the former.
+//! as many of the former. With `--plain` the plan of a consumer's seed is what it was before there were transactions in it.
 
 use demitasse_simulation::attempt::{attempt, attempts};
 use demitasse_simulation::plan::Plan;
+use demitasse_simulation::reading::plan::Plan as ReadingPlan;
 use demitasse_simulation::shrink::{shrink, size};
 use demitasse_simulation::{reading, run};
 use std::process::ExitCode;
@@ -18,21 +19,22 @@ const MANY: u64 = 5000;
 
 fn main() -> ExitCode {
     let (mut seeds, mut first, mut stop_after, mut one, mut smallest) = (10_000, 0, 10, None, false);
-    let (mut only_reading, mut only_writing) = (false, false);
+    let (mut only_reading, mut only_writing, mut plain) = (false, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         match name.as_str() {
             "--shrink" => smallest = true,
             "--reading" => only_reading = true,
             "--writing" => only_writing = true,
+            "--plain" => plain = true,
             _ => {}
         }
-        if matches!(name.as_str(), "--shrink" | "--reading" | "--writing") {
+        if matches!(name.as_str(), "--shrink" | "--reading" | "--writing" | "--plain") {
             continue;
         }
         let Some(value) = arguments.next().and_then(|value| value.parse().ok()) else {
             eprintln!(
-                "{name} takes a number; there are --seeds, --first, --stop-after, --seed, --shrink, --reading and --writing"
+                "{name} takes a number; there are --seeds, --first, --stop-after, --seed, --shrink, --reading, --writing and --plain"
             );
             return ExitCode::from(2);
         };
@@ -50,7 +52,9 @@ fn main() -> ExitCode {
     // What goes wrong is told in one line a seed.
     std::panic::set_hook(Box::new(|_| {}));
     match one {
-        Some(seed) if only_reading => show_reading(seed),
+        Some(seed) if only_reading => {
+            show_reading(&if plain { ReadingPlan::draw_plain(seed) } else { ReadingPlan::draw(seed) })
+        }
         Some(seed) if smallest => show_smallest(seed),
         Some(seed) => show(seed),
         None => {
@@ -63,10 +67,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn show_reading(seed: u64) -> ExitCode {
-    let plan = reading::plan::Plan::draw(seed);
+fn show_reading(plan: &ReadingPlan) -> ExitCode {
+    let seed = plan.seed;
     println!("{plan:#?}");
-    match reading::run(&plan) {
+    match reading::run(plan) {
         Ok(report) => {
             println!("{report:#?}\nseed {seed}: every promise was kept; trace {:016x}", report.trace);
             ExitCode::SUCCESS

@@ -52,10 +52,12 @@ fn every_promise_is_kept_to_readers() {
 /// One slot and four brokers: each silent one was waited with, and a backlog came at a chunk a round. And a truncated log of a
 /// broker that does not tell was read on while another offset was being asked for. And in one session topics were named first and
 /// then went by ids.
+///
+/// They are seeds of plans before there were transactions in them, drawn as they were then.
 #[test]
 fn what_readers_stumbled_over_stays_mended() {
     for seed in [2_005_095, 2_006_768, 2_009_431, 40_000_401, 40_000_433] {
-        if let Err(broken) = reading::run(&reading::plan::Plan::draw(seed)) {
+        if let Err(broken) = reading::run(&reading::plan::Plan::draw_plain(seed)) {
             panic!("seed {seed}: {broken}");
         }
     }

@@ -82,7 +82,7 @@ pub(crate) struct BatchSpec {
     pub(crate) timestamp: i64,
     pub(crate) attributes: i16,
     pub(crate) values: Vec<Vec<u8>>,
-    pub(crate) with_key: bool,
+    pub(crate) key: Option<&'static [u8]>,
 }
 
 pub(crate) fn batch(producer_id: i64, epoch: i16, sequence: i32, count: usize) -> BatchSpec {
@@ -93,7 +93,7 @@ pub(crate) fn batch(producer_id: i64, epoch: i16, sequence: i32, count: usize) -
         timestamp: 1_000,
         attributes: 0,
         values: (0..count).map(|index| format!("{sequence}+{index}").into_bytes()).collect(),
-        with_key: true,
+        key: Some(b"key"),
     }
 }
 
@@ -123,7 +123,7 @@ impl BatchSpec {
             let mut record = vec![0];
             put_varint(&mut record, index as i64);
             put_varint(&mut record, index as i64);
-            put_field(&mut record, self.with_key.then_some(b"key"));
+            put_field(&mut record, self.key);
             put_field(&mut record, Some(value));
             put_varint(&mut record, 1);
             put_field(&mut record, Some(b"header"));

@@ -130,3 +130,74 @@ fn offsets_are_found_by_time_and_at_both_ends() {
     assert_eq!(find(1_002), (4, 2_000));
     assert_eq!(find(9_999), (-1, -1));
 }
+
+/// Appends a batch of a producer's transaction, or the marker that ends it.
+fn transact(cluster: &mut Cluster, producer_id: i64, aborted: Option<bool>) {
+    let key: &[u8] = if aborted == Some(true) { &[0, 0, 0, 0] } else { &[0, 0, 0, 1] };
+    let attributes = if aborted.is_some() { 0x30 } else { 0x10 };
+    let spec = BatchSpec { attributes, key: Some(key), ..batch(producer_id, 0, 0, 1) };
+    assert!(cluster.append_batch(TOPIC, 0, &spec.bytes()).is_some());
+}
+
+#[test]
+fn who_reads_committed_records_sees_as_far_as_no_transaction_is_open() {
+    let (mut cluster, connection) = single(Options::default());
+    let see = |cluster: &mut Cluster, offset| {
+        let mut request = fetch(offset, 1_000_000);
+        request.isolation_level = 1;
+        let (_, data) = fetched(cluster, connection, &request);
+        let aborted = data.aborted_transactions.unwrap();
+        let aborted: Vec<_> = aborted.iter().map(|of| (of.producer_id.0, of.first_offset)).collect();
+        (data.last_stable_offset, data.records.unwrap().len(), aborted)
+    };
+    transact(&mut cluster, 1, None);
+    transact(&mut cluster, 2, None);
+    assert_eq!(see(&mut cluster, 0), (0, 0, vec![]));
+    transact(&mut cluster, 1, Some(true));
+    let (stable, bytes, aborted) = see(&mut cluster, 0);
+    assert_eq!((stable, aborted), (1, vec![(1, 0)]));
+    transact(&mut cluster, 2, Some(false));
+    transact(&mut cluster, 1, None);
+    transact(&mut cluster, 1, Some(false));
+    // The same for who begins within the transaction, and nothing of it for who begins behind its end.
+    assert_eq!(see(&mut cluster, 1).2, [(1, 0)]);
+    assert_eq!(see(&mut cluster, 3), (6, 3 * bytes, vec![]));
+    // Everybody else is told of all records, and nothing of transactions.
+    let (_, data) = fetched(&mut cluster, connection, &fetch(0, 1_000_000));
+    assert_eq!((data.records.unwrap().len(), data.aborted_transactions), (6 * bytes, None));
+    // The end of a log takes ends of transactions along.
+    cluster.lose_records(TOPIC, 0, 3);
+    let log = cluster.partition(TOPIC, 0).unwrap();
+    assert_eq!((log.stable_offset(), log.open_transactions().collect::<Vec<_>>()), (1, vec![2]));
+}
+
+#[test]
+fn an_answer_is_cut_where_its_bytes_end() {
+    let (mut cluster, connection) = single(Options { cut_batches: true, ..Options::default() });
+    for sequence in 0..3 {
+        assert_eq!(outcome(&mut cluster, connection, &batch(5, 0, sequence, 1)).0, 0);
+    }
+    let length = |max_bytes| fetched(&mut cluster.clone(), connection, &fetch(0, max_bytes)).1.records.unwrap().len();
+    let one = length(1);
+    assert_eq!([length(one as i32 + 10), length(2 * one as i32 - 1), length(10_000)], [one + 10, 2 * one - 1, 3 * one]);
+}
+
+#[test]
+fn a_topic_that_was_made_again_is_another_one_to_a_session() {
+    let (mut cluster, connection) = filled();
+    let id = uuid::Uuid::from_bytes(cluster.topic_id(TOPIC).unwrap());
+    let mut request = fetch(0, 1_000_000);
+    request.topics[0].topic_id = id;
+    (request.session_epoch, request.topics[0].topic) = (0, name(""));
+    let session = call(&mut cluster, connection, 13, &request).session_id;
+    cluster.delete_topic(TOPIC);
+    assert!(cluster.create_topic(TOPIC, 1));
+    (request.session_id, request.session_epoch) = (session, 1);
+    request.topics.clear();
+    let response = call(&mut cluster, connection, 13, &request);
+    assert_eq!(response.responses[0].partitions[0].error_code, error::INCONSISTENT_TOPIC_ID);
+    // It is forgotten by its id, whatever its name was.
+    request.forgotten_topics_data = vec![ForgottenTopic::default().with_topic_id(id).with_partitions(vec![0])];
+    request.session_epoch = 2;
+    assert!(call(&mut cluster, connection, 13, &request).responses.is_empty());
+}

@@ -86,7 +86,7 @@ fn record_errors_name_the_records() {
     let (mut cluster, connection) = single(Options::default());
     let compacted = TopicOptions { compacted: true, ..TopicOptions::default() };
     assert!(cluster.create_topic_with("compacted", 1, compacted));
-    let without_keys = BatchSpec { with_key: false, ..batch(5, 0, 0, 2) };
+    let without_keys = BatchSpec { key: None, ..batch(5, 0, 0, 2) };
     let mut request = produce_request(1, 0, without_keys.bytes());
     request.topic_data[0].name = name("compacted");
     let answer = only(call(&mut cluster, connection, 8, &request));

@@ -1,25 +1,34 @@
 //! The consumer against the model broker: logs that grow, are cut at both ends and change their leaders, while a reader
 //! polls, pauses, seeks and commits; until all has healed and everything has been read.
 //!
-//! [`plan`] draws a run from its seed, [`reader`] reads, and [`ledger`] knows what was ever in the logs and holds each record
-//! that is handed out against it, at once.
+//! [`plan`] draws a run from its seed: `writer` fills the logs, with transactions and gaps; `events` happen to brokers and
+//! client; `reader` reads, and does what stands in `acts` beside it; and [`ledger`] knows what was ever in the logs and holds
+//! each record that is handed out against it, at once, and each offset that the group keeps. In some runs brokers lie
+//! (`liar`) until all heals: then nothing may break meanwhile, and behind it all must be as it is in the others.
 
+mod account;
+mod acts;
+mod batch;
+mod events;
 pub mod ledger;
+mod liar;
 pub mod plan;
-pub mod reader;
+mod reader;
+mod world;
 mod writer;
 
-pub use writer::batch;
+pub use batch::batch;
+pub use world::World;
 
 use crate::executor::Executor;
-use crate::network::{FIRST_PORT, Network, Weather, millis};
-use crate::platform::{CellLock, Simulated, SimulatedClock, tables_with};
+use crate::network::{FIRST_PORT, Network, millis};
+use crate::platform::{CellLock, SimulatedClock, tables_with};
 use crate::simulate::{Broken, advance, until};
 use demitasse_broker::{Cluster, Faults};
 use demitasse_core::records::lz4::Lz4;
-use demitasse_core::{CommitError, Consumer, Counters, Inflater, Scratch, Settings, Start, StartError, State, Topic};
+use demitasse_core::{CommitError, Consumer, Counters, Inflater, Scratch, Settings, Start, StartError, State};
 use ledger::{Ledger, Told};
-use plan::{Event, Plan};
+use plan::Plan;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -37,6 +46,10 @@ const PROBES: &[Probe] = &[
     ("a connection of a reader was lost", |run| run.counters.connections_lost),
     ("a reader was asked for silence", |run| run.counters.throttles),
     ("a leader was learnt from a Fetch response", |run| run.counters.leader_hints),
+    ("records of aborted transactions were passed over", |run| run.told.aborted),
+    ("a reader went elsewhere in the midst of a loan", |run| run.told.recalled),
+    ("a topic was deleted and made again", |run| run.told.remade),
+    ("a broker lied", |run| run.told.lies),
 ];
 
 /// What many runs came to.
@@ -128,34 +141,6 @@ pub fn name(topic: usize) -> String {
     format!("t{topic}")
 }
 
-/// What all tasks of a run share.
-#[derive(Clone)]
-pub struct World {
-    /// The one that is tested.
-    pub consumer: Rc<Consumer<Simulated>>,
-    /// The way to the brokers, and they.
-    pub network: Network,
-    /// The topics, by number.
-    pub topics: Vec<Topic>,
-    /// What was written and what was read.
-    pub ledger: Rc<RefCell<Ledger>>,
-    /// The first promise that was broken by what was handed out.
-    pub broken: Rc<RefCell<Option<String>>>,
-}
-
-impl World {
-    /// Every partition: the topic's number, and its own.
-    pub fn partitions(&self) -> Vec<(usize, i32)> {
-        let world = self.network.world.borrow();
-        let of = |topic: usize| (0..world.cluster.partitions(&name(topic))).map(move |partition| (topic, partition));
-        (0..self.topics.len()).flat_map(of).collect()
-    }
-
-    fn verdict(&self) -> Result<(), String> {
-        self.broken.borrow_mut().take().map_or(Ok(()), Err)
-    }
-}
-
 struct Driver {
     world: World,
     scratch: (usize, usize),
@@ -196,31 +181,44 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let topics = (0..plan.topics.len()).map(|topic| consumer.topic(&name(topic)).map_err(|error| error.to_string()));
     let topics = topics.collect::<Result<Vec<_>, _>>()?;
     let ledger = Rc::new(RefCell::new(Ledger::new(plan)));
-    let world = World { consumer, network, topics, ledger, broken: Rc::default() };
+    let world = World { consumer, network, topics, ledger, broken: Rc::default(), commits: Rc::default() };
 
     let mut driver = Driver { world: world.clone(), scratch, clock: 0, connections: Vec::new() };
-    let audited = world.consumer.clone();
-    executor.check_with(move || audited.audit());
+    let audited = world.clone();
+    executor.check_with(move || {
+        audited.audit_commits();
+        audited.consumer.audit()
+    });
     driver.spawn_clock(&mut executor);
     driver.connections = (0..c.connections as usize).map(|slot| driver.spawn_connection(&mut executor, slot)).collect();
 
+    if plan.lies {
+        let told = world.ledger.clone();
+        let liar = liar::liar(plan.seed, plan.topics.len(), move || told.borrow_mut().told.lies += 1);
+        world.network.world.borrow_mut().liar = Some(liar);
+    }
     let mut writers = Vec::new();
     for (topic, partition) in world.partitions() {
         world.assign(topic, partition, Start::Beginning);
         writers.push(executor.spawn(writer::write(world.clone(), plan.clone(), time.clone(), topic, partition)));
     }
-    for number in 0..plan.readers {
-        executor.spawn(reader::read(world.clone(), plan.clone(), time.clone(), number));
-    }
+    let read = |number| executor.spawn(reader::read(world.clone(), plan.clone(), time.clone(), number));
+    let readers: Vec<usize> = (0..plan.readers).map(read).collect();
     for &(at, event) in &plan.events {
         advance(&mut executor, at)?;
-        happen(event, &mut executor, &mut driver);
+        events::happen(event, plan, &mut executor, &mut driver);
         world.verdict()?;
     }
     advance(&mut executor, plan.heal_at)?;
-    heal(plan, &world, time.now());
+    events::heal(plan, &world, time.now());
     // By now nobody draws what to do; they only read on.
     until(&mut executor, plan.heal_at + 60_000_000, |executor| writers.iter().all(|&task| executor.is_done(task)))?;
+    writer::end_all(&world);
+    if plan.lies {
+        // What was under way at the healing has come.
+        advance(&mut executor, time.now() + 10_000_000)?;
+        events::believe(&world);
+    }
     until(&mut executor, plan.heal_at + 120_000_000, |_| world.broken.borrow().is_some() || world.is_caught_up())
         .map_err(|error| format!("healed, but not caught up: {error}: {}", world.backlog()))?;
     world.verdict()?;
@@ -230,13 +228,14 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let told = world.ledger.borrow().told;
     read_all_again(&mut executor, &world)?;
 
+    world.will_commit();
     let closing = world.consumer.clone();
     let close = executor.spawn(async move {
         let _ = closing.close().await;
     });
-    let tasks = [&driver.connections[..], &[driver.clock, close]].concat();
+    let tasks = [&driver.connections[..], &readers, &[driver.clock, close]].concat();
     let done = |executor: &Executor| tasks.iter().all(|&task| executor.is_done(task));
-    until(&mut executor, time.now() + 5_000_000, done).map_err(|error| format!("close: {error}"))?;
+    until(&mut executor, time.now() + 10_000_000, done).map_err(|error| format!("close: {error}"))?;
     world.verdict()?;
     let gauges = world.consumer.gauges();
     if gauges.bytes_held > 0 || gauges.bytes_in_flight > 0 {
@@ -253,6 +252,7 @@ fn keep_and_go_on(executor: &mut Executor, world: &World) -> Result<(), String> 
         // The first may wait out a backoff of before.
         loop {
             // A truncation may be noticed meanwhile, in a log that has grown again to where the reader is.
+            committing.will_commit();
             let positions = committing.positions();
             let committed = committing.consumer.commit().await;
             *outcome.borrow_mut() = (Some(committed), positions);
@@ -291,68 +291,7 @@ fn read_all_again(executor: &mut Executor, world: &World) -> Result<(), String> 
     for (topic, partition) in world.partitions() {
         let network = world.network.world.borrow();
         let log = network.cluster.partition(&name(topic), partition).ok_or("no partition")?;
-        world.ledger.borrow().all_handed_out(topic, partition, &log)?;
+        world.ledger.borrow().all_handed_out(topic, partition, log.start_offset())?;
     }
     Ok(())
-}
-
-fn happen(event: Event, executor: &mut Executor, driver: &mut Driver) {
-    let now = millis(executor.time.now());
-    {
-        let mut network = driver.world.network.world.borrow_mut();
-        network.note(format!("{event:?}").as_bytes());
-        let cluster = &mut network.cluster;
-        match event {
-            Event::NodeDown(node) => drop(cluster.node_down(node, now)),
-            Event::NodeUp(node) => drop(cluster.node_up(node, now)),
-            Event::MoveLeader { topic, partition, node } => drop(cluster.move_leader(&name(topic), partition, node)),
-            Event::MoveCoordinator(node) => cluster.move_coordinator(GROUP, node),
-            Event::StaleMetadata { node, stale } => cluster.set_stale_metadata(node, stale),
-            Event::HideTopic { topic, node, millis } => cluster.hide_topic(&name(topic), Some(node), now + millis),
-            Event::Throttle(millis) => cluster.set_throttle_all(millis),
-            Event::ForgetSessions => cluster.forget_fetch_sessions(),
-            Event::DeleteRecords { topic, partition, back } => {
-                if let Some(end) = cluster.partition(&name(topic), partition).map(|log| log.end_offset()) {
-                    cluster.delete_records(&name(topic), partition, end - back);
-                    driver.world.ledger.borrow_mut().deleted(topic, partition, end - back);
-                }
-            }
-            Event::LoseRecords { topic, partition, back } => {
-                if let Some(end) = cluster.partition(&name(topic), partition).map(|log| log.end_offset()) {
-                    cluster.lose_records(&name(topic), partition, (end - back).max(0));
-                    let end = cluster.partition(&name(topic), partition).map_or(0, |log| log.end_offset());
-                    driver.world.ledger.borrow_mut().lost(topic, partition, end);
-                }
-            }
-            Event::DropConnectionTask(_) | Event::DropClockTask => {}
-        }
-        network.cut_dead();
-    }
-    match event {
-        Event::DropConnectionTask(slot) => {
-            executor.abort(driver.connections[slot as usize]);
-            driver.connections[slot as usize] = driver.spawn_connection(executor, slot as usize);
-        }
-        Event::DropClockTask => {
-            executor.abort(driver.clock);
-            driver.spawn_clock(executor);
-        }
-        _ => {}
-    }
-}
-
-fn heal(plan: &Plan, world: &World, now: u64) {
-    let mut network = world.network.world.borrow_mut();
-    network.weather = Weather { latency: 500, ..Weather::default() };
-    network.cluster.clear_faults();
-    network.cluster.set_throttle_all(0);
-    for node in 1..=plan.options.nodes as i32 {
-        network.cluster.node_up(node, millis(now));
-        network.cluster.set_stale_metadata(node, false);
-    }
-    drop(network);
-    world.ledger.borrow_mut().healed = true;
-    for (topic, partition) in world.partitions() {
-        world.consumer.resume(world.topics[topic], partition);
-    }
 }

@@ -3,6 +3,7 @@
 use crate::network::{FIRST_PORT, Weather};
 use crate::plan::{chance, draw_faults, draw_weather};
 use demitasse_broker::{Options, Probabilities, Release};
+use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{CONTROL_REQUESTS, Capacities, Config, Name, OffsetReset, WaitersFull};
 use fastrand::Rng;
 use std::time::Duration;
@@ -44,6 +45,15 @@ pub struct Plan {
     pub restless: u32,
     /// When all heals, in microseconds.
     pub heal_at: u64,
+    /// Whether half of the batches are of transactions.
+    pub transactions: bool,
+    /// Whether logs have gaps, as compaction leaves them.
+    pub sparse: bool,
+    /// Whether readers go elsewhere while they hold what was lent, hold it for long, leave partitions alone for a while, and
+    /// say themselves what is to be committed.
+    pub unruly: bool,
+    /// Whether brokers lie until all heals: then it counts that nothing breaks, and that all is as it should be behind it.
+    pub lies: bool,
 }
 
 /// Something that happens to the cluster or the client.
@@ -81,6 +91,9 @@ pub enum Event {
         partition: i32,
         back: i64,
     },
+    DeleteTopic(usize),
+    /// One of the same name and as many partitions, unless there is one.
+    MakeTopic(usize),
     /// The client's task for a slot is dropped, and begun anew.
     DropConnectionTask(u16),
     /// The client's clock task is dropped, and begun anew.
@@ -90,6 +103,34 @@ pub enum Event {
 impl Plan {
     /// Draws everything from `seed`.
     pub fn draw(seed: u64) -> Plan {
+        let mut plan = Plan::draw_plain(seed);
+        // Of its own numbers, so that the rest of each seed is as it was before there was all this.
+        let rng = &mut Rng::with_seed(seed ^ 0x4832);
+        let (transactions, sparse, unruly) = (chance(rng, 60), chance(rng, 60), chance(rng, 70));
+        (plan.transactions, plan.sparse, plan.unruly) = (transactions, sparse, unruly);
+        if chance(rng, 60) {
+            plan.config.isolation_level = IsolationLevel::ReadCommitted;
+        }
+        plan.options.cut_batches = chance(rng, 50);
+        plan.lies = chance(rng, 15);
+        if plan.lies {
+            // A liar decodes what it alters, and would make room for whatever garbage says that it has.
+            plan.faults.garbage = 0;
+        }
+        if chance(rng, 25) {
+            // Else whoever asks for the topic meanwhile would make it, with one partition.
+            plan.options.auto_create_topics = false;
+            let (topic, at) = (rng.usize(0..plan.topics.len()), rng.u64(0..plan.heal_at));
+            let again = if rng.bool() { at } else { at + rng.u64(0..=2_000_000) };
+            plan.events.extend([(at, Event::DeleteTopic(topic)), (again, Event::MakeTopic(topic))]);
+            plan.events.retain(|(at, _)| *at < plan.heal_at);
+            plan.events.sort_by_key(|(at, _)| *at);
+        }
+        plan
+    }
+
+    /// The plan without transactions and whatever else was added after them: what seeds stood for until then.
+    pub fn draw_plain(seed: u64) -> Plan {
         let rng = &mut Rng::with_seed(seed ^ 0x7ead);
         let nodes = if chance(rng, 30) { 1 } else { rng.i32(2..=4) };
         let heal_at = rng.u64(500_000..8_000_000);
@@ -152,7 +193,16 @@ impl Plan {
             readers: if chance(rng, 70) { 1 } else { 2 },
             restless: if chance(rng, 40) { 0 } else { rng.u32(0..=200) },
             heal_at,
+            transactions: false,
+            sparse: false,
+            unruly: false,
+            lies: false,
         }
+    }
+
+    /// Whether only what was committed is read.
+    pub fn reads_committed(&self) -> bool {
+        self.config.isolation_level == IsolationLevel::ReadCommitted
     }
 
     /// Whether positions are kept.

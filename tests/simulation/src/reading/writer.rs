@@ -1,14 +1,19 @@
 //! What grows the logs: batches that nobody sends, appended where they belong.
 
 use super::World;
+use super::batch::{Shape, marker, shaped};
 use super::plan::Plan;
 use crate::executor::Time;
-use demitasse_core::records::{Compression, Fields, HEADER_BYTES, Sealing, append, lz4, seal};
 use fastrand::Rng;
+
+/// Producers of transactions in a partition: so many may be open at once.
+const PRODUCERS: i64 = 3;
 
 /// Appends the plan's batches to a partition, one after the other.
 pub(super) async fn write(world: World, plan: Plan, time: Time, topic: usize, partition: i32) {
-    let mut rng = Rng::with_seed(plan.seed ^ ((topic as u64) << 32) ^ (partition as u64) << 40);
+    let place = ((topic as u64) << 32) ^ (partition as u64) << 40;
+    let mut rng = Rng::with_seed(plan.seed ^ place);
+    let mut more = Extras { rng: Rng::with_seed(plan.seed ^ place ^ 0x77), open: Vec::new() };
     let mut number = 0;
     for _ in 0..plan.batches {
         time.sleep(rng.u64(0..=plan.pause)).await;
@@ -18,18 +23,98 @@ pub(super) async fn write(world: World, plan: Plan, time: Time, topic: usize, pa
         // In every other run two of three batches are compressed; nothing is drawn for it, so the rest is as it was.
         let compressed = plan.seed % 2 == 1 && !(number + count).is_multiple_of(3);
         if plan.large && !compressed && each % 4 == 0 {
-            // Up to the largest record that a chunk can have.
-            let largest = plan.chunk_bytes as usize - 44 - 20;
+            // Up to the largest record that a chunk can have, with those in it that list what was aborted.
+            let largest = (plan.chunk_bytes as usize - 44 - 20) / if plan.transactions { 2 } else { 1 };
             each = if each.is_multiple_of(8) { largest } else { each.max(30) };
             count = 2 + 4 * plan.chunk_bytes / each as u32;
         }
         let values: Vec<Vec<u8>> =
             (number..number + count).map(|number| value(topic, partition, number, each)).collect();
         number += count;
-        let mut network = world.network.world.borrow_mut();
-        let base = network.cluster.append_batch(&super::name(topic), partition, &batch(&values, compressed));
-        if let Some(base) = base {
-            world.ledger.borrow_mut().written(topic, partition, base, values);
+        if plan.transactions {
+            more.end_one(&world, topic, partition);
+        }
+        let (mut records, mut shape) = ((0..).zip(values).collect(), Shape::up_to(i64::from(count) - 1));
+        shape.compressed = compressed;
+        if plan.sparse {
+            more.compact(&mut records, &mut shape);
+        }
+        if plan.transactions {
+            shape.producer = more.producer();
+        }
+        append(&world, topic, partition, &shape, records);
+    }
+}
+
+fn append(world: &World, topic: usize, partition: i32, shape: &Shape, records: Vec<(i64, Vec<u8>)>) {
+    let borrowed: Vec<_> = records.iter().map(|(delta, value)| (*delta, &value[..])).collect();
+    let bytes = shaped(&borrowed, None, shape);
+    let base = world.network.world.borrow_mut().cluster.append_batch(&super::name(topic), partition, &bytes);
+    if let Some(base) = base {
+        let last = base + shape.last_delta;
+        world.ledger.borrow_mut().written(topic, partition, base..=last, records, shape.producer);
+    }
+}
+
+fn end(world: &World, topic: usize, partition: i32, producer: i64, aborted: bool) {
+    let bytes = marker(producer, aborted);
+    let offset = world.network.world.borrow_mut().cluster.append_batch(&super::name(topic), partition, &bytes);
+    if let Some(offset) = offset {
+        world.ledger.borrow_mut().ended(topic, partition, offset, producer, aborted);
+    }
+}
+
+/// Ends every transaction that is open, also because its end was lost with the end of a log.
+pub(super) fn end_all(world: &World) {
+    for (topic, partition) in world.partitions() {
+        let open: Vec<i64> = {
+            let network = world.network.world.borrow();
+            let log = network.cluster.partition(&super::name(topic), partition);
+            log.into_iter().flat_map(|log| log.open_transactions()).collect()
+        };
+        for producer in open {
+            end(world, topic, partition, producer, producer % 2 == 0);
+        }
+    }
+}
+
+/// What is drawn beside a batch's size.
+struct Extras {
+    rng: Rng,
+    /// Producers whose transactions are open.
+    open: Vec<i64>,
+}
+
+impl Extras {
+    /// Now and then ends a transaction.
+    fn end_one(&mut self, world: &World, topic: usize, partition: i32) {
+        if !self.open.is_empty() && self.rng.u32(0..3) == 0 {
+            let producer = self.open.swap_remove(self.rng.usize(0..self.open.len()));
+            end(world, topic, partition, producer, self.rng.bool());
+        }
+    }
+
+    /// Whose transaction the next batch is of, if of any.
+    fn producer(&mut self) -> Option<i64> {
+        let producer = self.rng.bool().then(|| self.rng.i64(0..PRODUCERS))?;
+        if !self.open.contains(&producer) {
+            self.open.push(producer);
+        }
+        Some(producer)
+    }
+
+    /// Leaves gaps, as compaction does: in a batch, at its end, or all of it.
+    fn compact(&mut self, records: &mut Vec<(i64, Vec<u8>)>, shape: &mut Shape) {
+        let rng = &mut self.rng;
+        let mut gap = 0;
+        for (delta, _) in records.iter_mut() {
+            gap += if rng.u32(0..6) == 0 { rng.i64(1..4) } else { 0 };
+            *delta += gap;
+        }
+        shape.last_delta += gap + if rng.u32(0..6) == 0 { rng.i64(1..5) } else { 0 };
+        if rng.u32(0..12) == 0 {
+            records.clear();
+            (shape.compressed, shape.last_delta) = (false, rng.i64(0..4));
         }
     }
 }
@@ -40,33 +125,4 @@ fn value(topic: usize, partition: i32, number: u32, bytes: usize) -> Vec<u8> {
     value.extend(number.to_be_bytes());
     value.resize(bytes.max(value.len()), b'.');
     value
-}
-
-/// A batch of these values, without a producer's id; compressed by LZ4 if it is to be.
-pub fn batch(values: &[Vec<u8>], compressed: bool) -> Vec<u8> {
-    let room: usize = values.iter().map(|value| value.len() + 40).sum();
-    let mut bytes = vec![0; HEADER_BYTES + room];
-    let mut at = HEADER_BYTES;
-    for (index, value) in (0..).zip(values) {
-        let fields = Fields { key: None, value: Some(value), headers: &[], timestamp_delta: 0 };
-        at = append(&mut bytes, at, index, &fields).unwrap_or_else(|| unreachable!("there is room"));
-    }
-    bytes.truncate(at);
-    if compressed {
-        let mut packed = vec![0; bytes.len() + 64];
-        let length = lz4::compress(&bytes[HEADER_BYTES..], &mut packed, &mut [0; lz4::TABLE]).unwrap_or(0);
-        bytes.truncate(HEADER_BYTES);
-        bytes.extend(&packed[..length]);
-    }
-    let sealing = Sealing {
-        compression: if compressed { Compression::Lz4 } else { Compression::None },
-        base_timestamp: 1,
-        max_timestamp: 1,
-        producer_id: -1,
-        producer_epoch: -1,
-        base_sequence: -1,
-        records: values.len() as u32,
-    };
-    seal(&mut bytes, &sealing, crc32c::crc32c);
-    bytes
 }

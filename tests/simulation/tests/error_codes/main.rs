@@ -5,8 +5,6 @@
 mod hello;
 mod metadata;
 mod produce;
-#[path = "../lies/rewrite.rs"]
-mod rewrite;
 
 use demitasse_broker::{Action, Api, Release, Rule, RuleId};
 use demitasse_core::{Delivery, DeliveryFailure, ErrorCode, Failure, Record};

@@ -1,9 +1,9 @@
 //! Metadata: the error stands at a topic, at a partition, or since version 13 at the whole.
 
-use crate::rewrite::rewrite;
 use crate::{Fate, SECOND, Story, codes};
 use demitasse_broker::{Api, Release};
 use demitasse_core::{ErrorCode, Record, SendError, Topic};
+use demitasse_simulation::rewrite::rewrite;
 use kafka_protocol::messages::{BrokerId, MetadataResponse};
 use std::cell::Cell;
 use std::rc::Rc;

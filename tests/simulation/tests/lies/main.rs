@@ -3,7 +3,6 @@
 
 mod frames;
 mod messages;
-mod rewrite;
 
 use demitasse_core::{Delivery, Record};
 use demitasse_simulation::network::Liar;

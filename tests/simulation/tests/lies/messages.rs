@@ -1,7 +1,7 @@
 //! Lies in sound messages: partitions that are missing or there twice, offsets that go back, leaders that never are.
 
-use crate::rewrite::rewrite;
 use crate::{SECOND, recovered, send_for, setup, story};
+use demitasse_simulation::rewrite::rewrite;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
 use kafka_protocol::messages::produce_response::{LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse};

@@ -1,16 +1,16 @@
-//! An honest answer, with something else in it.
+//! An answer, with something else in it: for liars.
 
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-/// Decodes what follows the header of an answer, has it changed, and encodes it again.
-pub(crate) fn rewrite<R: Decodable + Encodable>(
+/// Decodes what follows the header of an answer, has it changed, and encodes it again. One that a fault has cut goes as it is.
+pub fn rewrite<R: Decodable + Encodable>(
     version: i16,
     answer: &[u8],
     header: usize,
     lie: impl FnOnce(&mut R),
 ) -> Vec<u8> {
-    let (header, mut body) = answer.split_at(header);
-    let mut message = R::decode(&mut body, version).expect("an honest answer");
+    let Some((header, mut body)) = answer.split_at_checked(header) else { return answer.to_vec() };
+    let Ok(mut message) = R::decode(&mut body, version) else { return answer.to_vec() };
     lie(&mut message);
     let mut changed = header.to_vec();
     // What this version cannot say stays unsaid.
