@@ -156,13 +156,11 @@ impl<P: Platform> State<P> {
         self.connections[slot].session.id = id;
     }
 
-    /// A topic has another id than the sessions know it by.
+    /// A topic has another id than the sessions know it by, those too that have been asked for and are not there yet.
     #[cfg(not(feature = "one-version"))]
     pub(crate) fn renew_sessions(&mut self) {
         for slot in 0..self.connections.len() {
-            if !self.connections[slot].session.is_new() {
-                self.renew_session(slot);
-            }
+            self.renew_session(slot);
         }
     }
 

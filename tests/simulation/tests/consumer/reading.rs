@@ -237,3 +237,28 @@ fn a_topic_that_is_made_anew_can_be_read_on() {
         assert_eq!(bench.faults.borrow().len(), usize::from(told), "{release:?}");
     }
 }
+
+/// The first request of a session may be under way when another id of its topic becomes known: then it is given up as soon as it is
+/// there. Else its broker would tell for ever of what nobody knows.
+#[test]
+fn a_session_that_is_asked_for_while_a_topic_is_made_anew_is_asked_for_again() {
+    for wait in 0..10 {
+        let config = config_with(|config| {
+            config.metadata_max_age = Duration::from_millis(200);
+            config.fetch_max_wait = Duration::from_millis(10);
+            config.offset_reset = OffsetReset::Earliest;
+        });
+        let mut bench = Bench::new(Release::V4_3, 2, 3, config, calm());
+        let late = Rule::new(Action::Delay(3_000)).api(Api::Fetch).node(1).times(1);
+        bench.network.world.borrow_mut().cluster.add_rule(late);
+        (0..2).for_each(|partition| bench.consumer.assign(bench.topic(), partition, Start::Beginning).unwrap());
+        bench.poll(100, 0);
+        bench.advance(SECOND / 2 + wait * SECOND / 20);
+        bench.network.world.borrow_mut().cluster.delete_topic("t");
+        bench.network.world.borrow_mut().cluster.create_topic("t", PARTITIONS);
+        bench.advance(2 * SECOND);
+        (0..2).for_each(|partition| write(&bench, partition, &batch(&[vec![7; 50]])));
+        bench.advance(20 * SECOND);
+        assert_eq!((bench.offsets(0), bench.offsets(1)), (vec![0], vec![0]), "{wait}");
+    }
+}
