@@ -314,6 +314,8 @@ pub struct Fetched<'c, P: Platform> {
     /// None once it was given back.
     lent: Option<Lent<P>>,
     progress: RefCell<Progress>,
+    /// Where in the chunk the first segment begins that it has to do with.
+    from: u32,
     /// Whether the records are those of a compressed batch.
     inflated: bool,
 }
@@ -356,7 +358,7 @@ impl<'c, P: Platform> Fetched<'c, P> {
         if wanted.is_none() {
             progress.cursor.pass_over();
         }
-        Fetched { consumer, lent: Some(lent), progress: RefCell::new(progress), inflated: false }
+        Fetched { consumer, lent: Some(lent), progress: RefCell::new(progress), from: cursor.passed(), inflated: false }
     }
 
     /// Goes up to the first record that is wanted, and has it decompressed if need be. False: there is none.
@@ -453,10 +455,7 @@ fn between<P: Platform>(client: &Producer<P>, progress: &mut Progress, step: Ste
                 progress.cursor.pass_over();
             }
         }
-        Step::SegmentEnd(segment) => {
-            let read = progress.wanted.take().is_some();
-            client.with(|state| state.end_of_segment(&segment, read));
-        }
+        Step::SegmentEnd => progress.wanted = None,
         Step::Stopped(segment, stopped) => {
             let epoch = progress.cursor.epoch();
             if let Some((from, ..)) = progress.wanted.take() {
@@ -493,17 +492,14 @@ impl<P: Platform> Drop for Fetched<'_, P> {
         let client = &self.consumer.client;
         // If only ends of segments are left, the chunk is free at once and not after another poll.
         let over = progress.over || progress.cursor.is_over(&buffer, filled);
+        let passed = if over { filled } else { progress.cursor.passed() as usize };
         if progress.cut {
             progress.cursor.compact(&mut buffer);
         }
         client.with(|state| {
-            if let Some((segment, (next, ..))) = segment.as_ref().zip(progress.wanted) {
-                state.handed_out(segment, next, progress.cursor.epoch());
-            }
-            if over && !progress.over {
-                let read = progress.wanted.is_some();
-                segment.iter().for_each(|segment| state.end_of_segment(segment, read));
-            }
+            let within =
+                segment.zip(progress.wanted).map(|(segment, (next, ..))| (segment, next, progress.cursor.epoch()));
+            state.loan_over(buffer.get(self.from as usize..passed).unwrap_or(&[]), within);
             if progress.cut && state.streams() {
                 return state.give_back_piece(chunk, buffer, progress.cursor, client.now());
             }

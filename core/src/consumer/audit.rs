@@ -41,6 +41,7 @@ impl<P: Platform> State<P> {
         for place in 0..self.positions.len() {
             let position = &self.positions[place];
             must(!position.fresh, "a position is still being asked for")?;
+            must(!position.lent || callers > 0, "a position is lent, and nobody has a loan")?;
             if let Some(slot) = position.asked.get() {
                 let outstanding = self.connections.get(slot).is_some_and(|slot| !slot.ring.is_empty());
                 must(outstanding, "a position waits for an answer that will not come")?;

@@ -27,7 +27,7 @@ pub(crate) enum Step<'a> {
     /// A batch that is compressed: nothing goes on until it was [passed](Cursor::pass_batch).
     Compressed(Segment, BatchHeader),
     /// The segment is over.
-    SegmentEnd(Segment),
+    SegmentEnd,
     /// The next record cannot be read, nor what is behind it: of a sound batch because whoever wrote it, wrote nonsense.
     Stopped(Segment, (i64, ConsumeFault)),
     /// The next record is not there in full: it comes with the next piece of its batch.
@@ -45,6 +45,11 @@ impl Cursor {
     /// The segment that is being read, as it stands in the chunk: a copy here would go along wherever the chunk goes.
     pub(crate) fn segment(&self, chunk: &[u8]) -> Option<Segment> {
         chunk.get(self.segment? as usize..).and_then(Segment::read)
+    }
+
+    /// Where the segments end that were gone through.
+    pub(crate) fn passed(&self) -> u32 {
+        self.segment.unwrap_or(self.next_segment)
     }
 
     /// The leader's epoch of the record that was handed out last.
@@ -157,7 +162,7 @@ impl Cursor {
                 }
                 Err(_) => {
                     self.segment = None;
-                    return segment().map_or(Step::End, Step::SegmentEnd);
+                    return segment().map_or(Step::End, |_| Step::SegmentEnd);
                 }
             }
         }

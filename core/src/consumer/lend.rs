@@ -228,10 +228,35 @@ impl<P: Platform> State<P> {
     /// Whether a segment is still wanted: from which offset on, and of which topic and partition.
     #[inline(never)]
     pub(crate) fn begin_segment(&mut self, segment: &Segment) -> Option<(i64, Topic, i32)> {
-        let position = self.positions.get(segment.place as usize)?;
-        let wanted = position.generation == segment.generation && position.reading != Reading::Unassigned;
+        let position = self.positions.get_mut(segment.place as usize)?;
         let entry = self.cluster.partitions.get(segment.place as usize)?;
+        // Only a liar has a partition twice in an answer: of the second nothing is known until the first counts.
+        let wanted =
+            position.generation == segment.generation && position.reading != Reading::Unassigned && !position.lent;
+        position.lent |= wanted;
         wanted.then(|| (position.next, Topic(entry.topic() as u16), entry.index))
+    }
+
+    /// A loan is over that has gone through these segments. What was handed out counts from now on: until then somebody may work
+    /// on it, and it must not be committed. `within` is the segment that it ends in, the offset of the next record, and the epoch
+    /// of the last one.
+    #[inline(never)]
+    pub(crate) fn loan_over(&mut self, mut passed: &[u8], within: Option<(Segment, i64, i32)>) {
+        if let Some((segment, next, epoch)) = within {
+            self.handed_out(&segment, next, epoch);
+        }
+        while let Some(segment) = Segment::read(passed) {
+            let read = self.take_lent(&segment);
+            self.end_of_segment(&segment, read);
+            passed = passed.get(segment.bytes()..).unwrap_or(&[]);
+        }
+        if let Some((segment, ..)) = within {
+            self.take_lent(&segment);
+        }
+    }
+
+    fn take_lent(&mut self, segment: &Segment) -> bool {
+        self.positions.get_mut(segment.place as usize).is_some_and(|position| core::mem::take(&mut position.lent))
     }
 
     /// Everything up to `next` was handed out; `epoch` is that of the last record. Also if the partition was paused
@@ -252,6 +277,8 @@ impl<P: Platform> State<P> {
 
     /// The rest of the segment cannot be read, although its batches arrived as they were written.
     pub(crate) fn stop_segment(&mut self, segment: &Segment, stopped: Stopped) {
+        // What is behind it does not count as read.
+        self.take_lent(segment);
         if let Some(position) = self.positions.get_mut(segment.place as usize)
             && position.generation == segment.generation
         {

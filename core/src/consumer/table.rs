@@ -45,6 +45,8 @@ pub struct Position {
     pub(crate) reading: Reading,
     /// Nothing is fetched, and nothing handed out.
     pub(crate) paused: bool,
+    /// A loan has come to records of it: they count when it is over.
+    pub(crate) lent: bool,
     /// Grows with every jump and every pause: what was fetched before it is passed over.
     pub(crate) generation: u32,
     /// That of the last jump: what was handed out of older ones does not move the position.
@@ -95,6 +97,7 @@ impl Position {
     pub const EMPTY: Position = Position {
         reading: Reading::Unassigned,
         paused: false,
+        lent: false,
         generation: 0,
         jumped: 0,
         next: 0,

@@ -237,11 +237,11 @@ impl Ledger {
         let lies = self.lies;
         let account = self.account(topic, partition);
         let unsure = lies || account.remade || account.disturbed && reset != OffsetReset::None;
-        if let (Some(given_back), Some(next)) = (account.given_back, account.next)
+        if let Some(given_back) = account.given_back
             && !unsure
-            && (position < given_back || position > next && !account.may_pass(next..position, committed))
+            && account.must_not_come(given_back, position, committed)
         {
-            return Err(format!("t{topic}-{partition} is said to be at {position}, and is at {given_back} to {next}"));
+            return Err(format!("t{topic}-{partition} is said to be at {position}, given back was up to {given_back}"));
         }
         account.commits.insert(position);
         Ok(())

@@ -50,6 +50,44 @@ fn who_waits_for_a_place_hears_of_the_close() {
     assert_eq!(fault.get(), Some(ConsumeFault::Closed));
 }
 
+/// Whoever commits meanwhile, what is lent may still be worked on: none of its partitions is further until it was given back.
+#[test]
+fn what_is_lent_is_not_committed_before_it_is_given_back() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, grouped(), calm());
+    let topic = bench.topic();
+    for partition in 0..3 {
+        bench.send(partition, (0..3).map(|i| vec![i; 50]));
+    }
+    bench.advance(2 * SECOND);
+    (0..3).for_each(|partition| bench.consumer.assign(topic, partition, Start::Beginning).unwrap());
+    bench.advance(2 * SECOND);
+    let kept = |bench: &Bench| {
+        let world = bench.network.world.borrow();
+        (0..3).filter_map(|partition| world.cluster.committed(GROUP, "t", partition)).map(|kept| kept.0).sum::<i64>()
+    };
+    let (consumer, time, read) = (bench.consumer.clone(), bench.executor.time.clone(), Rc::new(Cell::new(0)));
+    let count = read.clone();
+    bench.executor.spawn(async move {
+        let mut loans = 0;
+        while let Ok(Some(fetched)) = consumer.poll(100).await {
+            loans += 1;
+            let partitions: Vec<_> = fetched.records().map(|record| record.partition).collect();
+            count.set(count.get() + partitions.len());
+            assert!(loans > 1 || partitions.first() != partitions.last(), "the first loan is of one partition");
+            time.sleep(10 * SECOND).await;
+        }
+    });
+    for expected in [0, 9] {
+        let consumer = bench.consumer.clone();
+        bench.executor.spawn(async move { consumer.commit().await.unwrap() });
+        bench.advance(5 * SECOND);
+        let positions: Option<i64> = (0..3).map(|partition| bench.consumer.position(topic, partition)).sum();
+        assert_eq!((kept(&bench), positions), (expected, Some(expected)));
+        bench.advance(30 * SECOND);
+        assert_eq!(read.get(), 9);
+    }
+}
+
 /// A place that was never found has no offset to be kept: what the group has stays.
 #[test]
 fn a_place_that_was_never_found_is_not_committed() {
