@@ -32,7 +32,7 @@ pub fn batch(values: &[Vec<u8>], compressed: bool) -> Vec<u8> {
 }
 
 /// What ends the transaction of a producer.
-pub(super) fn marker(producer: i64, aborted: bool) -> Vec<u8> {
+pub fn marker(producer: i64, aborted: bool) -> Vec<u8> {
     let shape = Shape { producer: Some(producer), control: true, ..Shape::default() };
     shaped(&[(0, &[0; 6])], Some(&[0, 0, 0, u8::from(!aborted)]), &shape)
 }

@@ -17,7 +17,7 @@ mod reader;
 mod world;
 mod writer;
 
-pub use batch::batch;
+pub use batch::{batch, marker};
 pub use world::World;
 
 use crate::executor::Executor;

@@ -1,4 +1,4 @@
-//! Answers that are altered on their way: aborted transactions, of which the model knows nothing, and offsets that go back.
+//! Answers that are altered on their way: transactions that were aborted, if one believes it, and offsets that go back.
 
 use crate::bench::{Bench, SECOND, calm, config_with};
 use crate::large::{batch, values, write};
@@ -6,6 +6,7 @@ use demitasse_broker::Release;
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::records::read::Fault;
 use demitasse_core::{Config, ConsumeFault, Start};
+use demitasse_simulation::reading::marker;
 use kafka_protocol::messages::fetch_response::{AbortedTransaction, EpochEndOffset, PartitionData};
 use kafka_protocol::messages::{FetchResponse, ListOffsetsResponse};
 use kafka_protocol::protocol::{Decodable, Encodable};
@@ -128,6 +129,7 @@ fn a_batch_that_is_larger_than_a_chunk_is_passed_over() {
     write(&bench, 0, &batch(&values(3, |_| 100)));
     write(&bench, 0, &transactional(&values(30, |_| 500)));
     write(&bench, 0, &batch(&values(30, |_| 500)));
+    write(&bench, 0, &marker(PRODUCER, true));
     bench.advance(10 * SECOND);
     assert_eq!(bench.offsets(0), (0..3).chain(33..63).collect::<Vec<_>>());
     assert!(bench.faults.borrow().is_empty());
@@ -141,6 +143,7 @@ fn a_wrong_checksum_is_told_of_what_is_passed_over_too() {
     let mut wrong = transactional(&values(30, |_| 500));
     wrong[10_000] ^= 1;
     write(&bench, 0, &wrong);
+    write(&bench, 0, &marker(PRODUCER, true));
     bench.advance(10 * SECOND);
     assert!(bench.offsets(0).is_empty());
     let faults = bench.faults.borrow();
