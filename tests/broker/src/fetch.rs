@@ -156,18 +156,21 @@ impl Cluster {
                 })
             }
             timestamp if timestamp >= 0 => {
-                let batch = partition.batches().find(|batch| batch.max_timestamp() >= timestamp);
-                let found = batch.map_or(nothing, |batch| {
-                    let start_offset = partition.start_offset();
-                    let record =
-                        (batch.records()).find(|record| record.timestamp >= timestamp && record.offset >= start_offset);
+                let start_offset = partition.start_offset();
+                let mut batches = partition.batches().filter(|batch| batch.max_timestamp() >= timestamp);
+                let found = batches.find_map(|batch| {
                     // A compressed batch is not looked into.
-                    let (offset, timestamp) = record.map_or((batch.base_offset(), batch.max_timestamp()), |record| {
-                        (record.offset, record.timestamp)
-                    });
-                    (offset, timestamp, batch.leader_epoch())
+                    if batch.records().next().is_none() {
+                        let offset = batch.base_offset().max(start_offset);
+                        return Some((offset, batch.max_timestamp(), batch.leader_epoch()));
+                    }
+                    // What is left of one that was compacted may be in front of the log's beginning.
+                    let record = batch
+                        .records()
+                        .find(|record| record.timestamp >= timestamp && record.offset >= start_offset)?;
+                    Some((record.offset, record.timestamp, batch.leader_epoch()))
                 });
-                if found.0 < end { found } else { nothing }
+                found.filter(|found| found.0 < end).unwrap_or(nothing)
             }
             _ => nothing,
         })
