@@ -33,6 +33,17 @@ pub(crate) const KAFKA_TESTS: &str = "demitasse-kafka-tests";
 /// The same, with firmware in QEMU.
 pub(crate) const FIRMWARE_TESTS: &str = "demitasse-firmware-tests";
 
+/// The core against the model broker, by default with what a server has.
+pub(crate) const SIMULATION: &str = "demitasse-simulation";
+/// The same with the core as `examples/firmware-qemu` has it, and its consumer.
+pub(crate) const SIMULATED_DEVICE: &[&str] = &[
+    "--package",
+    SIMULATION,
+    "--no-default-features",
+    "--features",
+    "demitasse-core/one-version,demitasse-core/crc-table-1k",
+];
+
 /// One choice of packages and features for cargo.
 pub(crate) struct Selection {
     /// For the summary.
@@ -56,6 +67,9 @@ pub(crate) fn selections() -> Result<Vec<Selection>> {
             found.push(Selection { name, arguments, runs: host.contains(&set) });
         }
     }
+    // `cargo xtask simulate --device` runs it.
+    let arguments = SIMULATED_DEVICE.iter().map(|argument| argument.to_string()).collect();
+    found.push(Selection { name: format!("{SIMULATION}, as on a device"), arguments, runs: false });
     let mut arguments = vec!["--workspace".into(), "--all-features".into()];
     for Exclusive { package, .. } in EXCLUSIVE {
         arguments.extend(["--exclude".into(), package.to_string()]);

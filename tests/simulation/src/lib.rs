@@ -7,6 +7,8 @@
 //!
 //! [`reading`] does all that for a consumer.
 //!
+//! All of it is a server's core, or without the feature `server` a device's: no compression, one connection to a broker.
+//!
 //! [`shrink`] makes a plan that fails as small as it can be.
 //!
 //! [`rig`] is the same without chance, for tests that each tell one story.

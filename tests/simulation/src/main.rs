@@ -17,6 +17,9 @@ use std::time::Instant;
 /// A run of so many seeds that leaves a state out proves too little.
 const MANY: u64 = 5000;
 
+/// What runs a seed of this core again.
+const AGAIN: &str = if cfg!(feature = "server") { "cargo xtask simulate" } else { "cargo xtask simulate --device" };
+
 fn main() -> ExitCode {
     let (mut seeds, mut first, mut stop_after, mut one, mut smallest) = (10_000, 0, 10, None, false);
     let (mut only_reading, mut only_writing, mut plain) = (false, false, false);
@@ -120,7 +123,7 @@ fn many_reading(first: u64, seeds: u64, stop_after: usize) -> bool {
         println!("{count:>12}  {name}");
     }
     for (seed, what) in &summary.failed {
-        println!("seed {seed}, reading: {what}\n  again: cargo xtask simulate --reading --seed {seed}");
+        println!("seed {seed}, reading: {what}\n  again: {AGAIN} --reading --seed {seed}");
     }
     let never: Vec<_> = summary.reached().filter(|(_, count)| *count == 0 && summary.seeds >= MANY).collect();
     for (name, _) in &never {
@@ -145,7 +148,7 @@ fn many(first: u64, seeds: u64, stop_after: usize) -> bool {
         println!("{count:>12}  {name}");
     }
     for (seed, what) in &summary.failed {
-        println!("seed {seed}: {what}\n  again: cargo xtask simulate --seed {seed}");
+        println!("seed {seed}: {what}\n  again: {AGAIN} --seed {seed}");
     }
     // So many must have been everywhere; fewer need not.
     let never: Vec<_> = summary.reached.list().filter(|(_, count)| *count == 0 && summary.seeds >= MANY).collect();

@@ -308,6 +308,8 @@ impl Io for Network {
         self.time.sleep_until(at.as_micros()).await;
     }
 
+    // A device has the core's own.
+    #[cfg(feature = "server")]
     fn crc32c_append(&self, crc: u32, bytes: &[u8]) -> u32 {
         crc32c::crc32c_append(crc, bytes)
     }

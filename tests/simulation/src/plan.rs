@@ -209,6 +209,7 @@ impl Plan {
             self.events.sort_by_key(|(at, _)| *at);
         }
         self.second_act = !self.calm && chance(rng, 15);
+        #[cfg(feature = "server")]
         if chance(rng, 25) {
             self.config.connections_per_broker_min = rng.u8(1..=2);
             self.config.connections_per_broker_max = rng.u8(2..=4);

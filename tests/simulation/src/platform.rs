@@ -1,6 +1,9 @@
 //! The client's side of the simulation: heap tables, a lock that cannot be taken twice, and the run's clock.
 
 use crate::executor::Time;
+#[cfg(not(feature = "server"))]
+use demitasse_core::records::codec::NoCodec;
+#[cfg(feature = "server")]
 use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{
     Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Inflater, Instant, Lock, PartitionEntry, PartitionQueue,
@@ -11,6 +14,13 @@ use std::rc::Rc;
 
 /// Milliseconds since 1970 at which every run begins.
 pub const EPOCH_MILLIS: i64 = 1_760_000_000_000;
+
+/// What reads compressed batches.
+#[cfg(feature = "server")]
+pub type Codec = Lz4;
+/// What reads compressed batches.
+#[cfg(not(feature = "server"))]
+pub type Codec = NoCodec;
 
 /// See the module.
 pub enum Simulated {}
@@ -30,8 +40,8 @@ impl Platform for Simulated {
     type Waiters = Vec<Waiter>;
     type Positions = Vec<Position>;
     type Chunks = Vec<Chunk<Box<[u8]>>>;
-    type Decompress = Lz4;
-    type Inflater = Box<Inflater<Self::Buffer, Lz4>>;
+    type Decompress = Codec;
+    type Inflater = Box<Inflater<Self::Buffer, Codec>>;
     type Settings = Settings;
     type Lock = CellLock<State<Simulated>>;
     type Clock = SimulatedClock;

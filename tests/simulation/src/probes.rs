@@ -19,9 +19,14 @@ pub const PROBES: &[Probe] = &[
     ("a batch was held until the broker told", |run| run.counters.held),
     ("a failure was forgotten before anybody asked", |run| run.counters.forgotten_failures),
     ("a connection was lost", |run| run.counters.connections_lost),
+    #[cfg(feature = "server")]
     ("a broker got one connection more", |run| run.counters.connections_added),
+    #[cfg(feature = "server")]
     ("a broker lost one that it did not need", |run| run.counters.connections_retired),
+    #[cfg(feature = "server")]
     ("a partition went on over another connection", |run| run.counters.partitions_moved),
+    // Later versions tell of it than a device speaks.
+    #[cfg(feature = "server")]
     ("a leader was learnt from a Produce response", |run| run.counters.leader_hints),
     ("a bootstrap address was tried again", |run| run.counters.rebootstraps),
     ("silence was asked for", |run| run.counters.throttles),

@@ -7,7 +7,7 @@ use crate::plan::{Event, Plan, User};
 use crate::platform::{CellLock, Simulated, SimulatedClock, tables};
 use crate::workload::{Journal, user};
 use demitasse_broker::{Cluster, Faults, Release, TopicOptions};
-use demitasse_core::{Compression, Counters, Producer, Scratch, Settings, StartError, State, UnknownOutcome};
+use demitasse_core::{Counters, Producer, Scratch, Settings, StartError, State, UnknownOutcome};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +39,7 @@ struct Client {
     network: Network,
     frame_bytes: usize,
     receive_bytes: usize,
+    #[cfg(feature = "server")]
     pack_bytes: usize,
     clock_task: usize,
     connection_tasks: Vec<usize>,
@@ -54,9 +55,12 @@ impl Client {
     fn spawn_connection(&self, executor: &mut Executor, slot: usize) -> usize {
         let (producer, network) = (self.producer.clone(), self.network.clone());
         let (mut frame, mut receive) = (vec![0; self.frame_bytes], vec![0; self.receive_bytes]);
+        #[cfg(feature = "server")]
         let mut pack = vec![0; self.pack_bytes];
         executor.spawn(async move {
-            let scratch = Scratch::new(&mut frame, &mut receive).packing(&mut pack);
+            let scratch = Scratch::new(&mut frame, &mut receive);
+            #[cfg(feature = "server")]
+            let scratch = scratch.packing(&mut pack);
             producer.run_connection(&network, slot, scratch).await;
         })
     }
@@ -118,7 +122,6 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let bootstrap = [("broker", FIRST_PORT), ("broker", FIRST_PORT + 1)];
     let bootstrap = &bootstrap[..plan.options.nodes.min(2)];
     let (frame_bytes, receive_bytes) = (c.frame_bytes as usize, c.receive_bytes as usize);
-    let pack_bytes = if plan.config.compression == Compression::None { 0 } else { c.batch_bytes as usize };
     let settings = Settings::new(&plan.config).map_err(StartError::from);
     let started = settings
         .and_then(|settings| producer.start(settings, bootstrap, (frame_bytes, receive_bytes), plan.seed as u32 | 1));
@@ -129,7 +132,12 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
         network,
         frame_bytes,
         receive_bytes,
-        pack_bytes,
+        #[cfg(feature = "server")]
+        pack_bytes: if plan.config.compression == demitasse_core::Compression::None {
+            0
+        } else {
+            c.batch_bytes as usize
+        },
         clock_task: 0,
         connection_tasks: Vec::new(),
         buried: check::Buried::new(),

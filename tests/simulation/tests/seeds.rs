@@ -1,9 +1,7 @@
 //! Some seeds in the ordinary tests; `cargo xtask simulate` runs more, or one again.
 
-use demitasse_core::Compression;
 use demitasse_simulation::attempt::{attempt, attempts};
-use demitasse_simulation::plan::Plan;
-use demitasse_simulation::{reading, run};
+use demitasse_simulation::reading;
 
 /// Each takes a fraction of a millisecond when built for speed, as `cargo xtask test` runs 20,000 of them, and some when
 /// built for tests.
@@ -21,12 +19,13 @@ fn every_promise_is_kept_whatever_the_seed() {
 }
 
 /// The brokers look into every batch, by other code than what wrote it.
+#[cfg(feature = "server")]
 #[test]
 fn every_promise_is_kept_of_batches_that_are_compressed() {
     for seed in 0..SEEDS / 2 {
-        let mut plan = Plan::draw(seed);
-        plan.config.compression = Compression::Lz4;
-        if let Err(broken) = run(&plan) {
+        let mut plan = demitasse_simulation::plan::Plan::draw(seed);
+        plan.config.compression = demitasse_core::Compression::Lz4;
+        if let Err(broken) = demitasse_simulation::run(&plan) {
             panic!("seed {seed} with compression: {broken}");
         }
     }

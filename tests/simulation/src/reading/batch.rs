@@ -1,6 +1,6 @@
 //! Batches as a log has them: of transactions, their markers, and with the gaps that compaction leaves.
 
-use demitasse_core::records::{Compression, Fields, HEADER_BYTES, Sealing, append, lz4, seal};
+use demitasse_core::records::{Compression, Fields, HEADER_BYTES, Sealing, append, seal};
 
 /// Bits of a batch's attributes, in their lower byte.
 const TRANSACTIONAL: u8 = 1 << 4;
@@ -47,7 +47,9 @@ pub(super) fn shaped(records: &[(i64, &[u8])], key: Option<&[u8]>, shape: &Shape
         at = append(&mut bytes, at, delta as u32, &fields).unwrap_or_else(|| unreachable!("there is room"));
     }
     bytes.truncate(at);
+    #[cfg(feature = "server")]
     if shape.compressed {
+        use demitasse_core::records::lz4;
         let mut packed = vec![0; bytes.len() + 64];
         let length = lz4::compress(&bytes[HEADER_BYTES..], &mut packed, &mut [0; lz4::TABLE]).unwrap_or(0);
         bytes.truncate(HEADER_BYTES);

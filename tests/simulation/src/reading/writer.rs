@@ -21,7 +21,8 @@ pub(super) async fn write(world: World, plan: Plan, time: Time, topic: usize, pa
         let (mut count, mut each) = (rng.u32(1..=most), rng.usize(0..=bytes));
         each /= count as usize;
         // In every other run two of three batches are compressed; nothing is drawn for it, so the rest is as it was.
-        let compressed = plan.seed % 2 == 1 && !(number + count).is_multiple_of(3);
+        // A device without a decoder reads none.
+        let compressed = cfg!(feature = "server") && plan.seed % 2 == 1 && !(number + count).is_multiple_of(3);
         if plan.large && !compressed && each % 4 == 0 {
             // Up to the largest record that a chunk can have, with those in it that list what was aborted.
             let largest = (plan.chunk_bytes as usize - 44 - 20) / if plan.transactions { 2 } else { 1 };
