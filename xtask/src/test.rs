@@ -9,9 +9,9 @@ use demitasse_kafka_tests::{KAFKA_3, KAFKA_4};
 pub(crate) const HELP: &str = "\
 cargo xtask test [--quick]
     sets up what is missing (Kafka's jars, kcat, a bare-metal compiler, QEMU), then runs all tests:
-    of every package and feature set, 20,000 seeds of the simulation and whether it catches planted bugs, the
-    instructions of the hot path, against real Kafka brokers, the build without an allocator, a board's program,
-    firmware in QEMU, and what it takes.
+    of every package and feature set, 20,000 seeds of the simulation, 5,000 with a device's core, and whether it
+    catches planted bugs, the instructions of the hot path, against real Kafka brokers, the build without an
+    allocator, a board's program, firmware in QEMU, and what it takes.
     With CI=true in the environment nothing may be skipped.
     --quick    only what needs no set-up: neither brokers nor bare metal";
 
@@ -29,6 +29,9 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     }
     let seeds = ["--seeds", "20000"].map(str::to_owned);
     steps.step("simulation: 20,000 seeds", || simulate::run(&seeds));
+    // So many that states which are never reached are told.
+    let seeds = ["--device", "--seeds", "5000"].map(str::to_owned);
+    steps.step("simulation of a device: 5,000 seeds", || simulate::run(&seeds));
     if !quick {
         steps.step("instructions of the hot path", || hot_path::run(&[]));
         let some = ["--some", "3"].map(str::to_owned);
