@@ -1,14 +1,13 @@
 //! A producer and a consumer, each with its tasks, against the model broker.
 
 use demitasse_broker::{Cluster, Options, Release};
-use demitasse_core::records::lz4::Lz4;
 use demitasse_core::{
     Capacities, Config, ConsumeFault, Consumer, Inflater, OffsetReset, Producer, Record, Scratch, Settings, Sizing,
     State, Topic,
 };
 use demitasse_simulation::executor::Executor;
 use demitasse_simulation::network::{FIRST_PORT, Network, Weather, millis};
-use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables, tables_with};
+use demitasse_simulation::platform::{CellLock, Codec, Simulated, SimulatedClock, tables, tables_with};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -76,6 +75,7 @@ impl Bench {
     }
 
     /// One broker, two chunks, and a window of so many bytes for what is compressed; 0 for none.
+    #[cfg(feature = "server")]
     pub(crate) fn with_window(window: u32, config: Config) -> Bench {
         Bench::build(3, 2, window, config, calm(), |options| options.nodes = 1)
     }
@@ -106,15 +106,19 @@ impl Bench {
         producer.lend((0..capacities.buffers).map(|_| buffer(capacities.batch_bytes)));
         let scratch = (capacities.frame_bytes as usize, capacities.receive_bytes as usize);
         let bootstrap = [("broker", FIRST_PORT)];
-        let writes = config_with(|own| (own.linger, own.compression) = (Duration::ZERO, config.compression));
+        let writes = config_with(|own| {
+            own.linger = Duration::ZERO;
+            #[cfg(feature = "server")]
+            (own.compression = config.compression);
+        });
         producer.start(Settings::new(&writes).unwrap(), &bootstrap, scratch, 1).unwrap();
 
         let tables = tables_with(&capacities.without_batches(), chunks);
         let consumer = Rc::new(Consumer::new(CellLock::new(State::new(tables)), clock()));
         consumer.lend((0..chunks).map(|_| buffer(CHUNK_BYTES)));
         // The model's batches are read by the core's decoder.
-        if window > 0 {
-            consumer.lend_inflater(Box::new(Inflater::new(Lz4::new(), buffer(window))));
+        if cfg!(feature = "server") && window > 0 {
+            consumer.lend_inflater(Box::new(Inflater::new(Codec::default(), buffer(window))));
         }
         consumer.start(Settings::new(&config).unwrap(), &bootstrap, scratch, 2).unwrap();
 
@@ -128,8 +132,12 @@ impl Bench {
         for slot in 0..capacities.connections as usize {
             let (producer, network) = (self.producer.clone(), self.network.clone());
             self.executor.spawn(async move {
-                let ((mut frame, mut receive), mut pack) = (scratch(), vec![0; capacities.batch_bytes as usize]);
-                let scratch = Scratch::new(&mut frame, &mut receive).packing(&mut pack);
+                let (mut frame, mut receive) = scratch();
+                #[cfg(feature = "server")]
+                let mut pack = vec![0; capacities.batch_bytes as usize];
+                let scratch = Scratch::new(&mut frame, &mut receive);
+                #[cfg(feature = "server")]
+                let scratch = scratch.packing(&mut pack);
                 producer.run_connection(&network, slot, scratch).await;
             });
             let (consumer, network) = (self.consumer.clone(), self.network.clone());

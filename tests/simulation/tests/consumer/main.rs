@@ -2,6 +2,7 @@
 
 mod altered;
 mod bench;
+#[cfg(feature = "server")]
 mod compressed;
 mod few;
 mod group;

@@ -206,7 +206,8 @@ fn no_broker_is_silenced_for_ever() {
     rig.network.world.borrow_mut().liar = Some(Box::new(|request, answer| {
         let version = i16::from_be_bytes([request[2], request[3]]);
         let silence = |answer: &mut ProduceResponse| answer.throttle_time_ms = i32::MAX;
-        if request[..2] == [0, 0] { rewrite(version, &answer, 9, silence) } else { answer }
+        let header = 8 + usize::from(version >= 9);
+        if request[..2] == [0, 0] { rewrite(version, &answer, header, silence) } else { answer }
     }));
     send_for(&mut rig, 1, &mut Vec::new());
     rig.network.world.borrow_mut().liar = None;
