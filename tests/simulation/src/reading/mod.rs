@@ -22,10 +22,10 @@ pub use world::World;
 
 use crate::executor::Executor;
 use crate::network::{FIRST_PORT, Network, millis};
-use crate::platform::{CellLock, SimulatedClock, tables_with};
+use crate::platform::{CellLock, Codec, SimulatedClock, tables_with};
 use crate::simulate::{Broken, advance, until};
 use demitasse_broker::{Cluster, Faults};
-use demitasse_core::{CommitError, Consumer, Counters, Scratch, Settings, Start, StartError, State};
+use demitasse_core::{CommitError, Consumer, Counters, Inflater, Scratch, Settings, Start, StartError, State};
 use ledger::{Ledger, Told};
 use plan::Plan;
 use std::cell::{Cell, RefCell};
@@ -173,11 +173,9 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
     let consumer = Rc::new(Consumer::new(CellLock::new(State::new(tables_with(&c, plan.chunks))), clock));
     let buffer = |bytes: u32| vec![0xdb; bytes as usize].into_boxed_slice();
     consumer.lend((0..plan.chunks).map(|_| buffer(plan.chunk_bytes)));
-    #[cfg(feature = "server")]
-    consumer.lend_inflater(Box::new(demitasse_core::Inflater::new(
-        crate::platform::Codec::new(),
-        buffer(plan.chunk_bytes),
-    )));
+    if cfg!(feature = "server") {
+        consumer.lend_inflater(Box::new(Inflater::new(Codec::default(), buffer(plan.chunk_bytes))));
+    }
     let scratch = (c.frame_bytes as usize, c.receive_bytes as usize);
     let settings = Settings::new(&plan.config).map_err(StartError::from);
     let started = settings
