@@ -39,7 +39,8 @@ pub struct Sizes {
     /// 32 for each topic.
     pub frame_bytes: usize,
     /// Bytes of a connection's buffer for responses, which stream through it. Default: the least that works, but 256.
-    /// 64 more than the longest host name that any broker advertises: a longer one is taken for an answer that is not Kafka's.
+    /// It must have 64 more than the longest host name that any broker advertises has bytes: an answer with a longer one is
+    /// taken for one that is not Kafka's.
     pub receive_bytes: usize,
     /// Bytes that a connection's socket holds until they are read. Default 512.
     pub socket_receive_bytes: usize,
