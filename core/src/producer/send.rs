@@ -123,7 +123,7 @@ impl<P: Platform> State<P> {
 
     /// The batch of the partition that may go out over this connection now.
     pub(crate) fn sendable(&mut self, partition: usize, slot: usize, now: Instant) -> Option<usize> {
-        let index = self.unsent(partition)?;
+        let index = self.next_in_sequence(partition)?;
         let leads = self.leader_connection(partition) == Some(slot);
         let queue = &self.queues[partition];
         // A batch may have been answered while the writer still has its buffer; it comes back in a moment.

@@ -8,7 +8,8 @@
 //! - If something is missing, the partition's remaining batches are numbered again from zero under the next epoch. But
 //!   a batch that may be in the log is never numbered again, since that could write it twice: it is sent once more as
 //!   it was, and the answer tells. If it was written, so was what seemed missing, and nothing needs to be done. If not,
-//!   the broker says so, because its predecessor is not there either; and then it may be numbered again.
+//!   the broker says so, because its predecessor is not there either; and then it may be numbered again. The same goes
+//!   for one behind the batch before which something is missing: a log that was made anew may have taken it alone.
 //! - A broker that does not know the producer takes whatever sequence comes first. So a partition's first batch goes
 //!   alone, the first after a pause in which the broker may have forgotten it, and the first after an answer that it is
 //!   wanted elsewhere, where the topic may have been made anew: if a second one were under way, and only the first
@@ -57,6 +58,23 @@ impl<P: Platform> State<P> {
         if known || !self.settings.idempotence { self.s.max_in_flight } else { 1 }
     }
 
+    /// The batch of the partition that goes next: the first that is not in flight, or, if that is to be numbered again and a
+    /// later one may be in the log, the later one, to learn whether it is.
+    pub(super) fn next_in_sequence(&self, partition: usize) -> Option<usize> {
+        let first = self.unsent(partition)?;
+        if self.queues[partition].in_flight > 0 || self.follows(first) {
+            return Some(first);
+        }
+        let mut at = Some(first);
+        while let Some(index) = at {
+            if self.batches[index].maybe_written {
+                return Some(index);
+            }
+            at = self.batches[index].queue.next().get();
+        }
+        Some(first)
+    }
+
     /// The partition writes under a producer id. False: there is none yet.
     fn identify(&mut self, partition: usize, now: Instant) -> bool {
         if self.queues[partition].identified {
@@ -99,7 +117,7 @@ impl<P: Platform> State<P> {
     /// All batches of the partition are numbered again under the next epoch. False: epochs are used up, and a new
     /// producer id is not there yet.
     ///
-    /// Only while nothing is in flight and the first batch is known not to be in the log; then no later one is.
+    /// Only while nothing is in flight and every batch is known not to be in the log.
     fn renumber(&mut self, partition: usize, now: Instant) -> bool {
         let queue = &mut self.queues[partition];
         debug_assert!(queue.in_flight == 0);
@@ -122,7 +140,8 @@ impl<P: Platform> State<P> {
         info!("partition {}: numbered again under epoch {}", self.cluster.partitions[partition].index, queue.epoch);
         while let Some(index) = at {
             let batch = &mut self.batches[index];
-            (batch.sequenced, batch.maybe_written) = (false, false);
+            debug_assert!(!batch.maybe_written);
+            batch.sequenced = false;
             at = batch.queue.next().get();
         }
         true

@@ -373,6 +373,38 @@ fn a_topic_that_is_made_again_has_its_records_in_order() {
     }
 }
 
+/// A topic was made again between two batches that were under way: the first was refused, the second taken by the log that knew
+/// nobody, and its answer lost. Then both were numbered anew, and the second was there twice.
+#[test]
+fn a_topic_that_is_made_again_has_no_record_twice() {
+    const RECORDS: u8 = 12;
+    let mut setup = Setup::default();
+    setup.config.linger = Duration::ZERO;
+    let mut rig = Rig::new(setup);
+    run(&mut rig);
+    rig.advance_to(SECOND);
+    send(&rig, 0);
+    rig.advance(SECOND);
+    {
+        let cluster = &mut rig.network.world.borrow_mut().cluster;
+        cluster.delete_topic("t");
+        cluster.create_topic("t", 1);
+        cluster.add_rule(Rule::new(Action::Error(error::UNKNOWN_TOPIC_OR_PARTITION)).api(Api::Produce));
+        cluster.add_rule(Rule::new(Action::ApplyThenDrop).api(Api::Produce));
+    }
+    for number in 0..RECORDS {
+        rig.producer.try_send(rig.partition(0), &Record::new(&[number; 300])).unwrap();
+    }
+    rig.advance(20 * SECOND);
+    let counters = rig.producer.counters();
+    assert_eq!((counters.acknowledged, counters.failed, counters.unknown), (1 + usize::from(RECORDS), 0, 0));
+    let world = rig.network.world.borrow();
+    let log = world.cluster.partition("t", 0).unwrap();
+    let mut found: Vec<u8> = log.records().filter_map(|record| record.value?.first().copied()).collect();
+    found.sort_unstable();
+    assert_eq!(found, (0..RECORDS).collect::<Vec<_>>());
+}
+
 /// Who had no right to a topic at first was refused for `metadata.max.age.ms`, five minutes, after the right had come: nobody asked
 /// again.
 #[test]
