@@ -88,7 +88,8 @@ been changed by a broken disk or memory: whoever opens a valve waits for a recor
 //! # Features
 //! - `dns`: host names.
 //! - `consumer`: `Consumer`, in storage of its own.
-//! - `lz4`: a consumer reads what LZ4 has compressed.
+//! - `lz4`: a producer compresses by LZ4, if its settings ([`Config::compression`](demitasse_core::Config)) and its storage
+//!   ([`Sizes::compression_bytes`]) say so; a consumer reads what LZ4 has compressed.
 //! - `defmt`, `log`: where log lines go; at most one of them, none by default.
 
 #![no_std]
@@ -105,7 +106,7 @@ mod sizes;
 mod storage;
 
 #[cfg(feature = "consumer")]
-pub use consumer::{Consumer, ConsumerSizes, ConsumerStorage, Fetched, Records};
+pub use consumer::{Batches, Consumer, ConsumerSizes, ConsumerStorage, Fetched, Records};
 #[cfg(feature = "consumer")]
 pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
@@ -116,6 +117,8 @@ pub use demitasse_core::{
 };
 #[cfg(feature = "consumer")]
 pub use demitasse_core::{CommitError, ConsumeError, ConsumeFault, Consumed, Gauges, OffsetReset, Start};
+#[cfg(feature = "lz4")]
+pub use demitasse_core::{Compression, CompressionLevels};
 pub use platform::{Own, Shape, Shared};
 pub use producer::Producer;
 pub use runner::Runner;
@@ -137,5 +140,5 @@ const _: () = {
 const _: () = {
     const fn can_be_logged<T: defmt::Format>() {}
     can_be_logged::<(CommitError, ConsumeError, ConsumeFault, ConsumerSizes)>();
-    can_be_logged::<(Consumed<'_>, Consumer, Fetched, Gauges, IsolationLevel, OffsetReset, Records, Start)>();
+    can_be_logged::<(Batches, Consumed<'_>, Consumer, Fetched, Gauges, IsolationLevel, OffsetReset, Records, Start)>();
 };

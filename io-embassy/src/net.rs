@@ -80,12 +80,6 @@ impl Io for &'static Net {
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> {
         sleep_until(at)
     }
-
-    /// There is no memory for it: a start with a `compression.type` is refused.
-    #[cfg(feature = "lz4")]
-    fn compress(&self, _: demitasse_core::Compression, _: &[u8], _: &mut [u8]) -> Option<usize> {
-        None
-    }
 }
 
 /// A connection, from the first attempt on.

@@ -12,6 +12,8 @@ pub struct Slot {
     pub(crate) net: &'static Net,
     pub(crate) frame: &'static mut [u8],
     pub(crate) receive: &'static mut [u8],
+    #[cfg(feature = "lz4")]
+    pub(crate) packing: &'static mut [u8],
 }
 
 /// The producer's own work: time, and its connections. It must run beside the tasks that use the [`crate::Producer`].
@@ -54,6 +56,8 @@ pub(crate) async fn run_all<P: Shape, const CONNECTIONS: usize>(core: &Core<P>, 
         core.run_clock(&net),
         select_array(slots.each_mut().map(|slot| {
             let scratch = Scratch::new(slot.frame, slot.receive);
+            #[cfg(feature = "lz4")]
+            let scratch = scratch.packing(slot.packing);
             core.run_connection(&slot.net, number.next().unwrap_or(0), scratch)
         })),
     )

@@ -47,7 +47,16 @@ pub struct Sizes {
     /// Bytes that a connection's socket holds until the peer has acknowledged them; so many are sent in one round trip,
     /// at most. Default: one batch and what frames it, so that a batch never waits for an acknowledgement halfway.
     pub socket_send_bytes: usize,
+    /// With the feature `lz4`: bytes that a connection compresses a batch in, if [`Config::compression`](crate::Config::compression)
+    /// says so. 1,024 are a table of what was there before, and into the rest must go what comes of a batch; one that does not get
+    /// in goes as it is. With `batch_bytes` more than 1,024 each that becomes smaller gets in. Default 0: none is compressed.
+    pub compression_bytes: usize,
 }
+
+/// The table, and room for what the smallest batch becomes.
+const COMPRESSION_BYTES_MIN: usize = 1024 + 64;
+#[cfg(feature = "lz4")]
+const _: () = assert!(COMPRESSION_BYTES_MIN > demitasse_core::records::lz4::TABLE_BYTES);
 
 pub(crate) const fn or(given: usize, default: usize) -> usize {
     if given == 0 { default } else { given }
@@ -86,6 +95,7 @@ impl Sizes {
         receive_bytes: 0,
         socket_receive_bytes: 0,
         socket_send_bytes: 0,
+        compression_bytes: 0,
     };
 
     /// With every default filled in.
@@ -121,6 +131,13 @@ impl Sizes {
 
     /// Stops the compiler, with the sizes, if the capacities cannot work together.
     pub(crate) const fn must_work(&self) {
+        let (least, most) = if cfg!(feature = "lz4") { (COMPRESSION_BYTES_MIN, u32::MAX as usize) } else { (0, 0) };
+        let given = self.compression_bytes;
+        if given > 0 && (given < least || given > most) {
+            let needed = if given < least { least } else { most };
+            let what = if most > 0 { "compression_bytes" } else { "compression_bytes, without the feature lz4," };
+            must(Err(CapacityError { what, given: given as u64, needed: needed as u64, at_most: given > most }));
+        }
         must(self.capacities().check());
     }
 

@@ -5,12 +5,12 @@ use crate::net::Net;
 use crate::platform::{Buffer, CellLock, Client, Holds, Reading, Reads, Shape, core};
 use crate::runner::Slot;
 use crate::{Producer, Runner, Sizes};
-#[cfg(feature = "lz4")]
-use demitasse_core::ConfigError;
 use demitasse_core::{
     Batch, BrokerEntry, CONTROL_REQUESTS, Configured, Connection, PartitionEntry, PartitionQueue, Platform, Request,
     StartError, State, Tables, TopicEntry, Waiter,
 };
+#[cfg(feature = "lz4")]
+use demitasse_core::{Compression, ConfigError};
 use embassy_net::Stack;
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -34,6 +34,7 @@ pub struct Storage<
     const RECEIVE_BYTES: usize,
     const SOCKET_RECEIVE_BYTES: usize,
     const SOCKET_SEND_BYTES: usize,
+    const COMPRESSION_BYTES: usize,
 > {
     #[allow(clippy::type_complexity, reason = "arrays by their capacities, each named once")]
     memory: ConstStaticCell<
@@ -42,7 +43,7 @@ pub struct Storage<
             [[u8; BATCH_BYTES]; BUFFERS],
             [[u8; TOPIC_NAME_BYTES]; TOPICS],
             [[u8; HOST_BYTES]; BROKERS],
-            [Link<FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES>; CONNECTIONS],
+            [Link<FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES, COMPRESSION_BYTES>; CONNECTIONS],
         >,
     >,
     state: StaticCell<State<P>>,
@@ -86,11 +87,19 @@ struct Arrays<
 }
 
 /// The bytes of one connection, and its socket.
-struct Link<const FRAME: usize, const RECEIVE: usize, const SOCKET_RECEIVE: usize, const SOCKET_SEND: usize> {
+struct Link<
+    const FRAME: usize,
+    const RECEIVE: usize,
+    const SOCKET_RECEIVE: usize,
+    const SOCKET_SEND: usize,
+    const COMPRESSION: usize,
+> {
     frame: [u8; FRAME],
     receive: [u8; RECEIVE],
     socket_receive: [u8; SOCKET_RECEIVE],
     socket_send: [u8; SOCKET_SEND],
+    #[cfg(feature = "lz4")]
+    packing: [u8; COMPRESSION],
     net: StaticCell<Net>,
 }
 
@@ -111,6 +120,7 @@ impl<
     const RECEIVE_BYTES: usize,
     const SOCKET_RECEIVE_BYTES: usize,
     const SOCKET_SEND_BYTES: usize,
+    const COMPRESSION_BYTES: usize,
 >
     Storage<
         P,
@@ -129,6 +139,7 @@ impl<
         RECEIVE_BYTES,
         SOCKET_RECEIVE_BYTES,
         SOCKET_SEND_BYTES,
+        COMPRESSION_BYTES,
     >
 {
     /// All that the producer will ever take, in bytes, but for the future of [`Runner::run`].
@@ -151,6 +162,7 @@ impl<
         receive_bytes: RECEIVE_BYTES,
         socket_receive_bytes: SOCKET_RECEIVE_BYTES,
         socket_send_bytes: SOCKET_SEND_BYTES,
+        compression_bytes: COMPRESSION_BYTES,
     };
 
     /// Empty storage. Capacities that cannot work together do not compile: the error says which, how large it is and how
@@ -183,6 +195,8 @@ impl<
                         receive: [0; RECEIVE_BYTES],
                         socket_receive: [0; SOCKET_RECEIVE_BYTES],
                         socket_send: [0; SOCKET_SEND_BYTES],
+                        #[cfg(feature = "lz4")]
+                        packing: [0; COMPRESSION_BYTES],
                         net: StaticCell::new(),
                     }
                 }; CONNECTIONS],
@@ -195,7 +209,8 @@ impl<
 
     /// How many of them hold your records and the network's bytes; the rest are tables.
     pub const fn buffer_bytes(&self) -> usize {
-        BATCH_BYTES * BUFFERS + (FRAME_BYTES + RECEIVE_BYTES + SOCKET_RECEIVE_BYTES + SOCKET_SEND_BYTES) * CONNECTIONS
+        let sockets = SOCKET_RECEIVE_BYTES + SOCKET_SEND_BYTES;
+        BATCH_BYTES * BUFFERS + (FRAME_BYTES + RECEIVE_BYTES + sockets + COMPRESSION_BYTES) * CONNECTIONS
     }
 
     /// [`Storage::MEMORY_BYTES`] of this storage.
@@ -241,8 +256,14 @@ impl<
     ) -> Result<(&'static Client<P>, Runner<P>), StartError> {
         let settings = P::Settings::configure(config)?;
         #[cfg(feature = "lz4")]
-        if settings.get().compression() != demitasse_core::Compression::None {
-            let reason = "must be none: there is no memory here to compress in";
+        if BATCH_BYTES > 0
+            && let Some(reason) = match settings.get().compression() {
+                Compression::None => None,
+                Compression::Lz4 if COMPRESSION_BYTES > 0 => None,
+                Compression::Lz4 => Some("must be none: the storage has no compression_bytes"),
+                _ => Some("must be none or lz4"),
+            }
+        {
             return Err(StartError::Config(ConfigError { name: "compression.type", reason }));
         }
         // Before the memory is given away, which is done once: who is told what is wrong may start with what is right.
@@ -274,8 +295,14 @@ impl<
         }
         client.start(settings, bootstrap, (FRAME_BYTES, RECEIVE_BYTES), seed)?;
         let slots = links.each_mut().map(|link| {
-            let Link { frame, receive, socket_receive, socket_send, net } = link;
-            Slot { net: net.init(Net::new(stack, socket_receive, socket_send)), frame, receive }
+            let net = link.net.init(Net::new(stack, &mut link.socket_receive, &mut link.socket_send));
+            Slot {
+                net,
+                frame: &mut link.frame,
+                receive: &mut link.receive,
+                #[cfg(feature = "lz4")]
+                packing: &mut link.packing,
+            }
         });
         Ok((client, Runner::new(core(client), self.slots.init(slots))))
     }
@@ -398,6 +425,7 @@ macro_rules! storage {
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().receive_bytes },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().socket_receive_bytes },
             { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().socket_send_bytes },
+            { $crate::Sizes { $($field: $value,)* ..$crate::Sizes::DEFAULT }.filled().compression_bytes },
         > = $crate::Storage::new();
     };
 }

@@ -40,7 +40,7 @@ pub(crate) fn steps(steps: &mut Steps, full: bool) {
         steps.step(&format!("clippy: examples/firmware-qemu for {}", board.name()), || {
             let toolchain = toolchain.as_ref().ok_or_else(missing)?;
             toolchain.need_clippy()?;
-            let mut command = in_room(toolchain, "clippy", board, "semihosting,dhcp,paint-stack,consumer");
+            let mut command = in_room(toolchain, "clippy", board, "semihosting,dhcp,paint-stack,consumer,lz4");
             Ok::<_, Stop>(crate::run(command.args(["--", "-D", "warnings"]))?)
         });
         steps.step(&format!("firmware for {}", board.name()), || {
@@ -48,6 +48,9 @@ pub(crate) fn steps(steps: &mut Steps, full: bool) {
             // One of the two gets its address from the network.
             let dhcp = if board == Board::Mps2An385 { "semihosting,dhcp" } else { "semihosting" };
             image(toolchain, board, "sensor", dhcp, board.name())?;
+            if board == Board::Mps2An385 {
+                image(toolchain, board, "sensor", &format!("{dhcp},lz4"), &format!("{}-lz4", board.name()))?;
+            }
             let reading = format!("{dhcp},consumer");
             image(toolchain, board, "commands", &reading, &format!("{}-commands", board.name()))?;
             Ok::<_, Stop>(())

@@ -49,7 +49,7 @@ impl<'a> Scratch<'a> {
     }
 
     /// A batch is compressed into `pack` before it replaces what it was. What does not fit is sent as it is; a batch's size is
-    /// enough.
+    /// enough, and for the core's own LZ4 ([`Io::compress`]) its table besides.
     #[cfg(feature = "compression")]
     pub fn packing(self, pack: &'a mut [u8]) -> Self {
         Scratch { pack, ..self }

@@ -32,15 +32,13 @@ pub trait Io {
     /// become, or None if it cannot be done or there is no room: then the batch is sent as it is, as it is when it does
     /// not become smaller. Called by the connection's task, with nothing locked.
     ///
-    /// The default is the core's LZ4, if it has it.
+    /// The default is the core's LZ4, if it has it: the last [`lz4::TABLE_BYTES`](crate::records::lz4::TABLE_BYTES) of `output` are then
+    /// its memory.
     #[cfg(feature = "compression")]
     fn compress(&self, compression: Compression, input: &[u8], output: &mut [u8]) -> Option<usize> {
         match compression {
             #[cfg(feature = "lz4")]
-            Compression::Lz4 => {
-                use crate::records::lz4::{TABLE, compress};
-                compress(input, output, &mut [0; TABLE])
-            }
+            Compression::Lz4 => crate::records::lz4::compress_within(input, output),
             _ => {
                 let _ = (input, output);
                 None

@@ -9,7 +9,10 @@ pub use storage::ConsumerStorage;
 use crate::platform::{Client, Shape, Shared};
 use core::fmt;
 use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use demitasse_core::{CommitError, ConsumeError, Consumed, Counters, Gauges, MemoryPlan, Start, Topic, TopicError};
+use futures_core::Stream;
 
 /// A consumer's handle: a reference, to be copied into as many tasks as there are on one executor.
 ///
@@ -127,6 +130,11 @@ impl<P: Shape> Consumer<P> {
     /// Records one by one, over polls of `max` of them.
     pub fn records(self, max: u32) -> Records<P> {
         Records(self.0.records(max))
+    }
+
+    /// A stream of loans, each of at most `max` records, as [`Consumer::poll`] lends them.
+    pub fn batches(self, max: u32) -> Batches<P> {
+        Batches(self.0.batches(max))
     }
 
     /// The offset that the group keeps for the partition, if it was asked for or committed.
@@ -258,5 +266,32 @@ impl<P: Shape> fmt::Debug for Records<P> {
 impl<P: Shape> defmt::Format for Records<P> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Records");
+    }
+}
+
+/// A stream of loans, which ends when the consumer is closed. Each should be dropped before the next is asked for: with
+/// fewer chunks than loans nobody has anything to fetch into.
+///
+/// An error is of one partition, and the stream goes on after it.
+pub struct Batches<P: Shape = Shared>(demitasse_core::Batches<'static, P>);
+
+impl<P: Shape> Stream for Batches<P> {
+    type Item = Result<Fetched<P>, ConsumeError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(cx).map(|next| Some(next?.map(Fetched)))
+    }
+}
+
+impl<P: Shape> fmt::Debug for Batches<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Batches")
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<P: Shape> defmt::Format for Batches<P> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Batches");
     }
 }

@@ -60,6 +60,7 @@ const PARTITION_BYTES: usize = 64;
 pub(super) const BATCH_BYTES: usize = 0;
 pub(super) const BUFFERS: usize = 0;
 pub(super) const BATCHES: usize = 0;
+pub(super) const COMPRESSION_BYTES: usize = 0;
 const MAX_IN_FLIGHT: usize = 1;
 pub(super) const REQUESTS: usize = MAX_IN_FLIGHT + demitasse_core::CONTROL_REQUESTS;
 
@@ -133,6 +134,7 @@ impl ConsumerSizes {
             receive_bytes: self.receive_bytes,
             socket_receive_bytes: self.socket_receive_bytes,
             socket_send_bytes: self.socket_send_bytes,
+            compression_bytes: COMPRESSION_BYTES,
         }
     }
 

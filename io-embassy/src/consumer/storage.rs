@@ -1,6 +1,6 @@
 //! All memory of one consumer, as one `static`.
 
-use super::sizes::{BATCH_BYTES, BATCHES, BUFFERS, REQUESTS};
+use super::sizes::{BATCH_BYTES, BATCHES, BUFFERS, COMPRESSION_BYTES, REQUESTS};
 use super::{Consumer, ConsumerSizes};
 use crate::platform::{Buffer, Holds, Reading, Reads, Shape};
 use crate::storage::Source;
@@ -47,6 +47,7 @@ pub struct ConsumerStorage<
         RECEIVE_BYTES,
         SOCKET_RECEIVE_BYTES,
         SOCKET_SEND_BYTES,
+        COMPRESSION_BYTES,
     >,
     memory: ConstStaticCell<Memory<CHUNK_BYTES, CHUNKS, DECOMPRESSION_BYTES, PARTITIONS>>,
 }

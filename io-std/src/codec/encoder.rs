@@ -56,7 +56,7 @@ pub(crate) enum Encoder {
     #[cfg(feature = "snappy")]
     Snappy(Box<super::snappy::Snappy>),
     #[cfg(feature = "lz4")]
-    Lz4(Box<[u16; demitasse_core::records::lz4::TABLE]>),
+    Lz4(Box<[[u8; 2]; demitasse_core::records::lz4::TABLE]>),
     #[cfg(feature = "zstd")]
     Zstd(super::zstd::Zstd),
 }
@@ -72,7 +72,7 @@ impl Encoder {
             #[cfg(feature = "snappy")]
             Compression::Snappy => Some(Encoder::Snappy(Box::new(super::snappy::Snappy::new()))),
             #[cfg(feature = "lz4")]
-            Compression::Lz4 => Some(Encoder::Lz4(Box::new([0; demitasse_core::records::lz4::TABLE]))),
+            Compression::Lz4 => Some(Encoder::Lz4(Box::new([[0; 2]; demitasse_core::records::lz4::TABLE]))),
             #[cfg(feature = "zstd")]
             Compression::Zstd => Some(Encoder::Zstd(super::zstd::Zstd::new(level, batch_bytes))),
             _ => None,

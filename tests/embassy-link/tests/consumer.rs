@@ -1,17 +1,18 @@
 //! What was written is read once, in order, in a few KB: over good cables and bad ones.
 
 use demitasse_broker::Api;
-use demitasse_core::records::crc32c::crc32c;
-use demitasse_core::records::lz4::{TABLE, compress};
 use demitasse_embassy_link_tests::Weather;
 use demitasse_embassy_link_tests::executor::now;
 use demitasse_embassy_link_tests::workload::{again, send, spawn, value};
 use demitasse_embassy_link_tests::world::{PORT, TOPIC, World};
 use demitasse_io_embassy::{
-    Config, ConfigError, ConsumeFault, Consumer, ConsumerStorage, OffsetReset, Producer, Start, StartError, Storage,
-    Topic, consumer_storage, storage,
+    Config, ConsumeFault, Consumer, ConsumerStorage, OffsetReset, Producer, Start, StartError, Storage, Topic,
+    consumer_storage, storage,
 };
 use embassy_time::Timer;
+use futures_core::Stream;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
 const GOOD: Weather = Weather { latency: 500, loss: 0, corruption: 0, duplication: 0, reordering: 0 };
@@ -113,6 +114,31 @@ fn a_cable_that_is_out_for_a_minute() {
     assert!(consumer.counters().connections_lost > 0);
 }
 
+#[test]
+fn a_stream_of_loans_ends_with_the_consumer() {
+    let mut world = World::new(GOOD, 5);
+    let (consumer, topic) = consumer(&mut world, &Config::new());
+    consumer.assign(topic, 0, Start::Beginning).unwrap();
+    let producer = producer(&mut world);
+    world.executor.run(60, send(producer, 0..100));
+    let stream = async {
+        let (mut batches, mut next) = (consumer.batches(7), 0);
+        while let Some(fetched) = poll_fn(|cx| Pin::new(&mut batches).poll_next(cx)).await {
+            let fetched = fetched.unwrap();
+            for record in fetched.records() {
+                assert_eq!((record.offset, record.value), (i64::from(next), Some(&value(next)[..])));
+                next += 1;
+            }
+            drop(fetched);
+            if next == 100 {
+                consumer.close().await.unwrap();
+            }
+        }
+        next
+    };
+    assert_eq!(world.executor.run(60, stream), 100);
+}
+
 /// With one connection, which the coordinator and the partition's leader share in turn: it works, and takes many
 /// connections.
 #[test]
@@ -198,44 +224,4 @@ fn a_batch_that_is_too_large_is_read_in_pieces() {
         unverified += u32::from(!verified);
     }
     assert!((1..90).contains(&unverified), "{unverified}");
-}
-
-/// The same batch, its records compressed: attributes at byte 21, the checksum of what is behind it at 17.
-fn compressed(batch: &[u8]) -> Vec<u8> {
-    let (header, records) = batch.split_at(61);
-    let mut packed = vec![0; 2 * records.len()];
-    let length = compress(records, &mut packed, &mut [0; TABLE]).unwrap();
-    assert!(length < records.len());
-    let mut batch = [header, &packed[..length]].concat();
-    let behind = (batch.len() - 12) as u32;
-    batch[8..12].copy_from_slice(&behind.to_be_bytes());
-    batch[22] |= 3;
-    let crc = crc32c(&batch[21..]);
-    batch[17..21].copy_from_slice(&crc.to_be_bytes());
-    batch
-}
-
-#[test]
-fn what_lz4_has_compressed_is_read() {
-    let mut world = World::new(GOOD, 6);
-    let producer = producer(&mut world);
-    world.executor.run(60, send(producer, 0..500));
-    {
-        let mut cluster = world.cluster.borrow_mut();
-        let batches: Vec<_> = cluster.partition(TOPIC, 0).unwrap().batches().map(|b| compressed(b.bytes())).collect();
-        cluster.create_topic("compressed", 1);
-        for batch in batches {
-            cluster.append_batch("compressed", 0, &batch).unwrap();
-        }
-    }
-    let (consumer, runner) =
-        again(&COMMANDS, ConsumerStorage::new()).start(world.stack, &Config::new(), BROKER, 2).unwrap();
-    spawn(&mut world, runner);
-    consumer.assign(consumer.topic("compressed").unwrap(), 0, Start::Beginning).unwrap();
-    world.executor.run(60, read(consumer, 0, 500));
-
-    let mut config = Config::new();
-    config.compression = demitasse_core::Compression::Lz4;
-    let refused = again(&KAFKA, Storage::new()).start(world.stack, &config, BROKER, 1).map(drop);
-    assert!(matches!(refused, Err(StartError::Config(ConfigError { name: "compression.type", .. }))));
 }

@@ -126,7 +126,7 @@ fn batch(input: &mut Input<'_>) -> Vec<u8> {
         // The codec's bytes are right, what they stand for is not; several times, so that it is more than a window.
         let content = content.repeat(1 + usize::from(kind / 4));
         let mut packed = vec![0; content.len() + 1000];
-        let length = lz4::compress(&content, &mut packed, &mut [0; lz4::TABLE]).unwrap();
+        let length = lz4::compress(&content, &mut packed, &mut [[0; 2]; lz4::TABLE]).unwrap();
         bytes.extend(&packed[..length.min(CHUNK_BYTES - 200)]);
     } else {
         bytes.extend(content);

@@ -47,7 +47,7 @@ fn packed(random: &mut Random) -> [Vec<u8>; 4] {
         _ => [b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01", &(block.len() as u32).to_be_bytes()[..], &block].concat(),
     };
     let mut frame = vec![0; 2 * text.len() + 100];
-    let length = lz4::compress(&text, &mut frame, &mut [0; lz4::TABLE]).unwrap();
+    let length = lz4::compress(&text, &mut frame, &mut [[0; 2]; lz4::TABLE]).unwrap();
     frame.truncate(length);
     let mut zstd = Vec::with_capacity(2 * text.len() + 100);
     zstd_safe::compress(&mut zstd, &text, 3).unwrap();

@@ -74,10 +74,15 @@ proptest! {
 
     #[test]
     fn what_we_write_it_reads(bytes in content()) {
-        let mut frame = vec![0; bytes.len() + bytes.len() / 100 + 100];
-        let length = lz4::compress(&bytes, &mut frame, &mut [9; lz4::TABLE]).unwrap();
-        let mut read = Vec::new();
-        FrameDecoder::new(&frame[..length]).read_to_end(&mut read).unwrap();
-        prop_assert_eq!(read, bytes);
+        let mut frame = vec![9; bytes.len() + bytes.len() / 100 + 100 + lz4::TABLE_BYTES];
+        for small in [false, true] {
+            let length = match small {
+                false => lz4::compress(&bytes, &mut frame, &mut [[9; 2]; lz4::TABLE]).unwrap(),
+                true => lz4::compress_within(&bytes, &mut frame).unwrap(),
+            };
+            let mut read = Vec::new();
+            FrameDecoder::new(&frame[..length]).read_to_end(&mut read).unwrap();
+            prop_assert_eq!(&read, &bytes);
+        }
     }
 }

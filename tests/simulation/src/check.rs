@@ -21,6 +21,15 @@ pub fn bury(cluster: &Cluster, topic: usize, buried: &mut Buried) {
     buried.extend(partitions.flat_map(|info| info.records().filter_map(|r| parse(r.value?)).collect::<Vec<_>>()));
 }
 
+/// Batches in the logs that are compressed.
+pub fn compressed(cluster: &Cluster, topics: usize) -> usize {
+    let names = (0..topics).map(|topic| format!("t{topic}"));
+    let logs = names.flat_map(|name| (0..cluster.partitions(&name)).filter_map(move |p| cluster.partition(&name, p)));
+    logs.flat_map(|log| log.batches())
+        .filter(|batch| batch.bytes().get(22).is_some_and(|attributes| attributes & 7 != 0))
+        .count()
+}
+
 /// Holds every promise against the logs; the first that is broken. What was `buried` counts as being in the log, if need be; and
 /// if a topic was made again, records may have changed places: a log that does not know the producer takes a batch that came
 /// before its predecessor.

@@ -252,6 +252,10 @@ impl Plan {
             let c = &mut self.capacities;
             (c.waiters, c.receive_bytes, c.frame_bytes) = (rng.u16(0..=1), 64 + 8, 128 + 8 + 64);
         }
+        #[cfg(feature = "server")]
+        if chance(rng, 10) {
+            self.config.compression = demitasse_core::Compression::Lz4;
+        }
     }
 }
 

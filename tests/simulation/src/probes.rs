@@ -25,6 +25,8 @@ pub const PROBES: &[Probe] = &[
     ("a broker lost one that it did not need", |run| run.counters.connections_retired),
     #[cfg(feature = "server")]
     ("a partition went on over another connection", |run| run.counters.partitions_moved),
+    #[cfg(feature = "server")]
+    ("a batch was compressed", |run| run.compressed),
     // Later versions tell of it than a device speaks.
     #[cfg(feature = "server")]
     ("a leader was learnt from a Produce response", |run| run.counters.leader_hints),

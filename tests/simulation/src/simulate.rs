@@ -25,6 +25,8 @@ pub struct Report {
     pub producer_ids: usize,
     /// Batches that the brokers had already.
     pub duplicates: usize,
+    /// Batches in the logs at the end that are compressed.
+    pub compressed: usize,
     /// When it was over, in microseconds.
     pub ended_at: u64,
     /// Polls of all tasks.
@@ -136,7 +138,7 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
         pack_bytes: if plan.config.compression == demitasse_core::Compression::None {
             0
         } else {
-            c.batch_bytes as usize
+            c.batch_bytes as usize + demitasse_core::records::lz4::TABLE_BYTES
         },
         clock_task: 0,
         connection_tasks: Vec::new(),
@@ -241,6 +243,7 @@ fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report,
         counters,
         producer_ids: brokers.producer_ids,
         duplicates: brokers.duplicates as usize,
+        compressed: check::compressed(&world.cluster, plan.topics.len()),
         ended_at: time.now(),
         polls: executor.polls(),
     })

@@ -3,8 +3,15 @@
 use super::xxh32::Xxh32;
 use super::{INDEPENDENT, MAGIC, MIN_MATCH, STORED, VERSION};
 
-/// Entries of the table in which [`compress`] looks for what was there before: 4 KiB. A power of two.
+/// Entries of the table in which [`compress`] looks for what was there before, for a server: 4 KiB.
 pub const TABLE: usize = 2048;
+
+/// Bytes of the table of [`compress_within`].
+pub const TABLE_BYTES: usize = 1024;
+const SMALL_TABLE: usize = TABLE_BYTES / 2;
+
+/// An entry: two bytes, so that it can lie anywhere.
+type Entry = [u8; 2];
 
 /// Bytes of a block before it is compressed; what is behind a match's distance need not be remembered.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -18,8 +25,10 @@ const LAST_LITERALS: usize = 5;
 
 /// Writes `input` as a frame of independent blocks; how many bytes it takes, or None if `output` has no room for it.
 ///
-/// `table` is scratch; what is in it does not matter. 4 KiB of it on the stack are all the memory that it needs.
-pub fn compress(input: &[u8], output: &mut [u8], table: &mut [u16; TABLE]) -> Option<usize> {
+/// `table` is scratch; what is in it does not matter. It has as many entries as a power of two, up to 65,536: the more, the less
+/// is overlooked.
+pub fn compress<const ENTRIES: usize>(input: &[u8], output: &mut [u8], table: &mut [Entry; ENTRIES]) -> Option<usize> {
+    const { assert!(ENTRIES.is_power_of_two() && ENTRIES > 1 && ENTRIES <= 1 << 16) };
     let mut out = Output { bytes: output, at: 0 };
     let descriptor = [VERSION | INDEPENDENT, BLOCK_SIZE];
     out.put(&MAGIC)?;
@@ -52,6 +61,12 @@ pub fn compress(input: &[u8], output: &mut [u8], table: &mut [u16; TABLE]) -> Op
     Some(out.at)
 }
 
+/// As [`compress`], with a small table that takes the last [`TABLE_BYTES`] of `output`: what comes of it must fit into the rest.
+pub fn compress_within(input: &[u8], output: &mut [u8]) -> Option<usize> {
+    let (output, table) = output.split_last_chunk_mut::<TABLE_BYTES>()?;
+    compress::<SMALL_TABLE>(input, output, table.as_chunks_mut().0.first_chunk_mut()?)
+}
+
 struct Output<'a> {
     bytes: &'a mut [u8],
     at: usize,
@@ -67,14 +82,14 @@ impl Output<'_> {
     }
 
     /// One block: sequences of literals and a match, and literals at the end.
-    fn block(&mut self, input: &[u8], table: &mut [u16; TABLE]) -> Option<()> {
-        table.fill(0);
+    fn block<const ENTRIES: usize>(&mut self, input: &[u8], table: &mut [Entry; ENTRIES]) -> Option<()> {
+        table.fill([0; 2]);
         let limit = input.len().saturating_sub(MATCH_LIMIT);
         let (mut at, mut literals, mut misses) = (1usize, 0usize, 0usize);
         while at < limit {
             let word = word(input, at)?;
-            let place = table.get_mut(place(word))?;
-            let before = usize::from(core::mem::replace(place, at as u16));
+            let place = table.get_mut(place::<ENTRIES>(word))?;
+            let before = usize::from(u16::from_le_bytes(core::mem::replace(place, (at as u16).to_le_bytes())));
             // An empty entry is the first byte's: it counts as well as any.
             if before >= at || self::word(input, before) != Some(word) {
                 // The longer nothing is found, the larger are the steps.
@@ -92,7 +107,7 @@ impl Output<'_> {
             // What ends a match is often the beginning of the next.
             let last = at.saturating_sub(2);
             if let Some(word) = self::word(input, last) {
-                *table.get_mut(self::place(word))? = last as u16;
+                *table.get_mut(self::place::<ENTRIES>(word))? = (last as u16).to_le_bytes();
             }
         }
         self.sequence(input.get(literals..)?, None)
@@ -129,8 +144,8 @@ fn word(input: &[u8], at: usize) -> Option<u32> {
 
 /// Where in the table four bytes are looked for.
 #[inline]
-fn place(word: u32) -> usize {
-    (word.wrapping_mul(0x9e37_79b1) >> (32 - TABLE.trailing_zeros())) as usize
+fn place<const ENTRIES: usize>(word: u32) -> usize {
+    (word.wrapping_mul(0x9e37_79b1) >> (32 - ENTRIES.trailing_zeros())) as usize
 }
 
 /// How many bytes in front of `before` and `at` are equal, not further than the literals go.

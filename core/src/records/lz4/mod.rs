@@ -9,7 +9,7 @@ mod tests;
 mod xxh32;
 
 pub use decode::Lz4;
-pub use encode::{TABLE, compress};
+pub use encode::{TABLE, TABLE_BYTES, compress, compress_within};
 
 /// What a frame begins with.
 const MAGIC: [u8; 4] = 0x184d_2204u32.to_le_bytes();

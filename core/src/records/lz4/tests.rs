@@ -36,7 +36,7 @@ fn sample(seed: &mut u32, length: usize) -> Vec<u8> {
 
 fn packed(bytes: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; bytes.len() + bytes.len() / 1000 + 64];
-    let length = compress(bytes, &mut frame, &mut [7; TABLE]).unwrap();
+    let length = compress(bytes, &mut frame, &mut [[7; 2]; TABLE]).unwrap();
     frame.truncate(length);
     frame
 }
@@ -80,7 +80,9 @@ fn what_cannot_be_packed_is_stored_and_no_room_is_said() {
     assert_eq!(frame.len(), noise.len() + 7 + 2 * 4 + 4);
     assert_eq!(unpacked(&frame, 999), Ok(noise.clone()));
     for room in [0, 6, 7, 20, frame.len() - 1] {
-        assert_eq!(compress(&noise, &mut vec![0; room], &mut [0; TABLE]), None);
+        assert_eq!(compress(&noise, &mut vec![0; room], &mut [[0; 2]; TABLE]), None);
+        assert_eq!(compress_within(&noise, &mut vec![0; room + TABLE_BYTES]), None);
+        assert_eq!(compress_within(&noise, &mut vec![0; room % TABLE_BYTES]), None);
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) fn full() -> bool {
 /// A run of the sensor.
 pub(crate) struct Run<'a> {
     pub(crate) board: Board,
+    /// The sensor that compresses its batches.
+    pub(crate) lz4: bool,
     /// The broker's port on the host.
     pub(crate) port: u16,
     pub(crate) topic: &'a str,
@@ -25,10 +27,11 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     pub(crate) fn start(&self, images: &Path) -> Machine {
-        let Run { board, port, topic, count, interval_ms } = self;
+        let Run { board, lz4, port, topic, count, interval_ms } = self;
+        let image = format!("{}{}", board.name(), if *lz4 { "-lz4" } else { "" });
         let words = [format!("10.0.2.2:{port}"), (*topic).into(), count.to_string(), interval_ms.to_string()];
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        Machine::start(&Setup::new(*board, &images.join(board.name()), &words)).unwrap()
+        Machine::start(&Setup::new(*board, &images.join(image), &words)).unwrap()
     }
 }
 

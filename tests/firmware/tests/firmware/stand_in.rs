@@ -32,7 +32,7 @@ fn records(server: &Server) -> Vec<Seen> {
 }
 
 fn run(board: Board, port: u16, count: u64) -> Run<'static> {
-    Run { board, port, topic: TOPIC, count, interval_ms: 5 }
+    Run { board, lz4: false, port, topic: TOPIC, count, interval_ms: 5 }
 }
 
 #[test]
@@ -44,6 +44,19 @@ fn both_boards_deliver() {
         let end = finish(machine, 400, Duration::from_secs(60));
         assert_eq!(check(&records(&server), &end), Vec::from_iter(0..400));
     }
+}
+
+#[test]
+fn what_is_compressed_is_the_same() {
+    let Some(images) = images() else { return };
+    let (server, port) = stand_in();
+    let machine = Run { lz4: true, ..run(Board::Mps2An385, port, 400) }.start(&images);
+    let end = finish(machine, 400, Duration::from_secs(60));
+    assert_eq!(check(&records(&server), &end), Vec::from_iter(0..400));
+    server.with(|cluster| {
+        let logs = (0..3).filter_map(|partition| cluster.partition(TOPIC, partition));
+        assert!(logs.flat_map(|log| log.batches()).all(|batch| batch.bytes()[22] & 7 == 3));
+    });
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(super) fn shaped(records: &[(i64, &[u8])], key: Option<&[u8]>, shape: &Shape
     if shape.compressed {
         use demitasse_core::records::lz4;
         let mut packed = vec![0; bytes.len() + 64];
-        let length = lz4::compress(&bytes[HEADER_BYTES..], &mut packed, &mut [0; lz4::TABLE]).unwrap_or(0);
+        let length = lz4::compress(&bytes[HEADER_BYTES..], &mut packed, &mut [[0; 2]; lz4::TABLE]).unwrap_or(0);
         bytes.truncate(HEADER_BYTES);
         bytes.extend(&packed[..length]);
     }

@@ -134,7 +134,7 @@ impl Bench {
             self.executor.spawn(async move {
                 let (mut frame, mut receive) = scratch();
                 #[cfg(feature = "server")]
-                let mut pack = vec![0; capacities.batch_bytes as usize];
+                let mut pack = vec![0; capacities.batch_bytes as usize + demitasse_core::records::lz4::TABLE_BYTES];
                 let scratch = Scratch::new(&mut frame, &mut receive);
                 #[cfg(feature = "server")]
                 let scratch = scratch.packing(&mut pack);
