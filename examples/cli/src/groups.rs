@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use demitasse_io_std::{Admin, CommittedInfo, ConsumeError, ConsumerBuilder, Start};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long to wait for an answer.
@@ -44,7 +45,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
     runtime::run(0, async {
         let group = &arguments.group;
         let kept = admin.committed(group, PATIENCE).await;
-        let kept = kept.map_err(|error| Problem::failed(format!("group {group}: {error}; asked {bootstrap}")))?;
+        let mut kept = kept.map_err(|error| Problem::failed(format!("group {group}: {error}; asked {bootstrap}")))?;
+        // A broker tells them in no order.
+        kept.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         let rows = with_ends(builder, kept).await?;
         let mut output = Output::new();
         if arguments.json {
@@ -58,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
 
 /// The ends are asked for by somebody who would begin to read there.
 async fn with_ends(builder: ConsumerBuilder, kept: Vec<CommittedInfo>) -> Result<Vec<Row>, Problem> {
-    let consumer = builder.start()?;
+    let consumer = with_places(builder, &kept)?.start()?;
     let mut asked = Vec::with_capacity(kept.len());
     for position in kept {
         let topic = consumer.topic(&position.topic)?;
@@ -80,6 +83,15 @@ async fn with_ends(builder: ConsumerBuilder, kept: Vec<CommittedInfo>) -> Result
         rows.push(Row { topic: name, partition, committed: offset, end, lag });
     }
     Ok(rows)
+}
+
+/// What a reader has places for by itself is not to limit a group, which may keep positions of any number of topics.
+fn with_places(builder: ConsumerBuilder, kept: &[CommittedInfo]) -> Result<ConsumerBuilder, Problem> {
+    let (capacities, _) = builder.plan();
+    let topics = kept.iter().map(|position| &position.topic).collect::<BTreeSet<_>>().len();
+    let topics = topics.max(capacities.topics.into()).to_string();
+    let partitions = kept.len().max(capacities.partitions.into()).to_string();
+    Ok(builder.set("topics.max", &topics)?.set("partitions.max", &partitions)?)
 }
 
 fn table(group: &str, rows: &[Row], output: &mut Output) {

@@ -1,5 +1,7 @@
 use crate::program::{Ended, broker, command, line, run};
 use demitasse_broker::Options;
+use demitasse_io_std::{Consumer, Start};
+use serde_json::json;
 use std::fs::File;
 
 #[test]
@@ -70,13 +72,44 @@ fn a_group_goes_on_where_it_was_and_shows_its_lag() {
     let ended = run(&["groups", "--bootstrap", &bootstrap, "--group", "g", "--json"], b"");
     assert_eq!(ended.code, 0, "{ended:?}");
     let row = ended.json();
-    assert_eq!(row, serde_json::json!({"topic": "t", "partition": 0, "committed": 6, "end": 10, "lag": 4}));
+    assert_eq!(row, json!({"topic": "t", "partition": 0, "committed": 6, "end": 10, "lag": 4}));
     // Of partition 1 the group keeps nothing: it is read from its beginning.
     let rest = consume(&["--exit-at-end"]);
     assert_eq!(rest.iter().filter(|line| line.starts_with("0 ")).count(), 4);
     assert_eq!(rest.iter().filter(|line| line.starts_with("1 ")).count(), 10);
     let none = run(&["groups", "--bootstrap", &bootstrap, "--group", "other"], b"");
     assert_eq!((none.code, none.lines.len()), (0, 1), "{none:?}");
+}
+
+#[test]
+fn a_group_of_many_topics_is_shown_in_order() {
+    const TOPICS: usize = 70;
+    let (server, bootstrap) = broker(Options::default());
+    // Neither in the order of their names, nor as many as a reader has places for by itself.
+    let names: Vec<String> = (0..TOPICS).map(|number| format!("t{:02}", number * 37 % TOPICS)).collect();
+    server.with(|cluster| names.iter().for_each(|name| assert!(cluster.create_topic(name, 20))));
+    let keep = async {
+        let builder = Consumer::builder().bootstrap_servers(&bootstrap).group("g");
+        let consumer = builder.set("topics.max", "70").unwrap().set("partitions.max", "1400").unwrap().start().unwrap();
+        let mut kept = Vec::new();
+        for name in &names {
+            let topic = consumer.topic(name).unwrap();
+            for partition in 0..20 {
+                consumer.assign(topic, partition, Start::Offset(0)).unwrap();
+                kept.push((topic, partition, 0));
+            }
+        }
+        consumer.commit_offsets(&kept).await.unwrap();
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(keep);
+    let ended = run(&["groups", "--bootstrap", &bootstrap, "--group", "g", "--json"], b"");
+    assert_eq!((ended.code, ended.lines.len()), (0, TOPICS * 20), "{ended:?}");
+    for (number, line) in ended.lines.iter().enumerate() {
+        let (topic, partition) = (format!("t{:02}", number / 20), number % 20);
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let expected = json!({"topic": topic, "partition": partition, "committed": 0, "end": 0, "lag": 0});
+        assert_eq!(row, expected);
+    }
 }
 
 #[test]
