@@ -65,8 +65,8 @@ pub enum ConsumeFault {
     },
     /// The log has no such offset, and `auto.offset.reset` is none.
     OffsetOutOfRange,
-    /// What was read is not in the log any more: an unclean election has taken it away. The log goes on with other records
-    /// from `end_offset` on.
+    /// What was read is not in the log any more: an unclean election has taken it away, or the topic was deleted and made
+    /// again. The log goes on with other records from `end_offset` on.
     Truncated {
         /// The offset behind the last record that the log and the reader have in common.
         end_offset: i64,

@@ -217,6 +217,11 @@ impl<P: Platform> State<P> {
             self.positions[place].asked = Link::NONE;
             return self.read_failed(place, error, now);
         }
+        #[cfg(not(feature = "one-version"))]
+        if self.is_of_another_topic(slot, place) {
+            self.positions[place].asked = Link::NONE;
+            return self.fail_reading(place, 0, ConsumeFault::Truncated { end_offset: 0 });
+        }
         let position = &mut self.positions[place];
         (position.failures, position.high_watermark) = (0, end);
         if position.epoch < 0 {
@@ -226,6 +231,21 @@ impl<P: Platform> State<P> {
         let Some(chunk) = self.chunk_of(slot) else { return };
         let chunk = &mut self.chunks[chunk];
         chunk.end = chunk.filled.saturating_add(SEGMENT_BYTES as u32);
+    }
+
+    /// Whether what is there now is of another topic of the same name than what was read. If that has as many records by now, and
+    /// as many epochs, a broker has nothing to say against going on behind its first ones. Only who answers by the topic's id
+    /// tells which of them it has.
+    #[cfg(not(feature = "one-version"))]
+    fn is_of_another_topic(&mut self, slot: usize, place: usize) -> bool {
+        if !self.connections[slot].session.by_id {
+            return false;
+        }
+        let [a, b, c, d, ..] = self.cluster.topics[self.cluster.partitions[place].topic()].id();
+        let topic = u32::from_le_bytes([a, b, c, d]);
+        let position = &mut self.positions[place];
+        let before = core::mem::replace(&mut position.read_of, topic);
+        before != 0 && before != topic && position.fetch > 0
     }
 
     /// The chunk of the request that is being answered.

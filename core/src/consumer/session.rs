@@ -26,7 +26,7 @@ pub(crate) struct Session {
     pub(super) id: i32,
     pub(super) epoch: i32,
     /// Topics go by their ids in it, and not by their names: never both.
-    by_id: bool,
+    pub(super) by_id: bool,
 }
 
 impl Session {

@@ -74,6 +74,9 @@ pub struct Position {
     pub(crate) replica_until: Instant,
     /// The leader's epoch, plus one, in which what was read was last known to be in the log.
     pub(crate) checked: u32,
+    /// Of the id of the topic that it was read of last, if that went by its id; 0 for unknown.
+    #[cfg(not(feature = "one-version"))]
+    pub(super) read_of: u32,
     /// Segments of it that were fetched and not yet handed out to their end.
     pub(crate) held: u16,
     /// Answers in a row that failed; the backoff grows with it.
@@ -113,6 +116,8 @@ impl Position {
         replica: 0,
         replica_until: Instant::ZERO,
         checked: 0,
+        #[cfg(not(feature = "one-version"))]
+        read_of: 0,
         held: 0,
         failures: 0,
         retry_at: Instant::ZERO,

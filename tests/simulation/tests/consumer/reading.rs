@@ -239,6 +239,35 @@ fn a_topic_that_is_made_anew_can_be_read_on() {
     }
 }
 
+/// As many records may be in the new log, before anybody looks, as were read of the old one: brokers find no fault with that, but
+/// those in front of the reader's place would be passed over without a word.
+#[test]
+#[cfg(feature = "server")]
+fn a_topic_that_is_made_anew_and_filled_is_told() {
+    for more in [0, 5] {
+        let mut bench = Bench::new(Release::V4_3, 3, 2, config_with(|_| ()), calm());
+        bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+        bench.consumer.assign(bench.topic(), 1, Start::Beginning).unwrap();
+        bench.poll(100, 0);
+        (0..10).for_each(|value| write(&bench, 0, &batch(&[vec![value; 50]])));
+        bench.advance(5 * SECOND);
+        assert_eq!(bench.offsets(0).len(), 10);
+        bench.consumer.pause(bench.topic(), 0);
+        bench.network.world.borrow_mut().cluster.delete_topic("t");
+        bench.network.world.borrow_mut().cluster.create_topic("t", PARTITIONS);
+        (0..10 + more).for_each(|value| write(&bench, 0, &batch(&[vec![value; 50]])));
+        bench.advance(5 * SECOND);
+        bench.consumer.resume(bench.topic(), 0);
+        bench.advance(20 * SECOND);
+        // Nothing was read of the other partition, so nothing is lost.
+        assert_eq!(*bench.faults.borrow(), [(0, 10, ConsumeFault::Truncated { end_offset: 0 })], "{more}");
+        bench.consumer.seek(bench.topic(), 0, Start::Beginning);
+        bench.advance(20 * SECOND);
+        assert_eq!(bench.offsets(0)[10..], Vec::from_iter(0..10 + i64::from(more)));
+        assert_eq!(bench.faults.borrow().len(), 1);
+    }
+}
+
 /// The first request of a session may be under way when another id of its topic becomes known: then it is given up as soon as it is
 /// there. Else its broker would tell for ever of what nobody knows.
 #[test]
