@@ -23,6 +23,9 @@ use std::time::Duration;
 
 /// A consumer's handle: cheap to clone, and usable from many tasks at once.
 ///
+/// Its own work runs on the tokio runtime that it was started in, or on a thread of its own. If that runtime ends first, it is closed:
+/// nothing more is committed, and who waits is told.
+///
 /// Partitions are assigned by hand. All bytes that were fetched and not yet handed out, and all that were asked for, are
 /// together never more than `fetch.memory.bytes`, whatever the backlog.
 ///
@@ -55,6 +58,10 @@ impl Driven for Shared {
 
     fn run_connection(&self, io: &TokioIo, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> + Send {
         self.core.run_connection(io, slot, scratch)
+    }
+
+    fn abandon(&self) {
+        self.core.client().abandon();
     }
 }
 

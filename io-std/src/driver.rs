@@ -12,6 +12,17 @@ use tokio::task::JoinHandle;
 pub(crate) trait Driven: Send + Sync + 'static {
     fn run_clock(&self, io: &TokioIo) -> impl Future<Output = ()> + Send;
     fn run_connection(&self, io: &TokioIo, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> + Send;
+    /// Nobody runs them any more.
+    fn abandon(&self);
+}
+
+/// Goes with the clock's task: a runtime that ends before the client is closed drops it, and nobody else would tell those who wait.
+struct Clock<D: Driven>(Arc<D>);
+
+impl<D: Driven> Drop for Clock<D> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }
 
 /// Runs them on the tokio runtime that this is called in, or else on a thread of their own. They end when it is closed.
@@ -48,8 +59,8 @@ fn spawn(
             driven.run_connection(&io, slot, scratch).await;
         })));
     }
-    let (driven, io) = (driven.clone(), io.clone());
-    tasks.push(runtime.spawn(guard::guarded(async move { driven.run_clock(&io).await })));
+    let (clock, io) = (Clock(driven.clone()), io.clone());
+    tasks.push(runtime.spawn(guard::guarded(async move { clock.0.run_clock(&io).await })));
     tasks
 }
 

@@ -22,7 +22,8 @@ use std::time::Duration;
 /// A producer's handle: cheap to clone, and usable from many tasks and threads at once.
 ///
 /// Methods that wait are futures, for any executor; the `_blocking` ones are for plain threads. The producer's own work
-/// runs on the tokio runtime that it was started in, or on a thread of its own.
+/// runs on the tokio runtime that it was started in, or on a thread of its own. If that runtime ends first, it is closed: what was
+/// taken is not sent, and who waits is told.
 ///
 /// Dropping the last handle never blocks: what was taken is sent in the background, for `delivery.timeout.ms` at most,
 /// as long as the runtime lives. To know that it was, [`Producer::close`].
@@ -48,6 +49,10 @@ impl Driven for Shared {
 
     fn run_connection(&self, io: &TokioIo, slot: usize, scratch: Scratch<'_>) -> impl Future<Output = ()> + Send {
         self.core.run_connection(io, slot, scratch)
+    }
+
+    fn abandon(&self) {
+        self.core.abandon();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The adapter against the stand-in broker over loopback.
 
 use demitasse_broker::{Options, Server};
-use demitasse_io_std::{Producer, Record};
+use demitasse_io_std::{Consumer, DeliveryFailure, Producer, Record, Start};
 use std::time::Duration;
 
 fn options() -> Options {
@@ -76,6 +76,35 @@ async fn dropping_the_last_handle_sends_what_was_taken_without_blocking() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), all).await.expect("what was taken arrives");
+}
+
+/// As of a test that shares a client with others: each has a runtime of its own.
+#[test]
+fn who_waits_is_told_when_the_runtime_has_ended() {
+    let server = Server::start(options()).unwrap();
+    let first = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let second = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (producer, consumer) = first.block_on(async {
+        let producer = Producer::builder().bootstrap_servers(&server.bootstrap()).set("linger.ms", "60000").unwrap();
+        (producer.start().unwrap(), Consumer::builder().bootstrap_servers(&server.bootstrap()).start().unwrap())
+    });
+    let delivery = second.block_on(async {
+        let topic = producer.topic("readings").unwrap();
+        let delivery = producer.send(topic, &Record::new(b"21.5")).await.unwrap();
+        let topic = consumer.topic("readings").unwrap();
+        consumer.wait_partitions(topic).await.unwrap();
+        consumer.assign(topic, 0, Start::Beginning).unwrap();
+        delivery
+    });
+    drop(first);
+    second.block_on(async {
+        let patience = Duration::from_secs(20);
+        let outcome = tokio::time::timeout(patience, producer.wait(delivery)).await.unwrap();
+        assert!(matches!(outcome.unwrap_err().cause, DeliveryFailure::Failure(_)), "{outcome:?}");
+        tokio::time::timeout(patience, producer.close(patience)).await.unwrap();
+        assert!(tokio::time::timeout(patience, consumer.poll(1)).await.unwrap().unwrap().is_none());
+        tokio::time::timeout(patience, consumer.close()).await.unwrap().unwrap();
+    });
 }
 
 #[tokio::test]

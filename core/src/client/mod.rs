@@ -24,7 +24,7 @@ use crate::producer::{
 use crate::state::{Counters, Lock, MemoryPlan, Platform, StartError, State};
 use crate::time::{Clock, Instant};
 use core::future::{Future, poll_fn};
-use core::task::Poll;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 use wait::{DeliverySeat, RoomSeat};
 
@@ -301,6 +301,18 @@ impl<P: Platform> Producer<P> {
         let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         let deadline = self.clock.now().after_millis(millis);
         self.with(|state| state.close(deadline));
+    }
+
+    /// Closes at once, because nobody runs the driver any more: what was taken has its outcome, and who waits is told.
+    pub fn abandon(&self) {
+        let (now, mut replaced) = (self.now(), None);
+        self.with(|state| {
+            if !state.s.closed {
+                state.close(now);
+                state.tick(now, Waker::noop(), &mut replaced);
+            }
+        });
+        drop(replaced);
     }
 
     /// Lets go of every connection, as if the network had cut it: what is outstanding is sent again over new ones. For
