@@ -245,7 +245,8 @@ impl<P: Platform> State<P> {
         let topic = u32::from_le_bytes([a, b, c, d]);
         let position = &mut self.positions[place];
         let before = core::mem::replace(&mut position.read_of, topic);
-        before != 0 && before != topic && position.fetch > 0
+        // Of what was read since somebody last said where: a place in the new log may be sought.
+        before != 0 && before != topic && position.epoch >= 0
     }
 
     /// The chunk of the request that is being answered.

@@ -265,6 +265,17 @@ fn a_topic_that_is_made_anew_and_filled_is_told() {
         bench.advance(20 * SECOND);
         assert_eq!(bench.offsets(0)[10..], Vec::from_iter(0..10 + i64::from(more)));
         assert_eq!(bench.faults.borrow().len(), 1);
+        // Who says where to go on means the new log.
+        let (known, before) = (bench.faults.borrow().len(), bench.offsets(0).len());
+        bench.consumer.pause(bench.topic(), 0);
+        bench.network.world.borrow_mut().cluster.delete_topic("t");
+        bench.network.world.borrow_mut().cluster.create_topic("t", PARTITIONS);
+        (0..10).for_each(|value| write(&bench, 0, &batch(&[vec![value; 50]])));
+        bench.consumer.seek(bench.topic(), 0, Start::Offset(5));
+        bench.consumer.resume(bench.topic(), 0);
+        bench.advance(20 * SECOND);
+        assert_eq!(bench.offsets(0)[before..], [5, 6, 7, 8, 9]);
+        assert_eq!(bench.faults.borrow().len(), known);
     }
 }
 
