@@ -8,7 +8,11 @@ use core::future::Future;
 use demitasse_core::{ConnectionError, GatherWrite, Instant, Io, Stream};
 use embassy_net::tcp::{ConnectError, Error, TcpReader, TcpSocket, TcpWriter};
 use embassy_net::{IpAddress, Ipv4Address, Stack};
+use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorType, Read, Write};
+
+/// How long a new connection waits for the network stack to tell the peer before that the last one has ended.
+const WORD: Duration = Duration::from_millis(100);
 
 /// The socket of a slot stays in the network stack for good: its buffers belong to it. A connection borrows it.
 pub(crate) struct Net {
@@ -47,6 +51,9 @@ impl Io for &'static Net {
         let net: &'static Net = self;
         // Taken first: wherever this future is dropped, the socket is let go of.
         let mut tcp = Tcp(net.socket.try_borrow_mut().map_err(|_| ConnectionError::Dropped)?);
+        // Begun anew at once, the socket would forget whom it has to tell of the end: that broker would keep the connection for
+        // ten minutes. Who cannot be told at all is not waited for.
+        let _ = with_timeout(WORD, tcp.0.flush()).await;
         if let Some(address) = ipv4(host) {
             tcp.connect(IpAddress::Ipv4(address), port).await?;
             return Ok(tcp);

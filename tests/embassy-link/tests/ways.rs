@@ -1,10 +1,11 @@
 //! The way to the broker changes: names with several addresses, addresses that come and go, a driver that is begun anew.
 
+use demitasse_broker::Options;
 use demitasse_embassy_link_tests::executor::now;
 use demitasse_embassy_link_tests::workload::{again, check, send, spawn};
-use demitasse_embassy_link_tests::world::{BROKER, DEVICE, PORT, World};
+use demitasse_embassy_link_tests::world::{BROKER, DEVICE, PORT, TOPIC, World};
 use demitasse_embassy_link_tests::{Weather, names};
-use demitasse_io_embassy::{Config, Storage, storage};
+use demitasse_io_embassy::{Config, Record, Storage, storage};
 use embassy_futures::select::select;
 use embassy_net::{ConfigV4, Ipv4Address, Ipv4Cidr, StaticConfigV4};
 use embassy_time::Timer;
@@ -95,4 +96,29 @@ fn a_driver_that_is_dropped_and_begun_anew_again_and_again() {
         world.executor.run(10, Timer::after_secs(3));
         assert_eq!(world.cluster.borrow().connections(1), 0, "seed {seed}");
     }
+}
+
+/// The socket was begun anew before the network stack had told the broker before of the end, and each of them kept its side of
+/// the connection until it noticed by itself: a Kafka after ten minutes.
+#[test]
+fn a_connection_that_is_given_up_for_another_ends_at_the_broker_too() {
+    storage! { static KAFKA: { partitions: 2, batch_bytes: 300 } }
+    let options = Options { nodes: 2, ..Options::default() };
+    let nodes: Vec<i32> = (0..100).map(|number| 1 + number % 2).collect();
+    let mut world = World::with::<102>(GOOD, options, 2, &nodes);
+    let (producer, runner) = KAFKA.start(world.stack, &Config::new(), &[("10.0.0.2", PORT)], 1).unwrap();
+    spawn(&mut world, runner);
+    let topic = producer.topic(TOPIC).unwrap();
+    world.executor.run(8, async {
+        for number in 0..40 {
+            let delivery = producer.send(topic.partition(number % 2), &Record::new(b"x")).await.unwrap();
+            producer.wait(delivery).await.unwrap();
+        }
+    });
+    let (cluster, counters) = (world.cluster.borrow(), producer.counters());
+    let open = cluster.connections(1) + cluster.connections(2);
+    println!("{} us, {open} open at the brokers, {counters:?}", now());
+    assert!(counters.connections_opened > 30 && counters.connections_lost == 0, "{counters:?}");
+    // One that is at work, and one whose end is on its way.
+    assert!(open <= 2, "{open} connections are open at the brokers");
 }
