@@ -2,7 +2,7 @@
 
 use super::ask::is_open;
 use super::table::Reading;
-use crate::connection::Phase;
+use crate::connection::{Connection, Phase};
 use crate::protocol::ApiKey;
 use crate::state::{Platform, State};
 use crate::time::Instant;
@@ -42,7 +42,10 @@ impl<P: Platform> State<P> {
     /// been asked and had nothing: then it is asked no more, and the slot is free.
     pub(super) fn gives_way(&mut self, slot: usize, now: Instant) -> bool {
         let gives_way = self.would_give_way(slot, now);
-        if gives_way {
+        // One that ends is enough, and until it has the clock takes no other. Nor does it take what the caller will go on with:
+        // woken for nothing it would wake us, where it is the same task, and so on.
+        let ends = |c: &Connection| matches!(c.phase, Phase::Closing | Phase::Draining);
+        if gives_way && self.is_idle(slot) && !self.connections.iter().any(ends) {
             self.wake_clock();
         }
         gives_way

@@ -109,7 +109,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Whether nothing is under way on the slot and nothing is to be.
-    fn is_idle(&mut self, slot: usize) -> bool {
+    pub(crate) fn is_idle(&mut self, slot: usize) -> bool {
         let c = &self.connections[slot];
         let idle = c.phase == Phase::Active && c.ring.is_empty() && c.ready.is_empty();
         #[cfg(feature = "consumer")]

@@ -1,12 +1,12 @@
 //! What was written is read once, in order, in a few KB: over good cables and bad ones.
 
-use demitasse_broker::Api;
+use demitasse_broker::{Api, Options};
 use demitasse_embassy_link_tests::Weather;
 use demitasse_embassy_link_tests::executor::now;
 use demitasse_embassy_link_tests::workload::{again, send, spawn, value};
 use demitasse_embassy_link_tests::world::{PORT, TOPIC, World};
 use demitasse_io_embassy::{
-    Config, ConsumeFault, Consumer, ConsumerStorage, OffsetReset, Producer, Start, StartError, Storage, Topic,
+    Config, ConsumeFault, Consumer, ConsumerStorage, OffsetReset, Producer, Record, Start, StartError, Storage, Topic,
     consumer_storage, storage,
 };
 use embassy_time::Timer;
@@ -224,4 +224,41 @@ fn a_batch_that_is_too_large_is_read_in_pieces() {
         unverified += u32::from(!verified);
     }
     assert!((1..90).contains(&unverified), "{unverified}");
+}
+
+/// The connection gave way to the other broker and woke the clock for it, which had to leave it alone: there was more to read
+/// over it once the caller was done. On a device both are one task, and that woke itself until the turn was over.
+#[test]
+fn a_caller_who_takes_his_time_while_another_broker_waits_for_the_connection() {
+    consumer_storage! { static TURNS: { chunk_bytes: 512, partitions: 2, brokers: 3 } }
+    let options = Options { nodes: 2, ..Options::default() };
+    let mut world = World::with::<10>(GOOD, options, 2, &[1, 1, 1, 1, 2, 2, 2, 2]);
+    let producer = producer(&mut world);
+    world.executor.run(60, async {
+        for number in 0..40 {
+            let to = producer.topic(TOPIC).unwrap().partition(number % 2);
+            let delivery = producer.send(to, &Record::new(&value(number as u32))).await.unwrap();
+            producer.wait(delivery).await.unwrap();
+        }
+    });
+    let (consumer, runner) = TURNS.start(world.stack, &Config::new(), BROKER, 1).unwrap();
+    spawn(&mut world, runner);
+    let topic = consumer.topic(TOPIC).unwrap();
+    consumer.assign(topic, 0, Start::Beginning).unwrap();
+    consumer.assign(topic, 1, Start::Beginning).unwrap();
+    let (mut read, polls) = ([0; 2], world.executor.polls);
+    world.executor.run(60, async {
+        while read != [20; 2] {
+            let fetched = consumer.poll(1).await.unwrap().unwrap();
+            for record in fetched.records() {
+                assert_eq!(record.offset, read[record.partition as usize]);
+                read[record.partition as usize] += 1;
+            }
+            drop(fetched);
+            Timer::after_millis(100).await;
+        }
+    });
+    let polls = world.executor.polls - polls;
+    println!("{polls} polls, {:?}", consumer.counters());
+    assert!(polls < 1000, "{polls} polls");
 }
