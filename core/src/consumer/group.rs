@@ -262,8 +262,16 @@ impl<P: Platform> State<P> {
         };
         if sent.is_some() {
             self.s.consumer.group.asked = Link::to(slot);
+            // A piece of a batch that the caller keeps may be in the way of the answer.
+            let until = self.held_until(slot);
+            self.wake_clock_by(until);
         }
         sent
+    }
+
+    /// Whether an answer for the group is to come over the connection.
+    pub(super) fn group_waits_for(&self, slot: usize) -> bool {
+        self.has_group() && self.s.consumer.group.asked == Link::to(slot)
     }
 
     /// Marks the positions that go with the next request, as many as it has room for; whether there are any.

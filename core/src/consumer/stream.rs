@@ -2,16 +2,18 @@
 //!
 //! The chunk goes to and fro between the connection and the caller. While the caller has it, or is to fetch it, nothing is
 //! read from the connection: what is to come waits in the network. A record that is cut is moved to the front, and the next
-//! bytes go behind it. Whoever keeps a piece for longer than `request.timeout.ms` loses the rest: the connection passes it
-//! over, and the batch is asked for again.
+//! bytes go behind it. Whoever keeps a piece for longer than `request.timeout.ms`, or than half a second while somebody waits
+//! for the connection's slot or the group for an answer over it, loses the rest: the connection passes it over, and the batch is asked for again.
 //!
 //! The checksum grows with the pieces and is known with the last one: a wrong one is told then, and of the last piece
 //! nothing is handed out.
 
 use super::segment::{SEGMENT_BYTES, Segment};
-use super::table::{Holder, Reading};
+use super::table::{Chunk, Holder, Reading};
 use super::verify::skipped;
 use super::{ConsumeFault, Cursor};
+use crate::connection::Phase;
+use crate::exchange::HOLD_MILLIS;
 use crate::pool::Link;
 use crate::records::read::{BatchHeader, Fault};
 use crate::records::{CRC_FROM, Compression};
@@ -207,6 +209,23 @@ impl<P: Platform> State<P> {
         let ring = self.connections[slot].ring;
         let chunk = ring.front(self.places(slot)).and_then(|front| self.chunks.get(front.batches.get()?));
         chunk.is_some_and(|chunk| chunk.stream.slot == Link::to(slot) && chunk.holder != Holder::Request)
+    }
+
+    /// Until when the caller may keep a piece at most, if somebody waits for the connection's slot, or the group for an answer
+    /// behind it. It may be himself, who commits in the midst of a batch.
+    pub(crate) fn held_until(&mut self, slot: usize) -> Instant {
+        let waited_for = self.connections[slot].phase == Phase::Draining || self.group_waits_for(slot);
+        if !self.streams() || !waited_for {
+            return Instant::NEVER;
+        }
+        let ring = self.connections[slot].ring;
+        let chunk = ring.front(self.places(slot)).and_then(|front| self.chunks.get(front.batches.get()?));
+        // Not before it is verified: only then is it known since when it is there.
+        let kept = |chunk: &Chunk<P::Buffer>| matches!(chunk.holder, Holder::Queue | Holder::Caller);
+        match chunk.is_some_and(|chunk| chunk.stream.slot == Link::to(slot) && kept(chunk)) {
+            true => self.connections[slot].brought_at.after_millis(HOLD_MILLIS),
+            false => Instant::NEVER,
+        }
     }
 
     /// The caller keeps a piece for too long: the connection passes the rest over.

@@ -13,3 +13,5 @@ mod open;
 mod tick;
 
 pub(crate) use ask::Order;
+#[cfg(feature = "consumer")]
+pub(crate) use open::HOLD_MILLIS;

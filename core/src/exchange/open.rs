@@ -8,7 +8,7 @@ use crate::time::Instant;
 use crate::wire::FLEXIBLE;
 
 /// A connection is not taken from a broker that uses it before it has had it for so long.
-const HOLD_MILLIS: u32 = 500;
+pub(crate) const HOLD_MILLIS: u32 = 500;
 
 impl<P: Platform> State<P> {
     /// Connections to the leaders of partitions that have something to send.

@@ -78,6 +78,8 @@ impl<P: Platform> State<P> {
             let (ring, reads) = (self.connections[slot].ring, self.reads_over(slot, now));
             let request = ring.front(self.places(slot)).map_or(Instant::NEVER, |r| r.deadline);
             let idle_time = self.settings.connections_max_idle;
+            #[cfg(feature = "consumer")]
+            let request = request.min(self.held_until(slot));
             let connection = &mut self.connections[slot];
             let (deadline, reason) = match connection.phase {
                 Phase::Closed | Phase::Closing => continue,

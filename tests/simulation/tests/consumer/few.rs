@@ -4,7 +4,7 @@ use crate::bench::{Bench, GROUP, SECOND, calm, config_with, grouped};
 use crate::large::{batch, values, write};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::{Config, ConnectionError, Start, TopicError};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -81,6 +81,33 @@ fn one_slot_and_nothing_to_recall_any_more() {
         bench.advance(60 * SECOND);
         assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>());
     }
+}
+
+/// One slot, and a commit in the midst of a batch that comes in pieces: the connection waits with the next piece for the caller,
+/// and he for his commit. It took `request.timeout.ms`.
+#[test]
+fn one_slot_and_a_commit_in_the_midst_of_a_large_batch() {
+    let mut bench = Bench::with_connections(1, Release::V4_3, 2, 1, grouped());
+    let topic = bench.topic();
+    bench.network.world.borrow_mut().cluster.move_coordinator(GROUP, 2);
+    (0..2).for_each(|_| write(&bench, 0, &batch(&values(60, |_| 500))));
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    let (consumer, time, told) = (bench.consumer.clone(), bench.executor.time.clone(), Rc::new(Cell::new((0, 0))));
+    let committed = told.clone();
+    bench.executor.spawn(async move {
+        for number in 0..120 {
+            let fetched = consumer.poll(1).await.unwrap().unwrap();
+            assert_eq!(fetched.records().next().map(|record| record.offset), Some(number));
+            drop(fetched);
+            let since = time.now();
+            consumer.commit().await.unwrap();
+            let took = time.now() - since;
+            committed.set((number + 1, committed.get().1.max(took)));
+        }
+    });
+    bench.advance(300 * SECOND);
+    let (committed, slowest) = told.get();
+    assert!(committed == 120 && slowest < 3 * SECOND, "{committed} commits, the slowest took {slowest} us");
 }
 
 /// Three brokers, two slots, and a backlog at one broker; the second may be out of reach. Records read of 2,000 in ten
