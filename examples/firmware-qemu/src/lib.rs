@@ -10,5 +10,6 @@ mod ethernet;
 pub mod executor;
 pub mod host;
 mod memory;
+mod sizes;
 pub mod stack;
 pub mod text;
