@@ -10,6 +10,7 @@ mod ethernet;
 pub mod executor;
 pub mod host;
 mod memory;
+#[cfg(not(feature = "lz4"))]
 mod sizes;
 pub mod stack;
 pub mod text;
