@@ -1,6 +1,8 @@
 //! The brokers: those of the bootstrap list, which stay, and those that metadata told of.
 
 use super::Cluster;
+use super::metadata::{UNKEPT, UNKEPT_ANSWERS};
+use crate::connection::ConnectionError;
 use crate::pool::Link;
 use crate::protocol::{self, ApiKey};
 use crate::state::Platform;
@@ -83,6 +85,8 @@ pub struct BrokerEntry {
     pub(crate) failures: u8,
     /// Not to be connected to before this.
     pub(crate) retry_at: Instant,
+    /// Why the last connection to it ended, until another works.
+    pub(crate) trouble: Option<ConnectionError>,
     /// The connection slot that serves it; of several the one that was first.
     pub(crate) connection: Link,
     /// What it told when it was connected to last.
@@ -107,6 +111,7 @@ impl BrokerEntry {
         seen: 0,
         failures: 0,
         retry_at: Instant::ZERO,
+        trouble: None,
         connection: Link::NONE,
         versions: None,
         cautious: false,
@@ -181,8 +186,8 @@ impl<P: Platform> Cluster<P> {
         find_node(&self.brokers, node_id)
     }
 
-    /// One broker of a Metadata response, or of a leader hint (KIP-951). What it returns changed its address, and with
-    /// it makes a connection to the old address useless.
+    /// One broker of a Metadata response, or of a leader hint (KIP-951). What it returns changed its address, or gave its place to
+    /// another, and with it makes a connection to the old address useless.
     ///
     /// When there are more brokers than places, those that lead a partition of ours are kept: the leaders are known
     /// from the response before, and if one is missing the response after this one brings it.
@@ -191,6 +196,7 @@ impl<P: Platform> Cluster<P> {
         let Ok(port) = u16::try_from(port) else { return None };
         if node_id < 0 || host.is_empty() || host.len() > self.hosts.cell_bytes() {
             warning!("broker {} has an address that cannot be kept: {} bytes of host", node_id, host.len());
+            self.unkept(node_id);
             return None;
         }
         let seen = self.metadata.responses;
@@ -211,15 +217,28 @@ impl<P: Platform> Cluster<P> {
             }
             self.brokers[index].node = 0;
         }
-        let place = self.place_for(node_id, host, port)?;
+        let Some(place) = self.place_for(node_id, host, port) else {
+            self.unkept(node_id);
+            return None;
+        };
         if self.brokers[place].kind == Kind::Bootstrap {
             (self.brokers[place].node, self.brokers[place].seen) = (node_id as u32 + 1, seen);
         } else {
             let host_length = self.hosts.set(place, host)?;
             let (kind, node) = (Kind::Learnt, node_id as u32 + 1);
-            self.brokers[place] = BrokerEntry { kind, node, host_length, port, seen, ..BrokerEntry::EMPTY };
+            let connection = self.brokers[place].connection;
+            self.brokers[place] = BrokerEntry { kind, node, host_length, port, seen, connection, ..BrokerEntry::EMPTY };
+            if !connection.is_none() {
+                return Some(place);
+            }
         }
         known
+    }
+
+    fn unkept(&mut self, node_id: i32) {
+        if self.is_leader(node_id) {
+            self.metadata.unkept |= UNKEPT;
+        }
     }
 
     fn place_for(&self, node_id: i32, host: &[u8], port: u16) -> Option<usize> {
@@ -237,11 +256,30 @@ impl<P: Platform> Cluster<P> {
         if !self.is_leader(node_id) {
             return None;
         }
-        let idle =
-            |b: &super::BrokerEntry| b.kind == Kind::Learnt && b.connection.is_none() && !self.is_leader(b.node_id());
-        self.brokers.iter().position(idle)
+        // Rather one without a connection: for the sake of the other that is let go of.
+        [true, false].into_iter().find_map(|idle| {
+            let spare = |b: &BrokerEntry| {
+                b.kind == Kind::Learnt && b.connection.is_none() == idle && !self.is_leader(b.node_id())
+            };
+            self.brokers.iter().position(spare)
+        })
     }
 
+    /// The partition's leader cannot be connected to, and not for the moment only: nobody knows its address, since that cannot be
+    /// kept. A place may become free, and the next answer has it; hence some.
+    #[inline(never)]
+    pub(crate) fn no_place(&self, partition: usize) -> Option<ConnectionError> {
+        let leader = self.partitions[partition].leader;
+        if self.metadata.unkept < UNKEPT_ANSWERS || leader < 0 || self.node(leader).is_some() {
+            return None;
+        }
+        Some(ConnectionError::NoPlace {
+            host_bytes: self.hosts.cell_bytes().min(u8::MAX.into()) as u8,
+            brokers: self.brokers.len().min(u16::MAX.into()) as u16,
+        })
+    }
+
+    #[inline(never)]
     pub(crate) fn is_leader(&self, node_id: i32) -> bool {
         self.partitions.iter().any(|p| p.is_used() && p.leader == node_id)
     }

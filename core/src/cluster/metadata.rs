@@ -21,6 +21,8 @@ pub(crate) struct Metadata {
     pub(crate) asked: Link,
     /// Answers in a row that left something open; the backoff grows with it.
     pub(crate) failures: u8,
+    /// Answers in a row that named a leader of ours whose address cannot be kept; and [`UNKEPT`] if the one that is being read does.
+    pub(crate) unkept: u8,
     /// Places in use in the table of partitions: the first ones.
     pub(crate) partitions: u16,
     /// A topic has got another id than brokers may know it by.
@@ -36,6 +38,7 @@ impl Metadata {
         asked_until: Instant::ZERO,
         asked: Link::NONE,
         failures: 0,
+        unkept: 0,
         partitions: 0,
         #[cfg(all(feature = "consumer", not(feature = "one-version")))]
         topic_ids_changed: false,
@@ -50,6 +53,13 @@ impl Metadata {
         self.refresh_at.max(self.not_before).max(self.asked_until)
     }
 }
+
+/// See [`Metadata::unkept`].
+pub(super) const UNKEPT: u8 = 1 << 7;
+
+/// After so many answers in a row that named a leader without a place it will not get one: who led before the last of them, and
+/// does no more, has given his away by then.
+pub(super) const UNKEPT_ANSWERS: u8 = 4;
 
 /// Where in a response the reading is.
 #[derive(Clone, Copy)]
@@ -109,6 +119,8 @@ impl<P: Platform> Cluster<P> {
     pub(crate) fn metadata_ends(&mut self) -> Open {
         self.forget_unseen_brokers();
         self.metadata.asked_until = Instant::ZERO;
+        let unkept = self.metadata.unkept;
+        self.metadata.unkept = if unkept < UNKEPT { 0 } else { (unkept - UNKEPT + 1).min(UNKEPT_ANSWERS) };
         for topic in self.topics.iter_mut() {
             topic.answered |= core::mem::take(&mut topic.asked);
         }

@@ -42,7 +42,8 @@ pub(crate) enum Phase {
 #[non_exhaustive]
 #[repr(u8)]
 pub enum ConnectionError {
-    /// The host's name could not be resolved. Ours to correct: `bootstrap.servers`, or the name service.
+    /// The host's name could not be resolved. Ours to correct: `bootstrap.servers`, the brokers' `advertised.listeners`, or the name
+    /// service.
     Resolve = 1,
     /// Nobody listens there: a wrong port, or the broker is down.
     Refused,
@@ -76,6 +77,14 @@ pub enum ConnectionError {
         /// Bytes needed, 65,535 for that and more.
         needed: u16,
     },
+    /// The leader's address could not be kept, so that nobody can connect to it: there are too few places for brokers, or its
+    /// host is too long.
+    NoPlace {
+        /// Bytes of the longest host that there is room for.
+        host_bytes: u8,
+        /// Places for brokers, those of the bootstrap list among them.
+        brokers: u16,
+    },
     /// Nobody needed it for `connections.max.idle.ms`, or its slot was needed for another broker.
     Idle,
     /// The client was closed.
@@ -103,7 +112,9 @@ impl ConnectionError {
 impl core::fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let text = match self {
-            ConnectionError::Resolve => "the host name could not be resolved; check bootstrap.servers",
+            ConnectionError::Resolve => {
+                "the host name could not be resolved; check bootstrap.servers, and the brokers' advertised.listeners"
+            }
             ConnectionError::Refused => "connection refused; check the port, and that the broker runs",
             ConnectionError::Unreachable => "the host cannot be reached; check the address and the network",
             ConnectionError::ConnectTimeout => {
@@ -124,6 +135,13 @@ impl core::fmt::Display for ConnectionError {
             ConnectionError::Io(kind) => return write!(f, "the network failed: {kind}"),
             ConnectionError::FrameTooSmall { needed } => {
                 return write!(f, "a request needs {needed} bytes of frame buffer (frame_bytes), and there are less");
+            }
+            ConnectionError::NoPlace { host_bytes, brokers } => {
+                return write!(
+                    f,
+                    "there is no place for the leader's address: places for brokers are {brokers}, and each has room for a host of \
+                     {host_bytes} bytes; one of the two is too little"
+                );
             }
             ConnectionError::Idle => "closed because it was not needed",
             ConnectionError::Shutdown => "the client was closed",

@@ -167,7 +167,10 @@ impl<P: Platform> State<P> {
                 TopicState::Known if entry.index as u32 >= topic.partition_count => {
                     ConsumeFault::NoSuchPartition { partitions: topic.partition_count }
                 }
-                _ => continue,
+                _ => match self.cluster.no_place(place) {
+                    Some(error) => ConsumeFault::NoPlace(error),
+                    None => continue,
+                },
             };
             self.fail_reading(place, next, fault);
         }

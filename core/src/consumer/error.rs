@@ -1,5 +1,6 @@
 //! What can be wrong with the reading of a partition. It stops that partition alone.
 
+use crate::connection::ConnectionError;
 use crate::producer::Topic;
 use crate::protocol::ErrorCode;
 use crate::records::Compression;
@@ -82,6 +83,8 @@ pub enum ConsumeFault {
         /// How many it has.
         partitions: u32,
     },
+    /// There is no place for the address of the partition's leader; with the sizes.
+    NoPlace(ConnectionError),
     /// The broker's last word.
     Refused(ErrorCode),
 }
@@ -170,6 +173,7 @@ impl fmt::Display for ConsumeError {
             ConsumeFault::Unassigned => f.write_str("it is not assigned, and has no position"),
             ConsumeFault::NotCommitted => f.write_str("the group keeps no position; seek, or set auto.offset.reset"),
             ConsumeFault::NoSuchPartition { partitions } => write!(f, "the topic has {partitions} partitions only"),
+            ConsumeFault::NoPlace(error) => write!(f, "{error}"),
             ConsumeFault::Refused(code) => write!(f, "the broker refuses: {code}"),
         }
     }

@@ -91,6 +91,7 @@ impl<P: Platform> State<P> {
         if let Some(broker) = connection.broker.get() {
             let broker = &mut self.cluster.brokers[broker];
             (broker.versions, broker.cautious, broker.failures) = (Some(connection.versions), false, 0);
+            broker.trouble = None;
             info!("connected to node {}", broker.node_id());
         }
         self.s.trouble = None;
@@ -152,6 +153,7 @@ impl<P: Platform> State<P> {
         if error.is_intended() {
             return;
         }
+        broker.trouble = Some(error);
         broker.failures = if confirmed { 1 } else { broker.failures.saturating_add(1) };
         broker.retry_at = now.after_millis(backoff_millis(base, max, broker.failures, random));
         let node = broker.node_id();

@@ -33,6 +33,8 @@ pub enum Reason {
     Expired,
     /// The topic has no such partition; when the record was taken, its partitions were not known yet.
     NoSuchPartition,
+    /// There is no place for the address of the partition's leader; see the connection's error, which has the sizes.
+    NoPlace,
     /// The producer was closed first.
     Closed,
     /// The producer got no id; see the code.
@@ -62,7 +64,7 @@ impl Failure {
     pub fn fault(&self) -> Fault {
         match (self.reason, self.connection) {
             (Reason::Closed | Reason::NoSuchPartition, _) => Fault::Caller,
-            (_, Some(ConnectionError::FrameTooSmall { .. })) => Fault::Setting,
+            (_, Some(ConnectionError::FrameTooSmall { .. } | ConnectionError::NoPlace { .. })) => Fault::Setting,
             (_, Some(_)) => Fault::Network,
             _ if is_setting(self.code) => Fault::Setting,
             (Reason::Expired, None) if self.code == ErrorCode::NONE => Fault::Network,
@@ -111,6 +113,7 @@ impl fmt::Display for Failure {
             Reason::Rejected => "refused by the broker",
             Reason::Expired => "not acknowledged within delivery.timeout.ms",
             Reason::NoSuchPartition => "the topic has no such partition",
+            Reason::NoPlace => "the partition's leader cannot be connected to",
             Reason::Closed => "the producer was closed first",
             Reason::NoProducerId => "the broker gave no producer id",
         })?;

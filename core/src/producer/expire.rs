@@ -3,6 +3,7 @@
 use super::batch::{Phase, age_hooks};
 use super::deliver::Delivery;
 use super::{Failure, Outcome, Platform, Reason, State};
+use crate::connection::ConnectionError;
 use crate::protocol::ErrorCode;
 use crate::time::Instant;
 
@@ -22,7 +23,7 @@ impl<P: Platform> State<P> {
                 return deadline.min(self.s.close_at);
             }
             let reason = if deadline <= now { Reason::Expired } else { Reason::Closed };
-            let connection = batch.last_failure.connection.or(self.s.trouble);
+            let connection = batch.last_failure.connection.or_else(|| self.trouble(batch.partition as usize));
             let code = match batch.last_failure.code {
                 ErrorCode::NONE => self.topic_error(batch.partition as usize),
                 code => code,
@@ -72,6 +73,12 @@ impl<P: Platform> State<P> {
             let failure = Failure { reason: Reason::Closed, ..self.batches[index].last_failure };
             self.conclude(index, Outcome::Unknown(failure));
         }
+    }
+
+    /// What is in the way to a partition's leader. Others may be connected to meanwhile, and the one slot may have been theirs.
+    fn trouble(&self, partition: usize) -> Option<ConnectionError> {
+        let leader = self.cluster.node(self.cluster.partitions[partition].leader);
+        leader.and_then(|broker| self.cluster.brokers[broker].trouble).or(self.s.trouble)
     }
 
     /// What the cluster says is in a partition's way.

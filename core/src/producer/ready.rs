@@ -146,7 +146,12 @@ impl<P: Platform> State<P> {
                         topic.sticky = Link::NONE;
                     }
                 }
-                _ => {}
+                _ => {
+                    if let Some(error) = self.cluster.no_place(partition) {
+                        let (reason, connection) = (Reason::NoPlace, Some(error));
+                        self.fail_unsent(partition, Failure { reason, code: ErrorCode::NONE, connection });
+                    }
+                }
             }
         }
     }

@@ -43,7 +43,10 @@ impl World {
         let mut executor = Executor::default();
         let seed = options.seed;
         let cable = Cable::new(weather, seed);
-        let mut cluster = Cluster::new(Options { host: BROKER.to_string(), ..options });
+        // Where it really is, unless a test has it say something else.
+        let unsaid = options.host == Options::default().host;
+        let host = if unsaid { BROKER.to_string() } else { options.host };
+        let mut cluster = Cluster::new(Options { host, ..options });
         cluster.create_topic(TOPIC, partitions);
         let cluster = Rc::new(RefCell::new(cluster));
 

@@ -1,12 +1,13 @@
 //! What a board may be told wrongly: an error that says what and how large.
 
+use demitasse_broker::Options;
 use demitasse_embassy_link_tests::executor::now;
 use demitasse_embassy_link_tests::workload::spawn;
 use demitasse_embassy_link_tests::world::{PORT, TOPIC, World};
 use demitasse_embassy_link_tests::{Weather, names};
 use demitasse_io_embassy::{
-    Acks, CapacityError, Config, ConfigError, ConnectionError, Producer, Record, SendError, Sizes, StartError, Storage,
-    TopicError, consumer_storage, storage,
+    Acks, CapacityError, Config, ConfigError, ConnectionError, ConsumeFault, DeliveryFailure, Fault, Producer, Reason,
+    Record, SendError, Sizes, Start, StartError, Storage, TopicError, consumer_storage, storage,
 };
 use std::time::Duration;
 
@@ -133,4 +134,86 @@ fn a_start_that_failed_may_be_tried_again() {
     };
     assert!(matches!(start(6), Err(StartError::Config(_))));
     assert_eq!(start(5), Ok(()));
+}
+
+/// Six leaders, and places for three brokers: who writes to the others, or reads from them, is told soon, and how many there are.
+#[test]
+fn more_leaders_than_places_for_brokers() {
+    storage! { static WRITER: { partitions: 12, brokers: 3, buffers: 12 } }
+    consumer_storage! { static READER: { partitions: 12, brokers: 3, host_bytes: 15 } }
+    let nodes: Vec<i32> = (1..=6).flat_map(|node| [node; 4]).collect();
+    let options = Options { nodes: 6, ..Options::default() };
+    let mut world = World::with::<26>(Weather { latency: 500, ..Weather::default() }, options, 12, &nodes);
+    let (producer, runner) = WRITER.start(world.stack, &Config::new(), &[("10.0.0.2", PORT)], 1).unwrap();
+    spawn(&mut world, runner);
+    let topic = producer.topic(TOPIC).unwrap();
+    let (mut written, mut refused) = (0, Vec::new());
+    let start = now();
+    world.executor.run(100, async {
+        let mut deliveries = Vec::new();
+        for partition in 0..12 {
+            deliveries.push(producer.send(topic.partition(partition), &Record::new(b"x")).await.unwrap());
+        }
+        for delivery in deliveries {
+            match producer.wait(delivery).await {
+                Ok(_) => written += 1,
+                Err(error) => refused.push(error.cause),
+            }
+        }
+    });
+    assert!(now() - start < 10_000_000, "{} us", now() - start);
+    assert_eq!((written, refused.len()), (6, 6));
+    for cause in refused {
+        let DeliveryFailure::Failure(failure) = cause else { panic!("{cause:?}") };
+        let no_place = ConnectionError::NoPlace { host_bytes: 40, brokers: 3 };
+        assert_eq!((failure.reason, failure.connection), (Reason::NoPlace, Some(no_place)));
+        assert_eq!(failure.fault(), Fault::Setting);
+        println!("{failure}");
+    }
+
+    let (consumer, runner) = READER.start(world.stack, &Config::new(), &[("10.0.0.2", PORT)], 2).unwrap();
+    spawn(&mut world, runner);
+    let topic = consumer.topic(TOPIC).unwrap();
+    (0..12).for_each(|partition| consumer.assign(topic, partition, Start::Beginning).unwrap());
+    let (mut read, mut faults) = (0, 0);
+    world.executor.run(100, async {
+        while read + faults < 12 {
+            match consumer.poll(10).await {
+                Ok(fetched) => read += fetched.unwrap().records().count(),
+                Err(error) => {
+                    let no_place = ConnectionError::NoPlace { host_bytes: 15, brokers: 3 };
+                    assert_eq!(error.fault, ConsumeFault::NoPlace(no_place));
+                    faults += 1;
+                }
+            }
+        }
+    });
+    assert_eq!((read, faults), (6, 6));
+}
+
+/// What the broker says of itself leads nowhere, and the one slot is the bootstrap address' in between, which works.
+#[test]
+fn an_advertised_host_that_leads_nowhere() {
+    storage! { static KAFKA: { host_bytes: 16 } }
+    for (host, expected) in [
+        ("nobody.local", ConnectionError::Resolve),
+        ("10.0.0.77", ConnectionError::ConnectTimeout),
+        ("a-host-that-is-longer-than-its-place", ConnectionError::NoPlace { host_bytes: 16, brokers: 3 }),
+    ] {
+        let options = Options { host: host.into(), ..Options::default() };
+        let mut world = World::with::<10>(Weather { latency: 500, ..Weather::default() }, options, 1, &[1; 8]);
+        let mut config = Config::new();
+        config.delivery_timeout = Duration::from_secs(35);
+        let kafka = demitasse_embassy_link_tests::workload::again(&KAFKA, Storage::new());
+        let (producer, runner) = kafka.start(world.stack, &config, &[("10.0.0.2", PORT)], 1).unwrap();
+        spawn(&mut world, runner);
+        let written = async {
+            let delivery = producer.send(producer.topic(TOPIC).unwrap(), &Record::new(b"x")).await.unwrap();
+            producer.wait(delivery).await.unwrap_err().cause
+        };
+        let cause = world.executor.run(60, written);
+        let DeliveryFailure::Failure(failure) = cause else { panic!("{host}: {cause:?}") };
+        println!("{host}: {failure}");
+        assert_eq!(failure.connection, Some(expected), "{host}");
+    }
 }

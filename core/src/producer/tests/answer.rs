@@ -77,6 +77,31 @@ fn a_node_that_a_hint_moves_loses_the_connection_to_its_old_address() {
     assert_eq!(rig.state.connections[1].phase, Phase::Closing);
 }
 
+/// All places are taken: one of which a leader is to have is that of a node that leads nothing, rather one that nobody is connected
+/// to. A connected one kept its place until its connection was idle for nine minutes.
+#[test]
+fn a_leader_gets_the_place_of_a_node_that_leads_nothing() {
+    let mut rig = Rig::new(SMALL, &config());
+    let state = &mut rig.state;
+    for (node, host) in [(2, b"c"), (3, b"d"), (4, b"e")] {
+        assert_eq!(state.cluster.broker(node, host, 9092), None);
+    }
+    assert_eq!((state.cluster.broker(5, b"f", 9092), state.cluster.node(5)), (None, None), "it leads nothing either");
+    let connected = state.cluster.node(2).unwrap();
+    state.stand_connected(1, connected);
+    state.cluster.partition(0, 3, 1);
+    state.cluster.partition(1, 5, 1);
+    state.cluster.partition(2, 6, 1);
+    assert_eq!(state.cluster.broker(5, b"f", 9092), None, "the place of the one that is not connected");
+    assert_eq!((state.cluster.node(4), state.cluster.node(5).is_some()), (None, true));
+    assert_eq!(state.cluster.broker(6, b"g", 9092), Some(connected), "its connection is to end");
+    assert_eq!((state.cluster.node(2), state.cluster.node(6)), (None, Some(connected)));
+    state.close_moved(Some(connected));
+    let now = rig.now();
+    rig.state.closed(1, ConnectionError::Idle, now);
+    assert_eq!(rig.state.cluster.brokers[connected].connection, Link::NONE);
+}
+
 /// Its successor, by which a node is kept, does not fit into the signed number that it was turned back to.
 #[test]
 #[cfg_attr(feature = "one-version", ignore = "of hints, which come with later versions")]
