@@ -95,6 +95,25 @@ been changed by a broken disk or memory: whoever opens a valve waits for a recor
 #![no_std]
 #![forbid(unsafe_code)]
 
+/// Handles and memory show no more than their names, in `Debug` and to `defmt`.
+macro_rules! shown_by_name {
+    ($name:literal, [$($generics:tt)*] $shown:ty) => {
+        impl<$($generics)*> core::fmt::Debug for $shown {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str($name)
+            }
+        }
+
+        #[cfg(feature = "defmt")]
+        impl<$($generics)*> defmt::Format for $shown {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                defmt::write!(f, $name);
+            }
+        }
+    };
+}
+use shown_by_name;
+
 mod clock;
 #[cfg(feature = "consumer")]
 mod consumer;
@@ -133,7 +152,13 @@ const _: () = {
     can_be_logged::<(CapacityError, ConfigError, StartError, TopicError, SendError, DeliveryError)>();
     can_be_logged::<(ConnectionError, DeliveryFailure, ErrorCode, Failure, Fault, Reason)>();
     can_be_logged::<(Delivery, Destination, Header<'_>, Receipt, Record<'_>, Topic, Producer)>();
-    can_be_logged::<(Counters, MemoryPlan, Pool, Usage)>();
+    can_be_logged::<(Counters, MemoryPlan, Pool, Usage, Shared, Runner, Settings, NameTooLong)>();
+};
+
+#[cfg(all(feature = "defmt", feature = "lz4"))]
+const _: () = {
+    const fn can_be_logged<T: defmt::Format>() {}
+    can_be_logged::<(Compression, CompressionLevels)>();
 };
 
 #[cfg(all(feature = "defmt", feature = "consumer"))]

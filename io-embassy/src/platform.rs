@@ -89,7 +89,8 @@ pub trait Shape:
 ///
 /// The number of connections is part of the type, and that of no other table: most devices have one, and then the compiler
 /// leaves out every loop over them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Shared<const CONNECTIONS: usize = 1> {}
 
 /// One storage's own: the code knows all tables' lengths, which makes it smaller and quicker, and the settings `S`, if they are

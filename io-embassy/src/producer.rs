@@ -1,7 +1,6 @@
 //! The handle.
 
 use crate::platform::{Core, Shape, Shared};
-use core::fmt;
 use core::future::Future;
 use core::time::Duration;
 use demitasse_core::{
@@ -178,15 +177,4 @@ impl<P: Shape> Clone for Producer<P> {
 
 impl<P: Shape> Copy for Producer<P> {}
 
-impl<P: Shape> fmt::Debug for Producer<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Producer")
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl<P: Shape> defmt::Format for Producer<P> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Producer");
-    }
-}
+crate::shown_by_name!("Producer", [P: Shape] Producer<P>);

@@ -46,6 +46,8 @@ impl<P: Shape> Runner<P> {
     }
 }
 
+crate::shown_by_name!("Runner", [P: Shape] Runner<P>);
+
 /// [`Runner::run`].
 pub(crate) async fn run_all<P: Shape, const CONNECTIONS: usize>(core: &Core<P>, slots: &mut [Slot; CONNECTIONS]) {
     let Some(&Slot { net, .. }) = slots.first() else { return };

@@ -12,6 +12,7 @@ use core::time::Duration;
 
 /// The settings as the state uses them: durations in milliseconds, checked once.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Settings {
     pub(crate) client_id: Name<64>,
     pub(crate) acks: Acks,

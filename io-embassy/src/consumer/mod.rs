@@ -7,7 +7,6 @@ pub use sizes::ConsumerSizes;
 pub use storage::ConsumerStorage;
 
 use crate::platform::{Client, Shape, Shared};
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -190,18 +189,7 @@ impl<P: Shape> Clone for Consumer<P> {
 
 impl<P: Shape> Copy for Consumer<P> {}
 
-impl<P: Shape> fmt::Debug for Consumer<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Consumer")
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl<P: Shape> defmt::Format for Consumer<P> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Consumer");
-    }
-}
+crate::shown_by_name!("Consumer", [P: Shape] Consumer<P>);
 
 /// Records that are lent. What was iterated over counts as read when this is dropped; the rest comes with the next poll.
 ///
@@ -224,18 +212,7 @@ impl<P: Shape> Fetched<P> {
     }
 }
 
-impl<P: Shape> fmt::Debug for Fetched<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fetched")
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl<P: Shape> defmt::Format for Fetched<P> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Fetched");
-    }
-}
+crate::shown_by_name!("Fetched", [P: Shape] Fetched<P>);
 
 /// Records one by one. Dropped, what was not handed out comes with the next poll of anybody.
 pub struct Records<P: Shape = Shared>(demitasse_core::Records<'static, P>);
@@ -256,18 +233,7 @@ impl<P: Shape> Records<P> {
     }
 }
 
-impl<P: Shape> fmt::Debug for Records<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Records")
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl<P: Shape> defmt::Format for Records<P> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Records");
-    }
-}
+crate::shown_by_name!("Records", [P: Shape] Records<P>);
 
 /// A stream of loans, which ends when the consumer is closed. Each should be dropped before the next is asked for: with
 /// fewer chunks than loans nobody has anything to fetch into.
@@ -283,15 +249,4 @@ impl<P: Shape> Stream for Batches<P> {
     }
 }
 
-impl<P: Shape> fmt::Debug for Batches<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Batches")
-    }
-}
-
-#[cfg(feature = "defmt")]
-impl<P: Shape> defmt::Format for Batches<P> {
-    fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Batches");
-    }
-}
+crate::shown_by_name!("Batches", [P: Shape] Batches<P>);
