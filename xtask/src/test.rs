@@ -34,8 +34,8 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     steps.step("simulation of a device: 5,000 seeds", || simulate::run(&seeds));
     if !quick {
         steps.step("instructions of the hot path", || hot_path::run(&[]));
-        let some = ["--some", "3"].map(str::to_owned);
-        steps.step("planted defects: three of them, others each day", || defects::run(&some));
+        let some = ["--some", "2"].map(str::to_owned);
+        steps.step("planted defects: two of them, others each day", || defects::run(&some));
         let ready = steps.step("set-up for Kafka", || tools::for_kafka(&[KAFKA_4, KAFKA_3]));
         let built = steps.step("release build of demitasse and its pipeline", build_demitasse);
         steps.step("tests against Kafka", || if ready && built { kafka_tests() } else { Err(not_tried()) });
