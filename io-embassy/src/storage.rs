@@ -267,7 +267,7 @@ impl<
             return Err(StartError::Config(ConfigError { name: "compression.type", reason }));
         }
         // Before the memory is given away, which is done once: who is told what is wrong may start with what is right.
-        settings.get().fit(bootstrap, HOST_BYTES, BROKERS)?;
+        settings.get().fit(bootstrap, HOST_BYTES, BROKERS, BATCH_BYTES == 0)?;
         let Memory { tables, buffers, names, hosts, links } =
             self.memory.try_take().ok_or(StartError::AlreadyStarted)?;
         let reading = reading()?;

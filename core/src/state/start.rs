@@ -49,7 +49,8 @@ impl<P: Platform> State<P> {
             let error = CapacityError::new("buffers that were lent", lent as u64, needed as u64);
             return Err(StartError::Capacity(error));
         }
-        settings.fit(bootstrap, self.cluster.hosts.cell_bytes(), self.cluster.brokers.len())?;
+        let reads = !self.positions.is_empty();
+        settings.fit(bootstrap, self.cluster.hosts.cell_bytes(), self.cluster.brokers.len(), reads)?;
         // From here on nothing can fail.
         let places = self.depth().saturating_sub(CONTROL_REQUESTS);
         self.s.max_in_flight = settings.max_in_flight.min(places as u8);
@@ -57,7 +58,7 @@ impl<P: Platform> State<P> {
             self.cluster.bootstrap(host.as_bytes(), port);
         }
         #[cfg(feature = "consumer")]
-        if coordinators(settings) > 0 {
+        if coordinators(settings, reads) > 0 {
             self.s.consumer.group.broker = self.cluster.reserve_coordinator().map_or(Link::NONE, Link::to);
         }
         if self.has_seats() {
@@ -99,15 +100,22 @@ impl<P: Platform> State<P> {
 }
 
 impl Settings {
-    /// Whether a start with these addresses can go well where there are places for so many brokers, with hosts of so many bytes: for
-    /// who can give its storage away but once.
+    /// Whether a start with these addresses can go well where there are places for so many brokers, with hosts of so many bytes, and
+    /// where something is read or nothing: for who can give its storage away but once.
     ///
     /// # Errors
     /// Those that the start would have.
     #[inline(never)]
-    pub fn fit(&self, bootstrap: &[(&str, u16)], host_bytes: usize, brokers: usize) -> Result<(), StartError> {
+    pub fn fit(
+        &self,
+        bootstrap: &[(&str, u16)],
+        host_bytes: usize,
+        brokers: usize,
+        reads: bool,
+    ) -> Result<(), StartError> {
         let longest = bootstrap.iter().map(|(host, _)| host.len()).max().unwrap_or(0);
-        let needs = [("host_bytes", host_bytes, longest), ("brokers", brokers, bootstrap.len() + coordinators(self))];
+        let needed = bootstrap.len() + coordinators(self, reads);
+        let needs = [("host_bytes", host_bytes, longest), ("brokers", brokers, needed)];
         if let Some((what, given, needed)) = needs.into_iter().find(|(_, given, needed)| given < needed) {
             return Err(StartError::Capacity(CapacityError::new(what, given as u64, needed as u64)));
         }
@@ -148,11 +156,12 @@ impl From<ConfigError> for StartError {
     }
 }
 
-/// Places in the table of brokers for the one that keeps the group's positions.
+/// Places in the table of brokers for the one that keeps the group's positions. A producer has none, though its settings may be those
+/// of a consumer beside it, too.
 #[allow(unused_variables, reason = "without a consumer")]
-fn coordinators(settings: &Settings) -> usize {
+fn coordinators(settings: &Settings, reads: bool) -> usize {
     #[cfg(feature = "consumer")]
-    return usize::from(!settings.group_id.is_empty());
+    return usize::from(reads && !settings.group_id.is_empty());
     #[cfg(not(feature = "consumer"))]
     0
 }

@@ -36,6 +36,14 @@ fn the_clock_sleeps_until_the_start_and_no_longer() {
     assert!(rig.state.s.clock_due);
 }
 
+/// Settings may be those of a producer and of a consumer: the group's coordinator had a place in both, and a leader had none then.
+#[test]
+fn a_producer_keeps_no_place_for_the_coordinator_of_a_group() {
+    let config = Config { group_id: crate::config::Name::new("g"), ..config() };
+    let rig = Rig::new(SMALL, &config);
+    assert_eq!(rig.state.cluster.used_brokers(), 1);
+}
+
 /// Capacities without batches are a consumer's: with them every record would wait for room that never comes.
 #[test]
 fn start_refuses_a_producer_without_batches() {
