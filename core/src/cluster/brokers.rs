@@ -242,9 +242,11 @@ impl<P: Platform> Cluster<P> {
     }
 
     fn place_for(&self, node_id: i32, host: &[u8], port: u16) -> Option<usize> {
-        // The bootstrap address is often a broker's own: then its connection serves that broker from now on.
+        // The bootstrap address is often a broker's own: then its connection serves that broker from now on, and if another was
+        // there before, no more that one.
         let same = |(i, b): &(usize, &super::BrokerEntry)| {
-            b.kind == Kind::Bootstrap && b.node == 0 && b.port == port && self.host(*i) == host
+            let is_free = b.node == 0 || b.seen != self.metadata.responses;
+            b.kind == Kind::Bootstrap && is_free && b.port == port && self.host(*i) == host
         };
         let brokers = || self.brokers.iter().enumerate();
         if let Some((index, _)) = brokers().find(same) {

@@ -102,6 +102,21 @@ fn a_leader_gets_the_place_of_a_node_that_leads_nothing() {
     assert_eq!(rig.state.cluster.brokers[connected].connection, Link::NONE);
 }
 
+/// A broker came back under another id: the connection over which that is told kept the bootstrap address the one's that was.
+#[test]
+fn a_broker_that_was_replaced_leaves_its_bootstrap_address_to_its_successor() {
+    let mut rig = Rig::new(SMALL, &config());
+    rig.send(0);
+    let cluster = &mut rig.state.cluster;
+    for (responses, node) in [(2, 7), (3, 8)] {
+        cluster.metadata.responses = responses;
+        assert_eq!(cluster.broker(node, b"b", 9092), None, "the connection is to that address, and stays");
+        assert_eq!((cluster.node(node), cluster.used_brokers()), (Some(0), 1));
+    }
+    // Two that say the same, of one response, are two.
+    assert_eq!((cluster.broker(9, b"b", 9092), cluster.node(8), cluster.node(9)), (None, Some(0), Some(1)));
+}
+
 /// Its successor, by which a node is kept, does not fit into the signed number that it was turned back to.
 #[test]
 #[cfg_attr(feature = "one-version", ignore = "of hints, which come with later versions")]
