@@ -189,7 +189,7 @@ impl<P: Platform> Cluster<P> {
     /// One broker of a Metadata response, or of a leader hint (KIP-951). What it returns changed its address, or gave its place to
     /// another, and with it makes a connection to the old address useless.
     ///
-    /// When there are more brokers than places, those that lead a partition of ours are kept: the leaders are known
+    /// When there are more brokers than places, those that lead a partition that is written or read are kept: the leaders are known
     /// from the response before, and if one is missing the response after this one brings it.
     #[inline(never)]
     pub(crate) fn broker(&mut self, node_id: i32, host: &[u8], port: i32) -> Option<usize> {
@@ -283,7 +283,7 @@ impl<P: Platform> Cluster<P> {
 
     #[inline(never)]
     pub(crate) fn is_leader(&self, node_id: i32) -> bool {
-        self.partitions.iter().any(|p| p.is_used() && p.leader == node_id)
+        self.partitions.iter().any(|p| p.is_needed() && p.leader == node_id)
     }
 
     /// After a whole response: forgets the brokers that it did not name.

@@ -129,8 +129,7 @@ impl<P: Platform> Cluster<P> {
             return Open::NotAsked;
         }
         self.topics.iter_mut().for_each(|topic| topic.answered = false);
-        let leaderless =
-            |p: &super::PartitionEntry| p.is_used() && p.pinned && (p.leader < 0 || self.node(p.leader).is_none());
+        let leaderless = |p: &super::PartitionEntry| p.is_needed() && (p.leader < 0 || self.node(p.leader).is_none());
         if self.topics.iter().any(wanted) || self.partitions.iter().any(leaderless) {
             Open::Unanswered
         } else {

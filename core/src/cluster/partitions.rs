@@ -18,6 +18,9 @@ pub struct PartitionEntry {
     pub(crate) leader_epoch: i32,
     /// Records went to it, so it is never given up: its sequences must not be forgotten.
     pub(crate) pinned: bool,
+    /// Whoever read it does so no more.
+    #[cfg(feature = "consumer")]
+    pub(crate) left: bool,
     /// Answers in a row whose leader epoch was older than ours, see [`Cluster::partition`].
     stale: u8,
 }
@@ -31,11 +34,18 @@ impl PartitionEntry {
         leader: 0,
         leader_epoch: 0,
         pinned: false,
+        #[cfg(feature = "consumer")]
+        left: false,
         stale: 0,
     };
 
-    pub(crate) fn is_used(&self) -> bool {
-        !self.topic.is_none()
+    /// Whether it is written or read, so that its leader must be known, and is to have a place among the brokers.
+    pub(crate) fn is_needed(&self) -> bool {
+        #[cfg(feature = "consumer")]
+        if self.left {
+            return false;
+        }
+        self.pinned
     }
 
     pub(crate) fn topic(&self) -> usize {
@@ -103,7 +113,14 @@ impl<P: Platform> Cluster<P> {
             *entry = PartitionEntry { bucket: entry.bucket, index, ..unknown };
             Some(place)
         })?;
-        self.partitions[place].pinned |= pinned;
+        if pinned {
+            let entry = &mut self.partitions[place];
+            entry.pinned = true;
+            #[cfg(feature = "consumer")]
+            {
+                entry.left = false;
+            }
+        }
         Some(place)
     }
 

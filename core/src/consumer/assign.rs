@@ -71,6 +71,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn unassign(&mut self, topic: Topic, partition: i32) {
         if let Some(place) = self.position_place(topic, partition) {
             self.positions[place].leave();
+            self.cluster.partitions[place].left = true;
             self.tell_room();
         }
     }

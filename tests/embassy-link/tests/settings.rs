@@ -9,6 +9,7 @@ use demitasse_io_embassy::{
     Acks, CapacityError, Config, ConfigError, ConnectionError, ConsumeFault, DeliveryFailure, Fault, Producer, Reason,
     Record, SendError, Sizes, Start, StartError, Storage, TopicError, consumer_storage, storage,
 };
+use embassy_futures::select::select;
 use std::time::Duration;
 
 storage! { static KAFKA: { batch_bytes: 512, buffers: 2, topics: 1, topic_name_bytes: 16, host_bytes: 16, brokers: 2 } }
@@ -189,6 +190,37 @@ fn more_leaders_than_places_for_brokers() {
         }
     });
     assert_eq!((read, faults), (6, 6));
+}
+
+/// Places for the bootstrap address and one leader, and for all partitions of the topic: one of them at a time. Leaders of the others
+/// took the place, and that one's leader had none.
+#[test]
+fn leaders_of_partitions_that_nobody_needs_have_no_place() {
+    storage! { static WRITER: { partitions: 3, brokers: 2 } }
+    consumer_storage! { static READER: { partitions: 3, brokers: 2 } }
+    let nodes: Vec<i32> = (1..=3).flat_map(|node| [node; 4]).collect();
+    let options = Options { nodes: 3, ..Options::default() };
+    let mut world = World::with::<14>(Weather { latency: 500, ..Weather::default() }, options, 3, &nodes);
+    for partition in 0..3 {
+        let writer = demitasse_embassy_link_tests::workload::again(&WRITER, Storage::new());
+        let (producer, mut runner) = writer.start(world.stack, &Config::new(), &[("10.0.0.2", PORT)], 1).unwrap();
+        let topic = producer.topic(TOPIC).unwrap();
+        let written = async {
+            let delivery = producer.send(topic.partition(partition), &Record::new(b"x")).await.unwrap();
+            producer.wait(delivery).await.map(drop)
+        };
+        world.executor.run(100, select(runner.run(), written));
+        assert_eq!(producer.counters().acknowledged, 1, "partition {partition}");
+    }
+    let (consumer, runner) = READER.start(world.stack, &Config::new(), &[("10.0.0.2", PORT)], 2).unwrap();
+    spawn(&mut world, runner);
+    let topic = consumer.topic(TOPIC).unwrap();
+    for partition in 0..3 {
+        consumer.assign(topic, partition, Start::Beginning).unwrap();
+        let read = async { consumer.poll(10).await.map(|fetched| fetched.unwrap().records().count()) };
+        assert_eq!(world.executor.run(100, read), Ok(1), "partition {partition}");
+        consumer.unassign(topic, partition);
+    }
 }
 
 /// What the broker says of itself leads nowhere, and the one slot is the bootstrap address' in between, which works.

@@ -82,6 +82,7 @@ fn a_node_that_a_hint_moves_loses_the_connection_to_its_old_address() {
 #[test]
 fn a_leader_gets_the_place_of_a_node_that_leads_nothing() {
     let mut rig = Rig::new(SMALL, &config());
+    (0..3).for_each(|partition| _ = rig.send(partition));
     let state = &mut rig.state;
     for (node, host) in [(2, b"c"), (3, b"d"), (4, b"e")] {
         assert_eq!(state.cluster.broker(node, host, 9092), None);
@@ -100,6 +101,25 @@ fn a_leader_gets_the_place_of_a_node_that_leads_nothing() {
     let now = rig.now();
     rig.state.closed(1, ConnectionError::Idle, now);
     assert_eq!(rig.state.cluster.brokers[connected].connection, Link::NONE);
+}
+
+/// All that is known of a partition that nobody writes to, or reads any more, may be its leader.
+#[test]
+fn the_leader_of_a_partition_that_nobody_needs_gives_way() {
+    let mut rig = Rig::new(SMALL, &config());
+    for (node, host) in [(2, b"c"), (3, b"d"), (4, b"e")] {
+        rig.state.cluster.broker(node, host, 9092);
+    }
+    (0..3).for_each(|place| _ = rig.state.cluster.partition(place, 2 + place as i32, 1));
+    rig.send(0);
+    let cluster = &mut rig.state.cluster;
+    assert_eq!((cluster.broker(5, b"f", 9092), cluster.node(5)), (None, None), "nor is it needed");
+    cluster.partition(1, 5, 2);
+    assert_eq!((cluster.broker(5, b"f", 9092), cluster.node(5)), (None, None), "nor is that");
+    rig.send(1);
+    let cluster = &mut rig.state.cluster;
+    assert_eq!((cluster.broker(5, b"f", 9092), cluster.node(5).is_some()), (None, true));
+    assert_eq!((cluster.node(2).is_some(), cluster.node(3)), (true, None), "a record goes to node 2");
 }
 
 /// A broker came back under another id: the connection over which that is told kept the bootstrap address the one's that was.
