@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         let problem = run.load.tally.problem(&arguments.topic, &bootstrap);
         if run.load.interrupt.is_pressed() {
             let and = problem.map_or(String::new(), |problem| format!("; {problem}"));
-            return Err(Problem::interrupted(format!("interrupted after {} records{and}", summary.records)));
+            return Err(run.load.interrupt.problem(format!("interrupted after {} records{and}", summary.records)));
         }
         match problem {
             Some(problem) => Err(Problem::failed(problem)),

@@ -161,7 +161,7 @@ impl Reader<'_> {
             let most = left(self.written).min(u64::from(MOST)) as u32;
             let fetched = tokio::select! {
                 biased;
-                () = interrupt.pressed() => return Err(Problem::interrupted(format!("interrupted after {} records", self.written))),
+                () = interrupt.pressed() => return Err(interrupt.problem(format!("interrupted after {} records", self.written))),
                 fetched = self.consumer.poll(most) => fetched,
                 () = tokio::time::sleep(Duration::from_millis(100)), if self.arguments.exit_at_end => {
                     if self.at_end() {

@@ -30,7 +30,7 @@ static ALLOCATOR: demitasse_io_std::guard::GuardedAllocator = demitasse_io_std::
 /// A Kafka client that fits in a small cup.
 ///
 /// Exit codes: 0 all went well; 1 something was not acknowledged or could not be done; 2 wrong arguments or settings, and
-/// nothing was sent; 130 interrupted by Ctrl-C.
+/// nothing was sent; 130 interrupted by Ctrl-C, 143 by SIGTERM.
 #[derive(Parser)]
 #[command(name = "demitasse", version)]
 struct Cli {

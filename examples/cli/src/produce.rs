@@ -305,7 +305,7 @@ impl Session<'_> {
         let records = self.tally.records();
         if self.interrupt.is_pressed() {
             let and = problem.map_or(String::new(), |problem| format!("; {problem}"));
-            return Err(Problem::interrupted(format!("interrupted after {records} records{and}")));
+            return Err(self.interrupt.problem(format!("interrupted after {records} records{and}")));
         }
         let rest = if end == End::Stopped { "; the rest of the input was not read" } else { "" };
         if let End::Unreadable(error) = end {

@@ -25,9 +25,9 @@ impl Problem {
         Problem { line: line.to_string(), code: 1 }
     }
 
-    /// Ctrl-C.
-    pub(crate) fn interrupted(line: impl Display) -> Problem {
-        Problem { line: line.to_string(), code: 130 }
+    /// Ctrl-C or a signal like it, whose exit code this is.
+    pub(crate) fn interrupted(code: u8, line: impl Display) -> Problem {
+        Problem { line: line.to_string(), code }
     }
 
     /// Writes the line to standard error; if nobody reads that, the exit code still tells.

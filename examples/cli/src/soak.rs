@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         let broken = broken.collect::<Vec<_>>().join("; ");
         match (soak.load.interrupt.is_pressed(), broken.is_empty()) {
             (_, false) => Err(Problem::failed(broken)),
-            (true, true) => Err(Problem::interrupted("interrupted; no promise was broken until then")),
+            (true, true) => Err(soak.load.interrupt.problem("interrupted; no promise was broken until then")),
             (false, true) => Ok(()),
         }
     })

@@ -25,7 +25,8 @@ const BURST: usize = 64;
 /// Sends the numbers from 0 on, and writes a JSON line for each outcome: the arguments and lines of Kafka's own
 /// kafka-verifiable-producer, for its system tests.
 ///
-/// It ends after --max-messages or by Ctrl-C or SIGTERM, once all outcomes are known. Unlike Kafka's, which sets retries=0, it
+/// It ends after --max-messages or by Ctrl-C or SIGTERM, once all outcomes are known; the exit code then says which, as with
+/// Kafka's. Unlike Kafka's, which sets retries=0, it
 /// sends again what can be sent again, until delivery.timeout.ms.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -90,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
             () = session.send_all() => {}
         }
         session.settle().await;
-        session.finish()
+        session.finish(&interrupt)
     })
 }
 
@@ -272,7 +273,7 @@ impl Session<'_> {
         self.output.flush();
     }
 
-    fn finish(mut self) -> Result<(), Problem> {
+    fn finish(mut self, interrupt: &Interrupt) -> Result<(), Problem> {
         self.tell("shutdown_complete", Nothing {});
         let acked = self.tally.acknowledged;
         let (sent, target_throughput) = (self.sent, self.arguments.throughput);
@@ -280,6 +281,11 @@ impl Session<'_> {
         self.tell("tool_data", ToolData { sent, acked, target_throughput, avg_throughput });
         self.output.finish()?;
         match self.tally.problem(&self.arguments.topic, &self.arguments.bootstrap_server) {
+            // As a JVM that a signal has ended, whatever its shutdown hooks had to tell.
+            problem if interrupt.is_pressed() => {
+                let told = problem.unwrap_or_else(|| format!("interrupted after {sent} records"));
+                Err(interrupt.problem(told))
+            }
             Some(problem) => Err(Problem::failed(problem)),
             None => Ok(()),
         }

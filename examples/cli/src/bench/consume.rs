@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         let written = output.finish();
         if interrupt.is_pressed() {
             let (read, wanted) = (run.records, arguments.records);
-            return Err(Problem::interrupted(format!("interrupted after {read} of {wanted} records")));
+            return Err(interrupt.problem(format!("interrupted after {read} of {wanted} records")));
         }
         end.and(written)
     })

@@ -58,7 +58,15 @@ pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Ended {
 }
 
 pub(crate) fn interrupt(child: &Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    signal(child, "-INT");
+}
+
+pub(crate) fn terminate(child: &Child) {
+    signal(child, "-TERM");
+}
+
+fn signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 pub(crate) fn until(what: &str, mut true_now: impl FnMut() -> bool) {

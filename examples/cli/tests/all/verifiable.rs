@@ -1,6 +1,6 @@
 //! `verifiable-producer`: what it sends and tells. That Kafka's own tells the same is tested in tests/kafka.
 
-use crate::program::{Ended, broker, command, interrupt, records, run, until};
+use crate::program::{Ended, broker, command, interrupt, records, run, terminate, until};
 use demitasse_broker::Options;
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ fn it_goes_on_at_its_pace_until_it_is_told_to_end() {
     until("some are there", || records(&server, "t", 0).len() > 100);
     interrupt(&child);
     let ended = Ended::of(child.wait_with_output().unwrap());
-    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.code, 130, "{ended:?}");
     let events = events(&ended);
     let data = events.last().unwrap();
     let sent = records(&server, "t", 0).len();
@@ -62,6 +62,21 @@ fn it_goes_on_at_its_pace_until_it_is_told_to_end() {
     assert!(data["avg_throughput"].as_f64().unwrap() < 250.0, "{data}");
     assert_eq!(named(&events, "producer_send_success").len(), sent);
     assert!(events[1]["key"].is_null());
+}
+
+#[test]
+fn the_exit_code_says_that_it_was_terminated_as_kafkas_does() {
+    let (server, bootstrap) = broker(Options::default());
+    let arguments = ["verifiable-producer", "--bootstrap-server", &bootstrap, "--topic", "t", "--throughput", "200"];
+    let child = command(&arguments).spawn().unwrap();
+    until("some are there", || records(&server, "t", 0).len() > 10);
+    terminate(&child);
+    let ended = Ended::of(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 143, "{ended:?}");
+    let events = events(&ended);
+    let sent = records(&server, "t", 0).len();
+    assert_eq!((&ended.json()["name"], &ended.json()["acked"]), (&"tool_data".into(), &sent.into()));
+    assert_eq!(named(&events, "shutdown_complete").len(), 1);
 }
 
 #[test]
