@@ -22,6 +22,8 @@ const MOST: u32 = 10_000;
 
 /// Writes each record of a topic to standard output, as it comes, until Ctrl-C.
 ///
+/// A partition that cannot be read on is told, and the others go on; at the end the exit code is 1.
+///
 /// Memory is fetch.memory.bytes (16 MiB) whatever the backlog: -X sets it, and all other settings.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -119,7 +121,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         }
         let committed_at = tokio::time::Instant::now();
         let output = Output::new();
-        let mut reader = Reader { arguments, consumer, topic, partitions, has_group, written: 0, output, committed_at };
+        let mut reader =
+            Reader { arguments, consumer, topic, partitions, failed: 0, has_group, written: 0, output, committed_at };
         let end = reader.all(Interrupt::listen()?).await;
         reader.output.flush();
         if reader.output.is_broken() {
@@ -147,7 +150,10 @@ struct Reader<'a> {
     arguments: &'a Arguments,
     consumer: Consumer,
     topic: Topic,
+    /// Those that can be read.
     partitions: Vec<i32>,
+    /// How many can not.
+    failed: usize,
     has_group: bool,
     written: u64,
     output: Output,
@@ -156,21 +162,31 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn all(&mut self, mut interrupt: Interrupt) -> Result<(), Problem> {
-        let left = |written| self.arguments.count.map_or(u64::MAX, |count| count - written);
+        let arguments = self.arguments;
+        // Of its own: what it lends is not to hold all of this.
+        let consumer = self.consumer.clone();
+        let left = |written| arguments.count.map_or(u64::MAX, |count| count - written);
         while left(self.written) > 0 {
             let most = left(self.written).min(u64::from(MOST)) as u32;
             let fetched = tokio::select! {
                 biased;
                 () = interrupt.pressed() => return Err(interrupt.problem(format!("interrupted after {} records", self.written))),
-                fetched = self.consumer.poll(most) => fetched,
+                fetched = consumer.poll(most) => fetched,
                 () = tokio::time::sleep(Duration::from_millis(100)), if self.arguments.exit_at_end => {
                     if self.at_end() {
-                        return Ok(());
+                        break;
                     }
                     continue;
                 }
             };
-            let Some(fetched) = fetched.map_err(|error| self.problem(&error))? else { return Ok(()) };
+            let fetched = match fetched {
+                Ok(Some(fetched)) => fetched,
+                Ok(None) => break,
+                Err(error) => {
+                    self.give_up(&error)?;
+                    continue;
+                }
+            };
             for record in fetched.records() {
                 self.written += 1;
                 tell(self.arguments, &mut self.output, &record);
@@ -178,10 +194,26 @@ impl Reader<'_> {
             drop(fetched);
             self.output.flush();
             if self.output.is_broken() {
-                return Ok(());
+                break;
             }
             self.commit().await?;
         }
+        match self.failed {
+            0 => Ok(()),
+            failed => Err(Problem::failed(format!("partitions that could not be read on: {failed}, see above"))),
+        }
+    }
+
+    /// The others go on; with the last the error is that of all.
+    fn give_up(&mut self, error: &ConsumeError) -> Result<(), Problem> {
+        self.partitions.retain(|&partition| partition != error.partition);
+        self.failed += 1;
+        let problem = Problem::failed(format!("topic {}: {error}", self.consumer.topic_name(error.topic)));
+        if self.partitions.is_empty() {
+            return Err(problem);
+        }
+        // At once: the end may be far away.
+        problem.tell();
         Ok(())
     }
 
@@ -197,10 +229,6 @@ impl Reader<'_> {
     /// Whether all that was there has been read.
     fn at_end(&self) -> bool {
         self.partitions.iter().all(|&partition| self.consumer.lag(self.topic, partition) == Some(0))
-    }
-
-    fn problem(&self, error: &ConsumeError) -> Problem {
-        Problem::failed(format!("topic {}: {error}", self.consumer.topic_name(error.topic)))
     }
 }
 

@@ -122,6 +122,38 @@ fn a_partition_that_is_not_there_is_told() {
 }
 
 #[test]
+fn a_partition_that_fails_stops_no_other() {
+    let (_server, bootstrap) = broker(Options { default_partitions: 3, ..Options::default() });
+    let topic = ["--bootstrap", &bootstrap, "--topic", "t"];
+    for partition in ["0", "1", "2"] {
+        run(&[&["produce"], &topic[..], &["--partition", partition]].concat(), "value\n".repeat(100).as_bytes());
+    }
+    let consume = |more: &[&str]| {
+        let arguments = [&["consume"], &topic[..], &["--group", "g", "--format", "%p %o\\n"], more].concat();
+        let output = command(&arguments).output().unwrap();
+        let lines = |bytes| String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+        (output.status.code(), lines(output.stdout), lines(output.stderr))
+    };
+    let (code, lines, _) = consume(&["--partition", "0", "--count", "50"]);
+    assert_eq!((code, lines.len()), (Some(0), 50));
+    // Of the other two the group keeps nothing; each is told, and the first is read to its end.
+    let strict = ["-X", "auto.offset.reset=none"];
+    let (code, lines, errors) = consume(&[&strict[..], &["--exit-at-end"]].concat());
+    let expected: Vec<String> = (50..100).map(|offset| format!("0 {offset}")).collect();
+    assert_eq!((code, lines), (Some(1), expected), "{errors:?}");
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    for partition in ["topic t: partition 1", "topic t: partition 2"] {
+        assert!(errors[..2].iter().any(|line| line.contains(partition)), "{errors:?}");
+    }
+    assert!(errors[2].contains("read on: 2"), "{errors:?}");
+    // What was read is committed, and with nothing left to read it ends by itself.
+    let (code, lines, _) = consume(&[&strict[..], &["--partition", "0", "--exit-at-end"]].concat());
+    assert_eq!((code, lines.len()), (Some(0), 0));
+    let (code, lines, errors) = consume(&[&strict[..], &["--partition", "1,2"]].concat());
+    assert_eq!((code, lines.len(), errors.len()), (Some(1), 0, 2), "{errors:?}");
+}
+
+#[test]
 fn reading_makes_no_topic() {
     let (server, bootstrap) = broker(Options::default());
     for partition in [&[][..], &["--partition", "0"]] {
