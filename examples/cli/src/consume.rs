@@ -5,16 +5,18 @@ mod format;
 use crate::interrupt::Interrupt;
 use crate::report::{Output, Problem};
 use crate::runtime;
-use crate::settings::{Bootstrap, Properties};
+use crate::settings::{Bootstrap, Properties, Settable};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use demitasse_io_std::{ConsumeError, Consumed, Consumer, ConsumerBuilder, IsolationLevel, OffsetReset, Start, Topic};
+use demitasse_io_std::{
+    BuildError, ConsumeError, Consumed, Consumer, ConsumerBuilder, IsolationLevel, OffsetReset, Start, Topic,
+};
 use format::Format;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// With a group, positions are committed so often, and at the end.
+/// With a group, positions are committed so often by themselves, and at the end.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 
 /// Records that are taken at once.
@@ -39,8 +41,8 @@ pub(crate) struct Arguments {
     /// has been, else the beginning.
     #[arg(long, value_parser = start)]
     from: Option<Start>,
-    /// The group that keeps the positions: committed every 5 seconds and at the end, behind what was written. Begins where
-    /// auto.offset.reset says (earliest by itself) if it keeps none.
+    /// The group that keeps the positions: committed every 5 seconds (auto.commit.interval.ms) and at the end, behind what was
+    /// written, unless enable.auto.commit is false. Begins where auto.offset.reset says (earliest by itself) if it keeps none.
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     group: Option<String>,
     /// End after so many records.
@@ -78,6 +80,42 @@ fn start(text: &str) -> Result<Start, String> {
     }
 }
 
+/// Those of the consumer, and those of Java's that stand for what this command does itself.
+struct Settings {
+    builder: ConsumerBuilder,
+    /// Whether `auto.offset.reset` is among them.
+    names_reset: bool,
+    auto_commit: bool,
+    commit_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { builder: ConsumerBuilder::new(), names_reset: false, auto_commit: true, commit_every: COMMIT_EVERY }
+    }
+}
+
+impl Settable for Settings {
+    fn means_nothing(name: &str) -> bool {
+        !matches!(name, "enable.auto.commit" | "auto.commit.interval.ms") && ConsumerBuilder::means_nothing(name)
+    }
+
+    fn set(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        let wrong = |expected| BuildError::Property(format!("{name}: {value:?} is not {expected}"));
+        match name {
+            "enable.auto.commit" => self.auto_commit = value.parse().map_err(|_| wrong("true or false"))?,
+            "auto.commit.interval.ms" => {
+                self.commit_every = Duration::from_millis(value.parse().map_err(|_| wrong("a number"))?);
+            }
+            _ => {
+                self.names_reset |= name == "auto.offset.reset";
+                self.builder = self.builder.set(name, value)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// A record as JSON; bytes that are no text have their odd ones replaced. Headers are pairs of name and value.
 #[derive(Serialize)]
 struct Json<'a> {
@@ -92,15 +130,12 @@ struct Json<'a> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
-    let over = |reset| {
-        let defaults = ConsumerBuilder::new().offset_reset(reset);
-        arguments.properties.with_defaults(defaults, &arguments.bootstrap)
-    };
-    let (mut builder, bootstrap) = over(OffsetReset::None)?;
+    let (settings, bootstrap) = arguments.properties.with::<Settings>(&arguments.bootstrap)?;
+    let Settings { mut builder, names_reset, auto_commit, commit_every } = settings;
     // The settings may name one, too.
     let has_group = arguments.group.is_some() || !builder.config_mut().group_id.is_empty();
-    if has_group {
-        (builder, _) = over(OffsetReset::Earliest)?;
+    if !names_reset {
+        builder = builder.offset_reset(if has_group { OffsetReset::Earliest } else { OffsetReset::None });
     }
     if let Some(group) = &arguments.group {
         builder = builder.group(group);
@@ -119,15 +154,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         for &partition in &partitions {
             consumer.assign(topic, partition, from)?;
         }
-        let committed_at = tokio::time::Instant::now();
-        let output = Output::new();
-        let mut reader =
-            Reader { arguments, consumer, topic, partitions, failed: 0, has_group, written: 0, output, committed_at };
+        let mut reader = Reader {
+            arguments,
+            consumer,
+            topic,
+            partitions,
+            failed: 0,
+            commit_every: (has_group && auto_commit).then_some(commit_every),
+            written: 0,
+            output: Output::new(),
+            committed_at: tokio::time::Instant::now(),
+        };
         let end = reader.all(Interrupt::listen()?).await;
         reader.output.flush();
         if reader.output.is_broken() {
             // What was not written is not committed: there is no `close`.
             return reader.output.finish();
+        }
+        if !auto_commit {
+            return end;
         }
         let closed = reader.consumer.close().await.map_err(|error| Problem::failed(format!("commit: {error}")));
         end.and(closed)
@@ -154,7 +199,8 @@ struct Reader<'a> {
     partitions: Vec<i32>,
     /// How many can not.
     failed: usize,
-    has_group: bool,
+    /// None: not at all.
+    commit_every: Option<Duration>,
     written: u64,
     output: Output,
     committed_at: tokio::time::Instant,
@@ -219,7 +265,7 @@ impl Reader<'_> {
 
     async fn commit(&mut self) -> Result<(), Problem> {
         let now = tokio::time::Instant::now();
-        if !self.has_group || now.duration_since(self.committed_at) < COMMIT_EVERY {
+        if self.commit_every.is_none_or(|every| now.duration_since(self.committed_at) < every) {
             return Ok(());
         }
         self.committed_at = now;

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// What settings go into.
 pub(crate) trait Settable: Default {
+    /// Whether it is a name of Java's client that means nothing here: told and left out, so that its properties files serve.
+    fn means_nothing(_name: &str) -> bool {
+        false
+    }
+
     /// Sets one by Kafka's name.
     fn set(self, name: &str, value: &str) -> Result<Self, BuildError>;
 }
@@ -18,10 +23,50 @@ impl Settable for Builder {
 }
 
 impl Settable for ConsumerBuilder {
+    fn means_nothing(name: &str) -> bool {
+        OF_JAVAS_CONSUMER.contains(&name)
+    }
+
     fn set(self, name: &str, value: &str) -> Result<Self, BuildError> {
         self.set(name, value)
     }
 }
+
+/// Settings of Java's consumer that there are none of here, and that nobody misses. Not those of TLS and SASL: who has them
+/// expects to be safe.
+const OF_JAVAS_CONSUMER: &[&str] = &[
+    "auto.commit.interval.ms",
+    "auto.include.jmx.reporter",
+    "check.crcs",
+    "client.dns.lookup",
+    "config.providers",
+    "enable.auto.commit",
+    "enable.metrics.push",
+    "exclude.internal.topics",
+    "fetch.max.bytes",
+    "group.instance.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "interceptor.classes",
+    "key.deserializer",
+    // With Java's client the first batch may be larger; a chunk is as large as it is.
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "max.poll.records",
+    "metadata.recovery.rebootstrap.trigger.ms",
+    "metadata.recovery.strategy",
+    "metric.reporters",
+    "metrics.num.samples",
+    "metrics.recording.level",
+    "metrics.sample.window.ms",
+    "partition.assignment.strategy",
+    "receive.buffer.bytes",
+    "send.buffer.bytes",
+    "session.timeout.ms",
+    "socket.connection.setup.timeout.max.ms",
+    "value.deserializer",
+];
 
 /// What every command takes that would start a producer or a consumer.
 #[derive(Args)]
@@ -56,40 +101,39 @@ fn missing() -> Problem {
 impl Properties {
     /// The settings, and `bootstrap.servers` if it is among them.
     pub(crate) fn builder<B: Settable>(&self) -> Result<(B, Option<String>), Problem> {
-        self.over(B::default())
-    }
-
-    /// As [`Properties::builder`], over other defaults.
-    fn over<B: Settable>(&self, mut builder: B) -> Result<(B, Option<String>), Problem> {
+        let text = self.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let mut builder = B::default();
         let mut bootstrap = None;
+        let mut left_out: Vec<&str> = Vec::new();
         if let Some(path) = &self.config {
-            let text = read(path)?;
             for (number, line) in properties(&text) {
                 let at = || format!("{}:{number}", path.display());
                 let (name, value) = pair(line).ok_or_else(|| wrong(&at(), line))?;
+                if B::means_nothing(name) {
+                    left_out.push(name);
+                    continue;
+                }
                 builder =
                     set(builder, &mut bootstrap, name, value).map_err(|e| Problem::usage(format!("{}: {e}", at())))?;
             }
         }
         for property in &self.properties {
             let (name, value) = pair(property).ok_or_else(|| wrong("-X", property))?;
+            if B::means_nothing(name) {
+                left_out.push(name);
+                continue;
+            }
             builder = set(builder, &mut bootstrap, name, value).map_err(|e| Problem::usage(format!("-X: {e}")))?;
+        }
+        if !left_out.is_empty() {
+            eprintln!("demitasse: left out, there are no such settings here: {}", left_out.join(", "));
         }
         Ok((builder, bootstrap))
     }
 
     /// The settings with the brokers to begin with, and these as text.
     pub(crate) fn with<B: Settable>(&self, bootstrap: &Bootstrap) -> Result<(B, String), Problem> {
-        self.with_defaults(B::default(), bootstrap)
-    }
-
-    /// As [`Properties::with`], over other defaults.
-    pub(crate) fn with_defaults<B: Settable>(
-        &self,
-        defaults: B,
-        bootstrap: &Bootstrap,
-    ) -> Result<(B, String), Problem> {
-        let (mut builder, from_properties) = self.over(defaults)?;
+        let (mut builder, from_properties) = self.builder::<B>()?;
         let servers = bootstrap.bootstrap.clone().or(from_properties).ok_or_else(missing)?;
         builder =
             builder.set("bootstrap.servers", &servers).map_err(|e| Problem::usage(format!("--bootstrap: {e}")))?;

@@ -43,6 +43,9 @@ fn what_is_wrong_is_told_in_a_line() {
         (["--from", "soon"], "beginning"),
         (["-X", "fetch.memory.bytes=5"], "fetch.memory"),
         (["-X", "fetch.chunk.bytes=1"], "fetch.chunk.bytes"),
+        (["-X", "max.pol.records=5"], "max.pol.records"),
+        (["-X", "enable.auto.commit=perhaps"], "enable.auto.commit"),
+        (["-X", "ssl.truststore.location=/etc/ca.jks"], "ssl.truststore.location"),
         (["--group", ""], "--group"),
     ] {
         let ended = run(&[&consume[..], &wrong].concat(), b"");
@@ -179,6 +182,40 @@ fn a_group_that_the_settings_name_is_gone_on_with() {
     assert_eq!(consume(&["--group", "g", "--count", "1"]).lines, ["6"]);
     let ended = consume(&["--group", "new", "--count", "1", "-X", "auto.offset.reset=none"]);
     assert!(ended.code == 1 && ended.error().contains("keeps no position"), "{ended:?}");
+}
+
+#[test]
+fn settings_of_javas_consumer_serve() {
+    let (server, bootstrap) = broker(Options::default());
+    run(&["produce", "--bootstrap", &bootstrap, "--topic", "t"], "value\n".repeat(9).as_bytes());
+    let path = std::env::temp_dir().join(format!("demitasse-consumer-{}.properties", std::process::id()));
+    let java = "group.id=g\nauto.offset.reset=earliest\nfetch.min.bytes=1\nfetch.max.wait.ms=100\nmax.poll.records=500\n\
+                enable.auto.commit=false\nsession.timeout.ms=45000\nmax.partition.fetch.bytes=1048576\n\
+                key.deserializer=org.apache.kafka.common.serialization.StringDeserializer\n";
+    std::fs::write(&path, format!("bootstrap.servers={bootstrap}\n{java}")).unwrap();
+    let consume = |more: &[&str]| {
+        let file = ["consume", "--config", path.to_str().unwrap(), "--topic", "t", "--format", "%o\\n"];
+        run(&[&file[..], more].concat(), b"")
+    };
+    let ended = consume(&["--count", "4", "-X", "group.instance.id=me"]);
+    assert_eq!((ended.code, &ended.lines[..]), (0, &["0", "1", "2", "3"].map(String::from)[..]), "{ended:?}");
+    // What means nothing here is told, and nothing else is.
+    let (text, names) = ended.error().rsplit_once(": ").unwrap();
+    assert!(text.contains("left out"), "{text}");
+    let expected = [
+        "max.poll.records",
+        "session.timeout.ms",
+        "max.partition.fetch.bytes",
+        "key.deserializer",
+        "group.instance.id",
+    ];
+    assert_eq!(names.split(", ").collect::<Vec<_>>(), expected);
+    // Nothing is committed where nothing is to be.
+    assert_eq!(server.with(|cluster| cluster.committed("g", "t", 0)), None);
+    let ended = consume(&["--count", "4", "-X", "enable.auto.commit=true", "-X", "auto.commit.interval.ms=0"]);
+    assert_eq!((ended.code, ended.lines[0].as_str()), (0, "0"), "{ended:?}");
+    assert_eq!(server.with(|cluster| cluster.committed("g", "t", 0)).map(|(offset, _)| offset), Some(4));
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
