@@ -83,9 +83,12 @@ fn verdict(code: ErrorCode) -> Verdict {
 impl<P: Platform> State<P> {
     /// Takes down that all that was handed out is to be committed. A number for [`State::poll_commit`].
     pub(crate) fn commit(&mut self) -> Result<u32, CommitError> {
+        let closing = self.s.closing;
         for position in self.known_positions().iter_mut() {
-            // Also what was committed before: a request of an old connection may have come after it.
-            if position.is_known() {
+            // Also what was committed before: a request of an old connection may have come after it. Once it is closed
+            // nobody sends it: then only what the group does not keep is missing.
+            let is_kept = closing && position.committed == Some(Offset::new(position.next));
+            if position.is_known() && !is_kept {
                 position.commit = Some((Offset::new(position.next), position.next_epoch));
             }
         }

@@ -260,6 +260,29 @@ fn a_close_commits_what_was_handed_out() {
 }
 
 #[test]
+fn a_second_close_says_whether_all_is_committed() {
+    let mut bench = bench(Release::V2_8, 1, config(|_| ()), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    let (consumer, ended) = (bench.consumer.clone(), Rc::new(RefCell::new(Vec::new())));
+    let ends = ended.clone();
+    bench.executor.spawn(async move {
+        assert_eq!(consumer.poll(4).await.unwrap().unwrap().records().count(), 4);
+        let lent = consumer.poll(2).await.unwrap().unwrap();
+        assert_eq!(lent.records().count(), 2);
+        let first = [consumer.close().await, consumer.close().await, consumer.commit().await];
+        ends.borrow_mut().extend(first);
+        drop(lent);
+        // It is read now, and nobody commits it any more.
+        let last = consumer.close().await;
+        ends.borrow_mut().push(last);
+    });
+    bench.advance(5 * SECOND);
+    assert_eq!(*ended.borrow(), [Ok(()), Ok(()), Ok(()), Err(CommitError::Closed)]);
+    assert_eq!(committed(&bench, 0), Some((4, 0)));
+}
+
+#[test]
 fn bad_weather_keeps_the_last_position() {
     for piece in [0, 1] {
         let weather = Weather { latency: 3_000, jitter: 20_000, piece, cut: 60, cut_within: 3_000, ..calm() };
