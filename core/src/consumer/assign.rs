@@ -109,10 +109,9 @@ impl<P: Platform> State<P> {
     ) -> Wait<Result<i64, ConsumeError>> {
         let place = self.position_place(topic, partition);
         if let Some(place) = place
-            && let Some(fault) = self.positions[place].take_untold()
+            && let Some((offset, fault)) = self.positions[place].take_untold()
         {
             self.s.consumer.faults = self.s.consumer.faults.saturating_sub(1);
-            let offset = self.positions[place].next;
             return Wait::Ready(Err(ConsumeError { topic, partition, offset, fault }));
         }
         if place.is_none_or(|place| self.positions[place].reading == Reading::Unassigned) {
@@ -183,11 +182,11 @@ impl<P: Platform> State<P> {
             return None;
         }
         for place in 0..self.known_positions().len() {
-            if let Some(fault) = self.positions[place].take_untold() {
+            if let Some((offset, fault)) = self.positions[place].take_untold() {
                 self.s.consumer.faults -= 1;
                 let entry = &self.cluster.partitions[place];
                 let topic = Topic(entry.topic() as u16);
-                return Some(ConsumeError { topic, partition: entry.index, offset: self.positions[place].next, fault });
+                return Some(ConsumeError { topic, partition: entry.index, offset, fault });
             }
         }
         self.s.consumer.faults = 0;

@@ -170,9 +170,17 @@ impl Position {
         self.reading == Reading::Failed && self.fault.is_some()
     }
 
-    /// Takes what is to be told.
-    pub(super) fn take_untold(&mut self) -> Option<ConsumeFault> {
-        if self.is_untold() { self.fault.take() } else { None }
+    /// Takes what is to be told, and the offset.
+    pub(super) fn take_untold(&mut self) -> Option<(i64, ConsumeFault)> {
+        let fault = if self.is_untold() { self.fault.take() } else { None }?;
+        let offset = self.next;
+        if let ConsumeFault::Truncated { end_offset } = fault {
+            // Behind this the log has other records, which nobody has read: they are not to be committed.
+            (self.next, self.next_epoch) = (offset.min(end_offset), -1);
+            self.renew();
+            self.jumped = self.generation;
+        }
+        Some((offset, fault))
     }
 
     /// Nobody reads it any more: what was fetched is passed over, what is to be committed is not.
@@ -280,7 +288,7 @@ mod tests {
         position.expect_failure((9, ConsumeFault::OffsetOutOfRange));
         assert_eq!(position.take_expected(), None);
         assert!(!position.fail(5, ConsumeFault::OffsetOutOfRange), "one error is told, the last");
-        assert_eq!(position.take_untold(), Some(ConsumeFault::OffsetOutOfRange));
+        assert_eq!(position.take_untold(), Some((7, ConsumeFault::OffsetOutOfRange)));
         assert_eq!((position.take_untold(), position.next), (None, 7));
     }
 

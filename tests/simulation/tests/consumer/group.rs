@@ -282,6 +282,26 @@ fn a_second_close_says_whether_all_is_committed() {
     assert_eq!(committed(&bench, 0), Some((4, 0)));
 }
 
+/// Where records were that the log has lost, other ones will be: a start at the old place would pass over them.
+#[test]
+fn what_the_log_has_lost_is_not_committed() {
+    let mut bench = bench(Release::V2_8, 1, config(|_| ()), calm());
+    bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    for value in 0..10u8 {
+        bench.send(0, std::iter::once(vec![value; 50]));
+        bench.advance(SECOND / 2);
+    }
+    bench.advance(3 * SECOND);
+    bench.network.world.borrow_mut().cluster.lose_records("t", 0, 7);
+    bench.advance(5 * SECOND);
+    assert_eq!(*bench.faults.borrow(), [(0, 10, ConsumeFault::Truncated { end_offset: 7 })]);
+    let consumer = bench.consumer.clone();
+    bench.executor.spawn(async move { consumer.close().await.unwrap() });
+    bench.advance(2 * SECOND);
+    assert_eq!(committed(&bench, 0), Some((7, -1)));
+}
+
 #[test]
 fn bad_weather_keeps_the_last_position() {
     for piece in [0, 1] {
