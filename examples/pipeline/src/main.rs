@@ -17,9 +17,10 @@ mod writer;
 
 use buffers::{Filler, buffers};
 use clap::Parser;
-use demitasse_io_std::{CommitError, Consumer, ConsumerBuilder, OffsetReset, Start, Topic};
+use demitasse_io_std::{CommitError, ConsumeError, ConsumeFault, Consumer, ConsumerBuilder, OffsetReset, Start, Topic};
 use folder::Folder;
 use metrics::counter;
+use std::cell::Cell;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -109,9 +110,10 @@ async fn run(arguments: &Arguments) -> Result {
     let roll = Roll { bytes: arguments.file_bytes, age: Duration::from_millis(arguments.file_ms) };
     let writer = Writer { folder, drain, roll, pace: arguments.pace, next: none, on_disk };
     let writer = tokio::task::spawn_blocking(|| writer.run());
+    let lost = Lost::default();
     let filling = async {
         let end = tokio::select! {
-            end = fill(&consumer, &mut filler) => end,
+            end = fill(&consumer, &mut filler, &lost) => end,
             end = told_to_end() => end,
             () = watch::show(&consumer, topic, partitions) => Ok(()),
         };
@@ -122,7 +124,7 @@ async fn run(arguments: &Arguments) -> Result {
     };
     let written = async { writer.await.map_err(|error| error.to_string())?.map_err(at(arguments.to.display())) };
     // All three come to an end one after the other: the filler's makes the writer end, and that the committer.
-    let (filled, written, committed) = tokio::join!(filling, written, commit(&consumer, topic, to_commit));
+    let (filled, written, committed) = tokio::join!(filling, written, commit(&consumer, topic, to_commit, &lost));
     // Not `close`: it would commit what was handed out, whether it is on disk or not.
     drop(consumer);
     // The first cause first: without commits the writer ends, without the writer the filler.
@@ -156,15 +158,25 @@ async fn assign(arguments: &Arguments, consumer: &Consumer) -> Result<(Topic, us
     Ok((topic, partitions as usize))
 }
 
+/// Whether a log has lost what was read of it: where that was, other records stand now, and who commits its end passes over
+/// them. A topic that was made anew tells it of one partition first, and means all.
+type Lost = Cell<bool>;
+
 /// From the consumer into the buffers, for ever.
-async fn fill(consumer: &Consumer, filler: &mut Filler) -> Result {
+async fn fill(consumer: &Consumer, filler: &mut Filler, lost: &Lost) -> Result {
+    let failed = |error: ConsumeError| {
+        if let ConsumeFault::Truncated { .. } = error.fault {
+            lost.set(true);
+        }
+        error.to_string()
+    };
     let text = |refused: buffers::Refused| refused.to_string();
     let mut tick = tokio::time::interval(HAND_OVER_EVERY);
     loop {
         consumer.set_fullness(filler.fullness());
         let fetched = tokio::select! {
             biased;
-            fetched = consumer.poll(MOST) => fetched.map_err(|error| error.to_string())?,
+            fetched = consumer.poll(MOST) => fetched.map_err(failed)?,
             _ = tick.tick() => {
                 filler.hand_over_if_idle().map_err(text)?;
                 continue;
@@ -191,11 +203,14 @@ async fn told_to_end() -> Result {
     Ok(())
 }
 
-/// Commits what is on disk, whenever that is more than before; until the writer has ended.
-async fn commit(consumer: &Consumer, topic: Topic, mut on_disk: latest::Receiver<Box<[i64]>>) -> Result {
+/// Commits what is on disk, whenever that is more than before; until the writer has ended, or what was read is lost.
+async fn commit(consumer: &Consumer, topic: Topic, mut on_disk: latest::Receiver<Box<[i64]>>, lost: &Lost) -> Result {
     let mut committed = on_disk.borrow().clone();
     loop {
         let last = on_disk.changed().await.is_err();
+        if lost.get() {
+            return Ok(());
+        }
         let next = on_disk.borrow_and_update().clone();
         let news = (0..).zip(next.iter().zip(&committed)).filter(|(_, (next, committed))| next != committed);
         let offsets: Vec<_> = news.map(|(partition, (&next, _))| (topic, partition, next)).collect();

@@ -76,6 +76,28 @@ fn broker() -> (Server, String) {
     (server, bootstrap)
 }
 
+/// Offsets of the old topic would stand for records of the new one that are in no file.
+#[test]
+fn a_topic_that_is_made_again_is_read_from_its_beginning() {
+    let (server, bootstrap) = broker();
+    let records =
+        |value: &'static [u8], count| [0, 1].map(|partition| vec![(partition, Record::new(value)); count]).concat();
+    let folder = Folder::new("anew");
+    send(&bootstrap, &records(b"old", 10));
+    let child = start(&bootstrap, &folder.0, &["--file-ms", "600000"]);
+    let part = folder.0.join("t-00000000.jsonl.part");
+    until("all is in a file", || fs::read_to_string(&part).is_ok_and(|text| text.lines().count() == 20));
+    server.with(|cluster| assert!(cluster.delete_topic("t") && cluster.create_topic("t", 2)));
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("made anew"), "{told}");
+    assert_eq!([0, 1].map(|partition| server.with(|cluster| cluster.committed("g", "t", partition))), [None; 2]);
+    send(&bootstrap, &records(b"new", 30));
+    let child = start(&bootstrap, &folder.0, &["--file-ms", "50"]);
+    until("all of the new topic is there", || folder.lines().iter().filter(|line| line.contains("new")).count() == 60);
+    ends_well(child);
+}
+
 #[test]
 fn every_kind_of_record_is_a_line_and_a_restart_goes_on() {
     let (_server, bootstrap) = broker();
