@@ -279,6 +279,31 @@ fn a_topic_that_is_made_anew_and_filled_is_told() {
     }
 }
 
+/// The same while the reader waits for more. In its first half second it reads by the topic's name: the question for the id stands
+/// behind a Fetch that waits.
+#[test]
+#[cfg(feature = "server")]
+fn a_topic_that_is_made_anew_and_filled_under_a_waiting_reader_is_told() {
+    for (after, gap) in [(600, 0), (700, 50), (1_000, 1_000), (5_000, 0)] {
+        let mut bench = Bench::new(Release::V4_3, 3, 2, config_with(|_| ()), calm());
+        bench.consumer.assign(bench.topic(), 0, Start::Beginning).unwrap();
+        (0..10).for_each(|value| write(&bench, 0, &batch(&[vec![value; 50]])));
+        bench.poll(100, 0);
+        while bench.offsets(0).len() < 10 {
+            bench.advance(SECOND / 1000);
+        }
+        bench.advance(after * SECOND / 1000);
+        bench.network.world.borrow_mut().cluster.delete_topic("t");
+        bench.advance(gap * SECOND / 1000);
+        bench.network.world.borrow_mut().cluster.create_topic("t", PARTITIONS);
+        (0..20).for_each(|value| write(&bench, 0, &batch(&[vec![value; 50]])));
+        bench.advance(20 * SECOND);
+        let told = bench.faults.borrow();
+        assert_eq!(*told, [(0, 10, ConsumeFault::Truncated { end_offset: 0 })], "{after} ms after, {gap} ms gone");
+        assert_eq!(bench.offsets(0).len(), 10);
+    }
+}
+
 /// The first request of a session may be under way when another id of its topic becomes known: then it is given up as soon as it is
 /// there. Else its broker would tell for ever of what nobody knows.
 #[test]
