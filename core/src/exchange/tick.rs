@@ -125,6 +125,7 @@ impl<P: Platform> State<P> {
     }
 
     /// Who is to ask for metadata and for a producer id.
+    #[inline(never)]
     fn find_whom_to_ask(&mut self, now: Instant) -> Instant {
         let metadata_at = self.cluster.metadata.due_at();
         let identity_wanted = self.writes() && self.settings.idempotence && self.s.identity == Identity::Wanted;
