@@ -85,7 +85,8 @@ fn what_fails_is_told_record_by_record() {
     server.with(|cluster| cluster.deny_topic("secret"));
     let arguments = ["verifiable-producer", "--bootstrap-server", &bootstrap, "--topic", "secret"];
     let ended = run(&[&arguments[..], &["--max-messages", "3"]].concat(), b"");
-    assert_eq!(ended.code, 1, "{ended:?}");
+    // As Kafka's own, whose exit code says nothing of the records.
+    assert_eq!(ended.code, 0, "{ended:?}");
     let events = events(&ended);
     let failed = named(&events, "producer_send_error");
     assert_eq!(failed.len(), 3, "{ended:?}");
