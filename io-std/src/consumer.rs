@@ -111,7 +111,7 @@ impl Consumer {
         self.core().assign(topic, partition, start)
     }
 
-    /// Reads it no more.
+    /// Reads it no more. Its place in the table stays its own, so that it can be assigned again; another partition does not get it.
     pub fn unassign(&self, topic: Topic, partition: i32) {
         self.core().unassign(topic, partition);
     }

@@ -89,7 +89,7 @@ impl<P: Platform> Consumer<P> {
         self.client.with(|state| state.read_from(topic, partition, start))
     }
 
-    /// Reads it no more.
+    /// Reads it no more. Its place in the table stays its own, so that it can be assigned again; another partition does not get it.
     pub fn unassign(&self, topic: Topic, partition: i32) {
         self.client.with(|state| state.unassign(topic, partition));
     }
