@@ -48,7 +48,7 @@ pub struct Sizes {
     /// Bytes that a connection's socket holds until the peer has acknowledged them; so many are sent in one round trip,
     /// at most. Default: one batch and what frames it, so that a batch never waits for an acknowledgement halfway.
     pub socket_send_bytes: usize,
-    /// With the feature `lz4`: bytes that a connection compresses a batch in, if [`Config::compression`](crate::Config::compression)
+    /// With the feature `lz4`: bytes that a connection compresses a batch in, if `Config::compression`
     /// says so. 1,024 are a table of what was there before, and into the rest must go what comes of a batch; one that does not get
     /// in goes as it is. With `batch_bytes` more than 1,024 each that becomes smaller gets in. Default 0: none is compressed.
     pub compression_bytes: usize,

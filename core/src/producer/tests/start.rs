@@ -38,6 +38,7 @@ fn the_clock_sleeps_until_the_start_and_no_longer() {
 
 /// Settings may be those of a producer and of a consumer: the group's coordinator had a place in both, and a leader had none then.
 #[test]
+#[cfg(feature = "consumer")]
 fn a_producer_keeps_no_place_for_the_coordinator_of_a_group() {
     let config = Config { group_id: crate::config::Name::new("g"), ..config() };
     let rig = Rig::new(SMALL, &config);
