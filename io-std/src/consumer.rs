@@ -247,6 +247,12 @@ impl Consumer {
         guard::guarded(self.core().close())
     }
 
+    /// Lets go of every connection, as if the network had cut it: what is outstanding is asked for again over new ones. For
+    /// when the caller knows that the way to the brokers has changed, and for tests.
+    pub fn disconnect(&self) {
+        guard::client(|| self.core().disconnect());
+    }
+
     /// All memory, pool by pool.
     pub fn memory(&self) -> MemoryPlan {
         self.core().memory()
@@ -298,6 +304,9 @@ const FRAME_BYTES: u32 = 16 * 1024;
 
 /// What a fetch of the largest batch that a broker takes by itself needs, and then some.
 const CHUNK_BYTES: u32 = 1024 * 1024 + 64 * 1024;
+
+/// Chunks, at most: their numbers have sixteen bits.
+const CHUNKS_MAX: u64 = 1 << 15;
 
 impl ConsumerBuilder {
     /// The defaults: 16 MiB of fetch memory in chunks of 1 MiB and 64 KiB, 16 connections, 64 brokers, 64 topics, 1,024
@@ -420,11 +429,14 @@ impl ConsumerBuilder {
         &mut self.config
     }
 
-    /// The capacities as they will be, and the number of chunks.
+    /// The capacities as they will be, and the number of chunks, at most 32,768; a start refuses more.
     pub fn plan(&self) -> (Capacities, u16) {
-        let chunks = self.fetch_memory.checked_div(self.chunk_bytes.into()).unwrap_or(0);
         let capacities = Capacities { frame_bytes: FRAME_BYTES, ..Capacities::derive(&self.sizing).without_batches() };
-        (capacities, chunks.min(1 << 15) as u16)
+        (capacities, self.chunks().min(CHUNKS_MAX) as u16)
+    }
+
+    fn chunks(&self) -> u64 {
+        self.fetch_memory.checked_div(self.chunk_bytes.into()).unwrap_or(0)
     }
 
     /// Allocates all memory and starts: on the tokio runtime that this is called in, or else on a thread of its own.
@@ -448,6 +460,13 @@ impl ConsumerBuilder {
             let text = format!(
                 "fetch.memory.bytes (or queued.max.messages.kbytes) is {memory} bytes, less than one chunk of {chunk} \
                  (fetch.chunk.bytes)"
+            );
+            return Err(BuildError::Property(text));
+        }
+        if self.chunks() > CHUNKS_MAX {
+            let text = format!(
+                "fetch.memory.bytes (or queued.max.messages.kbytes) is {memory} bytes, more than {CHUNKS_MAX} chunks of \
+                 {chunk}: raise fetch.chunk.bytes"
             );
             return Err(BuildError::Property(text));
         }

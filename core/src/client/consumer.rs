@@ -262,6 +262,11 @@ impl<P: Platform> Consumer<P> {
         self.client.close_in_background(Duration::ZERO);
     }
 
+    /// As [`Producer::disconnect`].
+    pub fn disconnect(&self) {
+        self.client.disconnect();
+    }
+
     /// For tests: whether all tables agree with each other.
     ///
     /// # Errors

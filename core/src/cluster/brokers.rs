@@ -130,6 +130,13 @@ impl BrokerEntry {
         matches!(self.kind, Kind::Learnt | Kind::Bootstrap)
     }
 
+    /// It has another address: nothing that the old one did is held against it.
+    fn moved_to(&mut self, host_length: u8, port: u16) {
+        (self.host_length, self.port) = (host_length, port);
+        (self.failures, self.retry_at, self.trouble) = (0, Instant::ZERO, None);
+        (self.versions, self.cautious) = (None, false);
+    }
+
     /// The broker's node id, or -1 while it is only an address of the bootstrap list.
     pub(crate) fn node_id(&self) -> i32 {
         self.node.wrapping_sub(1) as i32
@@ -171,9 +178,7 @@ impl<P: Platform> Cluster<P> {
             return Some(false);
         }
         let host_length = self.hosts.set(place, host).filter(|&length| length > 0)?;
-        let broker = &mut self.brokers[place];
-        (broker.host_length, broker.port, broker.failures, broker.retry_at) = (host_length, port, 0, Instant::ZERO);
-        (broker.versions, broker.cautious) = (None, false);
+        self.brokers[place].moved_to(host_length, port);
         Some(true)
     }
 
@@ -209,10 +214,7 @@ impl<P: Platform> Cluster<P> {
             // The address of a bootstrap entry is the user's: the node moves to a place of its own.
             if self.brokers[index].kind == Kind::Learnt {
                 let host_length = self.hosts.set(index, host)?;
-                let broker = &mut self.brokers[index];
-                (broker.host_length, broker.port, broker.failures, broker.retry_at) =
-                    (host_length, port, 0, Instant::ZERO);
-                (broker.versions, broker.cautious) = (None, false);
+                self.brokers[index].moved_to(host_length, port);
                 return Some(index);
             }
             self.brokers[index].node = 0;

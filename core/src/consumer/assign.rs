@@ -114,16 +114,15 @@ impl<P: Platform> State<P> {
             self.s.consumer.faults = self.s.consumer.faults.saturating_sub(1);
             return Wait::Ready(Err(ConsumeError { topic, partition, offset, fault }));
         }
-        if place.is_none_or(|place| self.positions[place].reading == Reading::Unassigned) {
-            return Wait::Ready(Err(ConsumeError { topic, partition, offset: -1, fault: ConsumeFault::Unassigned }));
-        }
-        match self.position(topic, partition) {
-            Some(offset) => Wait::Ready(Ok(offset)),
-            None if self.s.closing => {
-                Wait::Ready(Err(ConsumeError { topic, partition, offset: -1, fault: ConsumeFault::Closed }))
-            }
-            None => self.wait_for_room(seat, waker, replaced, Instant::NEVER),
-        }
+        let reading = place.map_or(Reading::Unassigned, |place| self.positions[place].reading);
+        let fault = match (self.position(topic, partition), reading) {
+            (_, Reading::Unassigned) => ConsumeFault::Unassigned,
+            (Some(offset), _) => return Wait::Ready(Ok(offset)),
+            (None, Reading::Failed) => ConsumeFault::ToldBefore,
+            (None, _) if self.s.closing => ConsumeFault::Closed,
+            (None, _) => return self.wait_for_room(seat, waker, replaced, Instant::NEVER),
+        };
+        Wait::Ready(Err(ConsumeError { topic, partition, offset: -1, fault }))
     }
 
     /// How many records behind the end of what all replicas have, and with `read_committed` of what no open transaction is

@@ -74,6 +74,8 @@ pub enum ConsumeFault {
     },
     /// Nobody reads the partition, so that it has no position.
     Unassigned,
+    /// It had failed before its position was known, and a poll told why.
+    ToldBefore,
     /// The consumer was closed before the position was known.
     Closed,
     /// The group keeps no position of the partition, and `auto.offset.reset` is none.
@@ -170,6 +172,7 @@ impl fmt::Display for ConsumeError {
                 )
             }
             ConsumeFault::Closed => f.write_str("the consumer is closed"),
+            ConsumeFault::ToldBefore => f.write_str("it cannot be read, as a poll has told, and has no position; seek"),
             ConsumeFault::Unassigned => f.write_str("it is not assigned, and has no position"),
             ConsumeFault::NotCommitted => f.write_str("the group keeps no position; seek, or set auto.offset.reset"),
             ConsumeFault::NoSuchPartition { partitions } => write!(f, "the topic has {partitions} partitions only"),

@@ -9,7 +9,7 @@
 //! nothing is handed out.
 
 use super::segment::{SEGMENT_BYTES, Segment};
-use super::table::{Chunk, Holder, Reading};
+use super::table::{Holder, Reading};
 use super::verify::skipped;
 use super::{ConsumeFault, Cursor};
 use crate::connection::Phase;
@@ -201,37 +201,36 @@ impl<P: Platform> State<P> {
         }
     }
 
-    /// Whether the connection must not read: a piece of what it brings is on its way to the caller and back.
-    pub(crate) fn holds_back(&mut self, slot: usize) -> bool {
+    /// The chunk through which what the connection brings goes in pieces.
+    fn streaming_chunk(&mut self, slot: usize) -> Option<usize> {
         if !self.streams() {
-            return false;
+            return None;
         }
         let ring = self.connections[slot].ring;
-        let chunk = ring.front(self.places(slot)).and_then(|front| self.chunks.get(front.batches.get()?));
-        chunk.is_some_and(|chunk| chunk.stream.slot == Link::to(slot) && chunk.holder != Holder::Request)
+        let index = ring.front(self.places(slot))?.batches.get()?;
+        (self.chunks.get(index)?.stream.slot == Link::to(slot)).then_some(index)
+    }
+
+    /// Whether the connection must not read: a piece of what it brings is on its way to the caller and back.
+    pub(crate) fn holds_back(&mut self, slot: usize) -> bool {
+        self.streaming_chunk(slot).is_some_and(|index| self.chunks[index].holder != Holder::Request)
     }
 
     /// Until when the caller may keep a piece at most, if somebody waits for the connection's slot, or the group for an answer
     /// behind it. It may be himself, who commits in the midst of a batch.
     pub(crate) fn held_until(&mut self, slot: usize) -> Instant {
+        let Some(index) = self.streaming_chunk(slot) else { return Instant::NEVER };
         let waited_for = self.connections[slot].phase == Phase::Draining || self.group_waits_for(slot);
-        if !self.streams() || !waited_for {
+        // Not before it is verified: only then is it known since when it is there.
+        if !waited_for || !matches!(self.chunks[index].holder, Holder::Queue | Holder::Caller) {
             return Instant::NEVER;
         }
-        let ring = self.connections[slot].ring;
-        let chunk = ring.front(self.places(slot)).and_then(|front| self.chunks.get(front.batches.get()?));
-        // Not before it is verified: only then is it known since when it is there.
-        let kept = |chunk: &Chunk<P::Buffer>| matches!(chunk.holder, Holder::Queue | Holder::Caller);
-        match chunk.is_some_and(|chunk| chunk.stream.slot == Link::to(slot) && kept(chunk)) {
-            true => self.connections[slot].brought_at.after_millis(HOLD_MILLIS),
-            false => Instant::NEVER,
-        }
+        self.connections[slot].brought_at.after_millis(HOLD_MILLIS)
     }
 
     /// The caller keeps a piece for too long: the connection passes the rest over.
     pub(crate) fn let_go(&mut self, slot: usize, now: Instant) {
-        let ring = self.connections[slot].ring;
-        if let Some(index) = ring.front(self.places(slot)).and_then(|front| front.batches.get()) {
+        if let Some(index) = self.streaming_chunk(slot) {
             self.end_stream(index, now);
         }
     }

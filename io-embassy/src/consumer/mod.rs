@@ -170,6 +170,12 @@ impl<P: Shape> Consumer<P> {
         self.0.close()
     }
 
+    /// Lets go of every connection, as if the network had cut it: what is outstanding is asked for again over new ones. For when
+    /// the way to the brokers has changed, another address from DHCP say.
+    pub fn disconnect(self) {
+        self.0.disconnect();
+    }
+
     /// All memory, pool by pool: bytes, use, and the most that was ever in use.
     pub fn memory(self) -> MemoryPlan {
         self.0.memory()

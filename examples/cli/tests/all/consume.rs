@@ -42,6 +42,7 @@ fn what_is_wrong_is_told_in_a_line() {
         (["--format", "%x"], "%x"),
         (["--from", "soon"], "beginning"),
         (["-X", "fetch.memory.bytes=5"], "fetch.memory"),
+        (["-X", "fetch.memory.bytes=1000000000000000"], "32768 chunks"),
         (["-X", "fetch.chunk.bytes=1"], "fetch.chunk.bytes"),
         (["-X", "max.pol.records=5"], "max.pol.records"),
         (["-X", "enable.auto.commit=perhaps"], "enable.auto.commit"),

@@ -4,7 +4,7 @@ use crate::bench::{Bench, SECOND, calm, config_with};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::{CommitError, Config, ConsumeFault, Name, OffsetReset, Start};
 use demitasse_simulation::network::{Weather, millis};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -129,7 +129,20 @@ fn without_a_position_the_reset_policy_decides() {
         match reset {
             OffsetReset::Earliest => assert_eq!(bench.offsets(0), (0..10).collect::<Vec<_>>()),
             OffsetReset::Latest => assert_eq!(bench.offsets(0), (5..10).collect::<Vec<_>>()),
-            OffsetReset::None => assert_eq!(*bench.faults.borrow(), [(0, -1, ConsumeFault::NotCommitted)]),
+            OffsetReset::None => {
+                assert_eq!(*bench.faults.borrow(), [(0, -1, ConsumeFault::NotCommitted)]);
+                let found = Rc::new(Cell::new(None));
+                let (consumer, there) = (bench.consumer.clone(), found.clone());
+                bench.executor.spawn(async move {
+                    there.set(Some(consumer.wait_position(topic, 0).await.map_err(|error| error.fault)));
+                });
+                bench.advance(SECOND);
+                assert_eq!(
+                    found.get(),
+                    Some(Err(ConsumeFault::ToldBefore)),
+                    "nobody waits for a place that never comes"
+                );
+            }
         }
         let outcomes = Outcomes::default();
         commit(&mut bench, None, &outcomes);

@@ -32,6 +32,29 @@ fn every_record_is_read_once_and_in_order() {
     }
 }
 
+/// The way to the brokers has changed, and nothing but the caller knows it: a broker that is silent would be waited for.
+#[test]
+fn who_disconnects_goes_on_over_new_connections() {
+    let mut bench = Bench::new(Release::V4_3, 3, 2, Config::new(), calm());
+    for partition in 0..PARTITIONS {
+        bench.consumer.assign(bench.topic(), partition, Start::Beginning).unwrap();
+    }
+    bench.poll(13, 0);
+    let mut opened = 0;
+    for round in 1..=5 {
+        for partition in 0..PARTITIONS {
+            bench.send(partition, (0..20).map(|i| vec![i; 100]));
+        }
+        bench.consumer.disconnect();
+        bench.advance(5 * SECOND);
+        for partition in 0..PARTITIONS {
+            assert_eq!(bench.offsets(partition), (0..20 * round).collect::<Vec<_>>());
+        }
+        let before = std::mem::replace(&mut opened, bench.consumer.counters().connections_opened);
+        assert!(opened > before, "{opened}");
+    }
+}
+
 #[test]
 fn bad_weather_loses_and_doubles_nothing() {
     for piece in [0, 1, 17] {
