@@ -310,8 +310,17 @@ impl<
 
 crate::shown_by_name!(
     "Storage",
-    [P: Shape, const BATCH_BYTES: usize, const BUFFERS: usize, const BATCHES: usize, const PARTITIONS: usize, const TOPICS: usize, const TOPIC_NAME_BYTES: usize, const BROKERS: usize, const HOST_BYTES: usize, const CONNECTIONS: usize, const REQUESTS: usize, const WAITERS: usize, const FRAME_BYTES: usize, const RECEIVE_BYTES: usize, const SOCKET_RECEIVE_BYTES: usize, const SOCKET_SEND_BYTES: usize, const COMPRESSION_BYTES: usize]
-    Storage<P, BATCH_BYTES, BUFFERS, BATCHES, PARTITIONS, TOPICS, TOPIC_NAME_BYTES, BROKERS, HOST_BYTES, CONNECTIONS, REQUESTS, WAITERS, FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES, COMPRESSION_BYTES>
+    [
+        P: Shape, const BATCH_BYTES: usize, const BUFFERS: usize, const BATCHES: usize, const PARTITIONS: usize,
+        const TOPICS: usize, const TOPIC_NAME_BYTES: usize, const BROKERS: usize, const HOST_BYTES: usize,
+        const CONNECTIONS: usize, const REQUESTS: usize, const WAITERS: usize, const FRAME_BYTES: usize,
+        const RECEIVE_BYTES: usize, const SOCKET_RECEIVE_BYTES: usize, const SOCKET_SEND_BYTES: usize,
+        const COMPRESSION_BYTES: usize
+    ]
+    Storage<
+        P, BATCH_BYTES, BUFFERS, BATCHES, PARTITIONS, TOPICS, TOPIC_NAME_BYTES, BROKERS, HOST_BYTES, CONNECTIONS,
+        REQUESTS, WAITERS, FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES, COMPRESSION_BYTES
+    >
 );
 
 /// Declares the memory of a producer as a `static`, with capacities by name; those that are not named have a default,

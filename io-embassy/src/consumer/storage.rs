@@ -190,8 +190,16 @@ impl<
 
 crate::shown_by_name!(
     "ConsumerStorage",
-    [P: Shape, const CHUNK_BYTES: usize, const CHUNKS: usize, const DECOMPRESSION_BYTES: usize, const PARTITIONS: usize, const TOPICS: usize, const TOPIC_NAME_BYTES: usize, const BROKERS: usize, const HOST_BYTES: usize, const CONNECTIONS: usize, const WAITERS: usize, const FRAME_BYTES: usize, const RECEIVE_BYTES: usize, const SOCKET_RECEIVE_BYTES: usize, const SOCKET_SEND_BYTES: usize]
-    ConsumerStorage<P, CHUNK_BYTES, CHUNKS, DECOMPRESSION_BYTES, PARTITIONS, TOPICS, TOPIC_NAME_BYTES, BROKERS, HOST_BYTES, CONNECTIONS, WAITERS, FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES>
+    [
+        P: Shape, const CHUNK_BYTES: usize, const CHUNKS: usize, const DECOMPRESSION_BYTES: usize,
+        const PARTITIONS: usize, const TOPICS: usize, const TOPIC_NAME_BYTES: usize, const BROKERS: usize,
+        const HOST_BYTES: usize, const CONNECTIONS: usize, const WAITERS: usize, const FRAME_BYTES: usize,
+        const RECEIVE_BYTES: usize, const SOCKET_RECEIVE_BYTES: usize, const SOCKET_SEND_BYTES: usize
+    ]
+    ConsumerStorage<
+        P, CHUNK_BYTES, CHUNKS, DECOMPRESSION_BYTES, PARTITIONS, TOPICS, TOPIC_NAME_BYTES, BROKERS, HOST_BYTES,
+        CONNECTIONS, WAITERS, FRAME_BYTES, RECEIVE_BYTES, SOCKET_RECEIVE_BYTES, SOCKET_SEND_BYTES
+    >
 );
 
 /// Declares the memory of a consumer as a `static`, with capacities by name; those that are not named have a default, see
