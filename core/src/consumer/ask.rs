@@ -104,7 +104,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn end_read_backoffs(&mut self, now: Instant) -> Instant {
         let mut next = Instant::NEVER;
         for place in 0..self.known_positions().len() {
-            if self.positions[place].replica > 0 {
+            if self.has_rack() && self.positions[place].replica > 0 {
                 let until = self.positions[place].replica_until;
                 next = if until > now { next.min(until) } else { next };
                 if until <= now {
@@ -316,7 +316,7 @@ impl<P: Platform> State<P> {
     ) -> Option<usize> {
         let bytes = self.s.consumer.chunk_bytes as i32;
         let session = self.connections[slot].session;
-        let elsewhere = !self.settings.client_rack().is_empty() && self.may_be_sent_elsewhere();
+        let elsewhere = self.has_rack() && self.may_be_sent_elsewhere();
         let first = self.read_cursor(slot);
         let sent = self.ask(slot, now, frame, ApiKey::Fetch, version, |state, writer| {
             let settings = fetch::Settings {

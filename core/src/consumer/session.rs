@@ -172,9 +172,18 @@ impl<P: Platform> State<P> {
         }
     }
 
+    /// Whether a broker may name a replica that is nearer than the leader: it does not without knowing where we are. With settings
+    /// that are fixed there is then no code for it.
+    pub(super) fn has_rack(&self) -> bool {
+        !self.settings.client_rack().is_empty()
+    }
+
     /// The node that the partition is read from: its leader, or a replica that the leader has named.
     pub(crate) fn reading_node(&mut self, place: usize) -> i32 {
         let leader = self.cluster.partitions[place].leader;
+        if !self.has_rack() {
+            return leader;
+        }
         let going = self.positions.get(place).filter(|position| position.reading == Reading::Going);
         let nearest = going.map_or(0, |position| position.replica);
         let nearest = if nearest == LEADER_ONLY { -1 } else { nearest.wrapping_sub(1) as i32 };
@@ -195,7 +204,7 @@ impl<P: Platform> State<P> {
     /// The leader has named a replica that is nearer. It is read from for as long as metadata is good, and for half a minute
     /// at least: with few connections its turn takes a while to come.
     pub(super) fn prefer(&mut self, place: usize, replica: i32, now: Instant) {
-        if replica < 0 {
+        if replica < 0 || !self.has_rack() {
             return;
         }
         // A broker for which there was no place in the table cannot be read from.
@@ -218,7 +227,7 @@ impl<P: Platform> State<P> {
 
     /// The partition is read from its leader alone for a while; whether it was not before.
     pub(super) fn leave_replica(&mut self, place: usize, now: Instant) -> bool {
-        let away = !matches!(self.positions[place].replica, 0 | LEADER_ONLY);
+        let away = self.has_rack() && !matches!(self.positions[place].replica, 0 | LEADER_ONLY);
         if away {
             self.positions[place].replica = LEADER_ONLY;
             self.keep_replica(place, now);
@@ -228,6 +237,9 @@ impl<P: Platform> State<P> {
 
     /// A connection to the node was lost, or could not be had.
     pub(crate) fn leave_replicas(&mut self, node: i32, now: Instant) {
+        if !self.has_rack() {
+            return;
+        }
         for place in 0..self.known_positions().len() {
             if self.positions[place].replica == node.wrapping_add(1) as u32 {
                 self.leave_replica(place, now);
