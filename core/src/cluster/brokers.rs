@@ -317,9 +317,11 @@ impl<P: Platform> Cluster<P> {
     /// told of before an address of the bootstrap list, in turn.
     pub(crate) fn candidate(&self, now: Instant, rotation: usize) -> Option<usize> {
         let total = self.brokers.len().max(1);
+        // As one number: three of them take 100 bytes more of flash to compare.
         let rank = |&i: &usize| {
             let b = &self.brokers[i];
-            (b.failures > 0, b.node == 0, (i + total - rotation % total) % total)
+            let worse = usize::from(b.failures > 0) * 2 + usize::from(b.node == 0);
+            worse * total + (i + total - rotation % total) % total
         };
         let free = |&i: &usize| {
             self.brokers[i].is_general() && self.brokers[i].connection.is_none() && self.brokers[i].retry_at <= now
