@@ -223,7 +223,10 @@ impl<P: Platform> State<P> {
             at = batch.request_next;
             // A batch that was settled while its request was being written left a hole that cannot be filled.
             let Some(mut buffer) = batch.buffer.take() else {
-                for taken in outgoing.batches.iter_mut().filter_map(Option::take) {
+                // Where one is taken at a time there is none before it.
+                for taken in outgoing.batches.iter_mut().filter(|_| GATHER > 1).filter_map(Option::take) {
+                    // Of a header that is new nobody will compute the CRC.
+                    self.batches[taken.slot as usize].sealed = !taken.lacks_crc;
                     self.put_back(taken.slot, taken.generation, taken.buffer);
                 }
                 self.close_connection(slot, ConnectionError::Closed);

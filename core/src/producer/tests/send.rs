@@ -3,9 +3,8 @@
 use super::*;
 use core::time::Duration;
 
-/// Buffers that had been taken for the rest of a request were dropped when one of its batches had expired meanwhile.
-#[test]
-fn a_request_that_cannot_be_completed_keeps_no_buffers() {
+/// A request of ten batches, the first eight of which are written: the ninth has yet to go, and the last has expired meanwhile.
+fn with_a_hole_in_the_rest() -> Rig {
     let config = Config { delivery_timeout: Duration::from_secs(1), ..config() };
     let mut rig = Rig::new(Sizes { buffers: 12, batches: 40, partitions: 10, topics: 2 }, &config);
     let oldest = rig.send(9);
@@ -28,10 +27,37 @@ fn a_request_that_cannot_be_completed_keeps_no_buffers() {
     assert_eq!(rest, None, "the rest has a hole");
     let now = rig.now();
     rig.state.closed(0, ConnectionError::Closed, now);
+    rig
+}
+
+/// Buffers that had been taken for the rest of a request were dropped when one of its batches had expired meanwhile.
+#[test]
+fn a_request_that_cannot_be_completed_keeps_no_buffers() {
+    let mut rig = with_a_hole_in_the_rest();
     rig.pass(100_000);
     rig.tick();
     assert_eq!(rig.state.memory().buffers.used, 0);
     assert_eq!(rig.state.buffers.iter().flatten().count(), 12);
+}
+
+/// A batch that had been taken for such a rest had its header, and nobody had computed its checksum: it was sent again without
+/// one, and refused as corrupt until its time was over.
+#[test]
+fn what_was_taken_for_a_request_that_cannot_be_completed_lacks_its_checksum_still() {
+    let mut rig = with_a_hole_in_the_rest();
+    rig.state.stand_connected(0, 0);
+    let ninth = rig.place(8);
+    let mut lacks_crc = None;
+    while let Some(outgoing) = rig.begin_write(0) {
+        for batch in outgoing.batches.iter().flatten() {
+            if rig.state.batches[batch.slot as usize].partition as usize == ninth {
+                lacks_crc = Some(batch.lacks_crc);
+            }
+        }
+        rig.end_write(0, outgoing);
+    }
+    // One at a time, it was written.
+    assert_eq!(lacks_crc, Some(GATHER > 1));
 }
 
 /// Answered before the writer of the old leader's connection had returned, it was sent to the new leader without its
