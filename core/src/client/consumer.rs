@@ -356,7 +356,7 @@ impl Progress {
 impl<'c, P: Platform> Fetched<'c, P> {
     fn new(consumer: &'c Consumer<P>, lent: Lent<P>, cursor: Cursor, max: u32) -> Self {
         // Where a poll ended within a segment, the next one goes on, unless somebody has sought meanwhile.
-        let segment = cursor.segment(&lent.buffer);
+        let segment = cursor.segment(&lent.buffer).filter(|_| !cursor.is_at_end());
         let (left, wanted) =
             consumer.client.with(|state| (state.pace(max), segment.and_then(|segment| state.begin_segment(&segment))));
         let mut progress = Progress { cursor, left, wanted, over: false, cut: false };
@@ -461,14 +461,10 @@ fn between<P: Platform>(client: &Producer<P>, progress: &mut Progress, step: Ste
             }
         }
         Step::SegmentEnd => progress.wanted = None,
+        // The loan ends here: what it has gone through counts when it is over.
         Step::Stopped(segment, stopped) => {
-            let epoch = progress.cursor.epoch();
-            if let Some((from, ..)) = progress.wanted.take() {
-                client.with(|state| {
-                    state.handed_out(&segment, from, epoch);
-                    state.stop_segment(&segment, stopped);
-                });
-            }
+            client.with(|state| state.stop_segment(&segment, stopped));
+            return false;
         }
         Step::Cut => {
             progress.cut = true;

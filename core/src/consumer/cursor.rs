@@ -114,9 +114,12 @@ impl Cursor {
     /// Whether nothing but the end of the last segment is left.
     pub(crate) fn is_over(&self, chunk: &[u8], filled: usize) -> bool {
         let last = chunk.get(self.next_segment as usize..filled).and_then(Segment::read).is_none();
-        let rest = chunk.get(self.at as usize..self.sound as usize).unwrap_or(&[]);
-        let at_end = rest.is_empty() && self.records.is_none_or(|records| records.records_left() == 0);
-        last && (self.segment.is_none() || at_end)
+        last && (self.segment.is_none() || self.is_at_end())
+    }
+
+    /// Whether nothing of the segment is left but its end.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at >= self.sound && self.records.is_none_or(|records| records.records_left() == 0)
     }
 
     /// Goes one step on in the first `filled` bytes of `chunk`.

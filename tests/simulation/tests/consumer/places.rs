@@ -1,7 +1,7 @@
 //! Where a reading begins and goes on: what is known of it, and what is kept.
 
 use crate::bench::{Bench, GROUP, SECOND, calm, config_with, grouped};
-use crate::large::{batch, write};
+use crate::large::{batch, values, write};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{Config, ConsumeFault, Start};
@@ -89,6 +89,54 @@ fn what_is_lent_is_not_committed_before_it_is_given_back() {
 }
 
 /// A place that was never found has no offset to be kept: what the group has stays.
+/// The same where a record cannot be read: those in front of it may still be worked on when that shows. A pause meanwhile does
+/// not make them come again, nor passes over what is wrong.
+#[test]
+fn what_is_in_front_of_a_fault_is_not_committed_before_it_is_given_back() {
+    for pauses in [false, true] {
+        let mut bench = Bench::new(Release::V4_3, 1, 2, grouped(), calm());
+        let topic = bench.topic();
+        write(&bench, 0, &batch(&values(4, |i| if i == 3 { 3000 } else { 50 })));
+        bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+        let (consumer, time) = (bench.consumer.clone(), bench.executor.time.clone());
+        let (read, faults) = (bench.read.clone(), bench.faults.clone());
+        bench.executor.spawn(async move {
+            loop {
+                match consumer.poll(100).await {
+                    Ok(None) => return,
+                    Ok(Some(fetched)) => {
+                        let own = fetched.records().map(|record| (record.partition, record.offset, Vec::new()));
+                        read.borrow_mut().extend(own);
+                        time.sleep(10 * SECOND).await;
+                    }
+                    Err(error) => faults.borrow_mut().push((error.partition, error.offset, error.fault)),
+                }
+            }
+        });
+        bench.advance(2 * SECOND);
+        assert_eq!(bench.offsets(0), [0, 1, 2]);
+        for expected in [0, 3] {
+            let consumer = bench.consumer.clone();
+            bench.executor.spawn(async move { consumer.commit().await.unwrap() });
+            bench.advance(2 * SECOND);
+            let kept = bench.network.world.borrow().cluster.committed(GROUP, "t", 0).map(|kept| kept.0);
+            assert_eq!((kept, bench.consumer.position(topic, 0)), (Some(expected), Some(expected)), "pauses: {pauses}");
+            if pauses && expected == 0 {
+                bench.consumer.pause(topic, 0);
+                bench.consumer.resume(topic, 0);
+            }
+            bench.advance(20 * SECOND);
+        }
+        assert_eq!(bench.offsets(0), [0, 1, 2], "pauses: {pauses}");
+        assert!(
+            matches!(bench.faults.borrow()[..], [(0, 3, ConsumeFault::RecordTooLarge { .. })]),
+            "{:?}",
+            bench.faults
+        );
+        bench.consumer.audit().unwrap();
+    }
+}
+
 #[test]
 fn a_place_that_was_never_found_is_not_committed() {
     let mut bench = Bench::new(Release::V4_3, 1, 2, grouped(), calm());
