@@ -106,7 +106,7 @@ impl Consumer {
     /// Reads a partition from now on; again from `start` if it is read already.
     ///
     /// # Errors
-    /// All places for partitions are taken.
+    /// All places for partitions are taken, or the topic is another client's.
     pub fn assign(&self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         self.core().assign(topic, partition, start)
     }

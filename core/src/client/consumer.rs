@@ -83,8 +83,8 @@ impl<P: Platform> Consumer<P> {
     /// Reads a partition from now on, from `start`; again from there if it is read already.
     ///
     /// # Errors
-    /// All places for partitions are taken. A topic that does not exist is waited for, without an error; a partition that its
-    /// topic does not have is an error of [`Consumer::poll`].
+    /// All places for partitions are taken, or the topic is another client's. A topic that does not exist is waited for, without
+    /// an error; a partition that its topic does not have is an error of [`Consumer::poll`].
     pub fn assign(&self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         self.client.with(|state| state.read_from(topic, partition, start))
     }

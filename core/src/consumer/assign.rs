@@ -31,6 +31,9 @@ impl<P: Platform> State<P> {
     /// Reads a partition from now on, or from another place.
     pub(crate) fn read_from(&mut self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         let index = topic.0 as usize;
+        if !self.cluster.topics.get(index).is_some_and(|entry| entry.is_used()) {
+            return Err(TopicError::UnknownTopic);
+        }
         let place = self.cluster.add_partition(index, partition, true);
         let capacity = self.cluster.partitions.len() as u16;
         let Some(place) = place.filter(|&place| place < self.positions.len()) else {

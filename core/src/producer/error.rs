@@ -357,6 +357,8 @@ pub enum TopicError {
         /// Places there are.
         capacity: u16,
     },
+    /// It is not one of this consumer's: it came from another client.
+    UnknownTopic,
     /// The cluster refuses it: no such topic, or no right to it.
     Refused(ErrorCode),
     /// The cluster has told nothing of it in time.
@@ -375,6 +377,7 @@ impl fmt::Display for TopicError {
             TopicError::NameTooLong { length, capacity } => {
                 write!(f, "the topic's name has {length} bytes, places for names have {capacity}")
             }
+            TopicError::UnknownTopic => f.write_str("the topic belongs to another client: ask this one for it"),
             TopicError::Refused(code) => write!(f, "the cluster refuses the topic: {code}"),
             TopicError::NotKnown { code, connection } => {
                 f.write_str("the cluster has told nothing of the topic in time")?;

@@ -56,7 +56,7 @@ impl<P: Shape> Consumer<P> {
     /// Reads a partition from now on; again from `start` if it is read already.
     ///
     /// # Errors
-    /// All places for partitions are taken. A partition that is not there yet is waited for, without an error.
+    /// All places for partitions are taken, or the topic is another client's. A partition that is not there yet is waited for, without an error.
     pub fn assign(self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         self.0.assign(topic, partition, start)
     }

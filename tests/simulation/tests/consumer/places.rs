@@ -4,8 +4,9 @@ use crate::bench::{Bench, GROUP, SECOND, calm, config_with, grouped};
 use crate::large::{batch, values, write};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::protocol::IsolationLevel;
-use demitasse_core::{Config, ConsumeFault, Start};
+use demitasse_core::{Capacities, Config, ConsumeFault, Consumer, Sizing, Start, State, TopicError};
 use demitasse_simulation::executor::Abandon;
+use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -88,7 +89,6 @@ fn what_is_lent_is_not_committed_before_it_is_given_back() {
     }
 }
 
-/// A place that was never found has no offset to be kept: what the group has stays.
 /// The same where a record cannot be read: those in front of it may still be worked on when that shows. A pause meanwhile does
 /// not make them come again, nor passes over what is wrong.
 #[test]
@@ -137,6 +137,7 @@ fn what_is_in_front_of_a_fault_is_not_committed_before_it_is_given_back() {
     }
 }
 
+/// A place that was never found has no offset to be kept: what the group has stays.
 #[test]
 fn a_place_that_was_never_found_is_not_committed() {
     let mut bench = Bench::new(Release::V4_3, 1, 2, grouped(), calm());
@@ -247,4 +248,28 @@ fn the_first_answer_is_of_the_leader_that_was_asked() {
         let told = bench.faults.borrow().iter().any(|fault| matches!(fault.2, ConsumeFault::Truncated { .. }));
         assert!(told, "first {first} {release:?}: passed over, and nobody was told: {:?}", bench.offsets(0));
     }
+}
+
+/// Its topic was taken for an index without a look: a panic where there are fewer, else a partition of no topic.
+#[test]
+fn a_topic_of_another_client_is_refused() {
+    let bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    let others = ["a", "b"].map(|name| bench.producer.topic(name).unwrap());
+    assert_eq!(bench.topic(), others[0], "names do not count, places do");
+    assert_eq!(bench.consumer.assign(others[1], 0, Start::Beginning), Err(TopicError::UnknownTopic));
+
+    let sizing = Sizing {
+        buffer_memory: 0,
+        batch_size: 0,
+        partitions: 4,
+        topics: 1,
+        brokers: 1,
+        connections: 1,
+        max_in_flight: 1,
+        waiters: 1,
+    };
+    let capacities = Capacities::derive(&sizing).without_batches();
+    let clock = SimulatedClock { time: bench.executor.time.clone(), wall_offset: Rc::default() };
+    let smaller = Consumer::<Simulated>::new(CellLock::new(State::new(tables_with(&capacities, 1))), clock);
+    assert_eq!(smaller.assign(others[1], 0, Start::Beginning), Err(TopicError::UnknownTopic));
 }
