@@ -34,6 +34,8 @@ pub(crate) struct Group {
     wanted: bool,
     /// The connection slot over which a request is out.
     asked: Link,
+    /// Its answer has said something of what was asked.
+    heard: bool,
     failures: u8,
     retry_at: Instant,
     /// Somebody has said which offsets to commit.
@@ -49,6 +51,7 @@ impl Group {
         known: false,
         wanted: false,
         asked: Link::NONE,
+        heard: false,
         failures: 0,
         retry_at: Instant::ZERO,
         by_hand: false,
@@ -264,7 +267,7 @@ impl<P: Platform> State<P> {
             _ => None,
         };
         if sent.is_some() {
-            self.s.consumer.group.asked = Link::to(slot);
+            (self.s.consumer.group.asked, self.s.consumer.group.heard) = (Link::to(slot), false);
             // A piece of a batch that the caller keeps may be in the way of the answer.
             let until = self.held_until(slot);
             self.wake_clock_by(until);
@@ -334,7 +337,7 @@ impl<P: Platform> State<P> {
                     return self.group_failed(ErrorCode::COORDINATOR_NOT_AVAILABLE, now);
                 };
                 self.close_moved(Some(broker).filter(|_| moved));
-                self.s.consumer.group.known = true;
+                (self.s.consumer.group.known, self.s.consumer.group.heard) = (true, true);
             }
         }
     }
@@ -345,6 +348,7 @@ impl<P: Platform> State<P> {
         if self.positions[place].reading != Reading::Recalling {
             return;
         }
+        self.s.consumer.group.heard = true;
         if error != ErrorCode::NONE {
             return match verdict(error) {
                 Verdict::Refused => self.fail_reading(place, -1, ConsumeFault::Refused(error)),
@@ -367,6 +371,7 @@ impl<P: Platform> State<P> {
     pub(super) fn commit_answered(&mut self, place: usize, error: ErrorCode, now: Instant) {
         let position = &mut self.positions[place];
         let Some(committing) = position.committing.take() else { return };
+        self.s.consumer.group.heard = true;
         if error == ErrorCode::NONE {
             position.committed = Some(committing.0);
             position.commit = position.commit.filter(|&commit| commit != committing);
@@ -386,6 +391,7 @@ impl<P: Platform> State<P> {
 
     /// The coordinator does not do what it was asked.
     pub(super) fn group_failed(&mut self, error: ErrorCode, now: Instant) {
+        self.s.consumer.group.heard = true;
         match verdict(error) {
             Verdict::Refused => return self.group_refused(error),
             Verdict::Elsewhere => self.s.consumer.group.known = false,
@@ -422,8 +428,16 @@ impl<P: Platform> State<P> {
         self.known_positions().iter().any(wants)
     }
 
+    /// A request for the group is answered. What the answer leaves out is asked for again, but not at once.
+    pub(crate) fn group_answered(&mut self, now: Instant) {
+        if !self.s.consumer.group.heard {
+            self.back_off_group(now);
+        }
+        self.group_request_over();
+    }
+
     /// A request for the group is answered, or never will be; what is left to do will be.
-    pub(crate) fn group_request_over(&mut self) {
+    fn group_request_over(&mut self) {
         self.s.consumer.group.asked = Link::NONE;
         self.known_positions().iter_mut().for_each(|position| position.committing = None);
         self.s.consumer.group.wanted = self.wants_coordinator();

@@ -135,7 +135,7 @@ impl<P: Platform> State<P> {
             }
             #[cfg(feature = "consumer")]
             ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch if self.has_group() => {
-                self.group_request_over();
+                self.group_answered(now);
             }
             _ => {}
         }

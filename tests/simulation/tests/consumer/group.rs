@@ -4,6 +4,11 @@ use crate::bench::{Bench, SECOND, calm, config_with};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::{CommitError, Config, ConsumeFault, Name, OffsetReset, Start};
 use demitasse_simulation::network::{Weather, millis};
+use demitasse_simulation::rewrite::rewrite;
+#[cfg(feature = "server")]
+use kafka_protocol::messages::FindCoordinatorResponse;
+use kafka_protocol::messages::{ApiKey, OffsetCommitResponse, OffsetFetchResponse};
+use kafka_protocol::protocol::{Decodable, Encodable};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -362,4 +367,54 @@ fn a_coordinator_that_dies_is_looked_for_elsewhere() {
     bench.advance(5 * SECOND);
     assert_eq!(*outcomes.borrow(), [Ok(()), Ok(())]);
     assert_eq!(committed(&bench, 0).map(|kept| kept.0), Some(7));
+}
+
+/// Who is told nothing of what it has asked asks again, but not at once, and goes on when it is told.
+fn a_group_is_asked_with_a_backoff<R: Decodable + Encodable + 'static>(api: ApiKey, flexible: i16, lie: fn(&mut R)) {
+    let mut bench = bench(Release::V4_3, 1, config(|config| config.offset_reset = OffsetReset::Earliest), calm());
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.advance(SECOND);
+    let asked = Rc::new(Cell::new(0));
+    let times = asked.clone();
+    bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
+        if i16::from_be_bytes([request[0], request[1]]) != api as i16 {
+            return answer;
+        }
+        times.set(times.get() + 1);
+        let version = i16::from_be_bytes([request[2], request[3]]);
+        rewrite(version, &answer, if version >= flexible { 9 } else { 8 }, lie)
+    }));
+    bench.consumer.assign(bench.topic(), 0, Start::Committed).unwrap();
+    bench.poll(100, 0);
+    bench.advance(5 * SECOND);
+    let outcomes = Outcomes::default();
+    commit(&mut bench, Some((0, 7)), &outcomes);
+    bench.advance(25 * SECOND);
+    assert!((10..100).contains(&asked.get()), "{api:?}: asked {} times", asked.get());
+    bench.network.world.borrow_mut().liar = None;
+    bench.advance(5 * SECOND);
+    assert_eq!(*outcomes.borrow(), [Ok(())]);
+    assert_eq!(committed(&bench, 0).map(|kept| kept.0), Some(7));
+}
+
+/// A device asks in a version whose answer cannot leave it out.
+#[test]
+#[cfg(feature = "server")]
+fn a_coordinator_that_an_answer_leaves_out_is_looked_for_with_a_backoff() {
+    a_group_is_asked_with_a_backoff(ApiKey::FindCoordinator, 3, |answer: &mut FindCoordinatorResponse| {
+        answer.coordinators.clear();
+    });
+}
+
+#[test]
+fn a_position_that_an_answer_leaves_out_is_asked_for_with_a_backoff() {
+    a_group_is_asked_with_a_backoff(ApiKey::OffsetFetch, 6, |answer: &mut OffsetFetchResponse| {
+        answer.topics.clear();
+        answer.groups.clear();
+    });
+}
+
+#[test]
+fn a_commit_that_an_answer_leaves_out_is_sent_again_with_a_backoff() {
+    a_group_is_asked_with_a_backoff(ApiKey::OffsetCommit, 8, |answer: &mut OffsetCommitResponse| answer.topics.clear());
 }
