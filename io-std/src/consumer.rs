@@ -219,7 +219,7 @@ impl Consumer {
         guard::guarded(self.core().commit_offsets(offsets))
     }
 
-    /// Records one by one, over polls of `max` of them.
+    /// Records one by one, over polls of `max` of them; 0 counts as 1.
     ///
     /// ```no_run
     /// # async fn example(consumer: demitasse_io_std::Consumer) -> Result<(), Box<dyn std::error::Error>> {
@@ -233,7 +233,7 @@ impl Consumer {
         self.core().records(max)
     }
 
-    /// A stream of loans, each of at most `max` records, as [`Consumer::poll`] lends them.
+    /// A stream of loans, each of at most `max` records (0 counts as 1), as [`Consumer::poll`] lends them.
     pub fn batches(&self, max: u32) -> Batches<'_> {
         Batches(self.core().batches(max))
     }

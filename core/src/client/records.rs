@@ -8,14 +8,14 @@ use core::fmt;
 use core::task::{Context, Poll, ready};
 
 impl<P: Platform> Consumer<P> {
-    /// Records one by one, over polls of `max` of them.
+    /// Records one by one, over polls of `max` of them; 0 counts as 1.
     pub fn records(&self, max: u32) -> Records<'_, P> {
-        Records { consumer: self, fetched: None, max }
+        Records { consumer: self, fetched: None, max: max.max(1) }
     }
 
-    /// Loans one after the other, of `max` records each, for who polls by hand or makes a stream of them.
+    /// Loans one after the other, of `max` records each, for who polls by hand or makes a stream of them; 0 counts as 1.
     pub fn batches(&self, max: u32) -> Batches<'_, P> {
-        Batches { consumer: self, seat: RoomSeat::new(self.client()), max }
+        Batches { consumer: self, seat: RoomSeat::new(self.client()), max: max.max(1) }
     }
 }
 

@@ -198,7 +198,7 @@ pub struct Config {
     /// `fetch.min.bytes`, at most half a chunk. Default 1.
     #[cfg(feature = "consumer")]
     pub fetch_min_bytes: u32,
-    /// `poll.min.records`: so many records a poll may always hand out, however full what comes after it is. Default 10.
+    /// `poll.min.records`: so many records a poll may always hand out, however full what comes after it is; at least 1. Default 10.
     #[cfg(feature = "consumer")]
     pub poll_min_records: u32,
     /// `metadata.max.age.ms`: metadata is asked for again after it, without cause. Default 5 minutes.
@@ -315,6 +315,10 @@ impl Config {
         }
         if !longer(self.delivery_timeout, self.linger) {
             return wrong("delivery.timeout.ms", "must be longer than linger.ms, or nothing is ever sent");
+        }
+        #[cfg(feature = "consumer")]
+        if self.poll_min_records == 0 {
+            return wrong("poll.min.records", "must be at least 1, or a poll hands out nothing, at once");
         }
         let durations = self.durations();
         let mut at = 0;

@@ -221,7 +221,11 @@ impl Setting {
         setting!("connections.scale.interval.ms", MILLIS, config.connections_scale_interval = millis),
         setting!("partitions.max", COUNT, sizing partitions = count),
         #[cfg(feature = "consumer")]
-        setting!("poll.min.records", "a number", config.poll_min_records = |v: &str| v.parse().ok()),
+        setting!(
+            "poll.min.records",
+            "a number, 1 to 4294967295",
+            config.poll_min_records = |v: &str| v.parse().ok().filter(|&records| records > 0)
+        ),
         setting!("topics.max", COUNT, sizing topics = count),
         setting!(
             "unknown.outcome",
@@ -291,6 +295,8 @@ mod tests {
     fn wrong_names_and_values_are_refused_by_name() {
         assert_eq!(set("linger", "5").unwrap_err(), PropertyError::Unknown { name: "linger" });
         for (name, value) in [("linger.ms", "-1"), ("linger.ms", "5s"), ("acks", "2"), ("compression.type", "brotli")] {
+        #[cfg(feature = "consumer")]
+        assert!(set("poll.min.records", "0").is_err() && set("poll.min.records", "1").is_ok());
             assert!(matches!(set(name, value), Err(PropertyError::Value { name: n, .. }) if n == name));
         }
     }

@@ -126,12 +126,12 @@ impl<P: Shape> Consumer<P> {
         Ok(self.0.poll(max).await?.map(Fetched))
     }
 
-    /// Records one by one, over polls of `max` of them.
+    /// Records one by one, over polls of `max` of them; 0 counts as 1.
     pub fn records(self, max: u32) -> Records<P> {
         Records(self.0.records(max))
     }
 
-    /// A stream of loans, each of at most `max` records, as [`Consumer::poll`] lends them.
+    /// A stream of loans, each of at most `max` records (0 counts as 1), as [`Consumer::poll`] lends them.
     pub fn batches(self, max: u32) -> Batches<P> {
         Batches(self.0.batches(max))
     }

@@ -180,37 +180,40 @@ fn a_poll_hands_out_less_the_fuller_what_comes_after_it_is() {
     assert_eq!(*sizes.borrow(), [40, 20, 10, 10, 40]);
 }
 
+/// Also for who asks for none at a time: nothing was handed out then, at once and without end.
 #[test]
 fn records_one_by_one_and_loans_in_a_stream() {
-    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
-    let topic = bench.topic();
-    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
-    bench.send(0, (0..100).map(|i| vec![i; 30]));
-    let read = Rc::new(RefCell::new(Vec::new()));
-    let (consumer, found) = (bench.consumer.clone(), read.clone());
-    bench.executor.spawn(async move {
-        let mut records = consumer.records(7);
-        for _ in 0..40 {
-            let record = records.next(|record| (record.offset, record.value.map(<[u8]>::to_vec))).await;
-            found.borrow_mut().push(record.unwrap().unwrap());
-        }
-        // What the loan still had comes with the next.
-        drop(records);
-        let mut batches = consumer.batches(7);
-        while found.borrow().len() < 100 {
-            let fetched = std::future::poll_fn(|cx| batches.poll_next(cx)).await.unwrap().unwrap();
-            let values = fetched.records().map(|record| (record.offset, record.value.map(<[u8]>::to_vec)));
-            found.borrow_mut().extend(values);
-        }
-        let consumer = consumer.clone();
-        consumer.close_in_background();
-        assert!(std::future::poll_fn(|cx| batches.poll_next(cx)).await.is_none());
-        found.borrow_mut().push((-1, None));
-    });
-    bench.advance(5 * SECOND);
-    let mut expected: Vec<_> = (0..100).map(|i| (i, Some(vec![i as u8; 30]))).collect();
-    expected.push((-1, None));
-    assert_eq!(*read.borrow(), expected);
+    for most in [7, 0] {
+        let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+        let topic = bench.topic();
+        bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+        bench.send(0, (0..100).map(|i| vec![i; 30]));
+        let read = Rc::new(RefCell::new(Vec::new()));
+        let (consumer, found) = (bench.consumer.clone(), read.clone());
+        bench.executor.spawn(async move {
+            let mut records = consumer.records(most);
+            for _ in 0..40 {
+                let record = records.next(|record| (record.offset, record.value.map(<[u8]>::to_vec))).await;
+                found.borrow_mut().push(record.unwrap().unwrap());
+            }
+            // What the loan still had comes with the next.
+            drop(records);
+            let mut batches = consumer.batches(most);
+            while found.borrow().len() < 100 {
+                let fetched = std::future::poll_fn(|cx| batches.poll_next(cx)).await.unwrap().unwrap();
+                let values = fetched.records().map(|record| (record.offset, record.value.map(<[u8]>::to_vec)));
+                found.borrow_mut().extend(values);
+            }
+            let consumer = consumer.clone();
+            consumer.close_in_background();
+            assert!(std::future::poll_fn(|cx| batches.poll_next(cx)).await.is_none());
+            found.borrow_mut().push((-1, None));
+        });
+        bench.advance(5 * SECOND);
+        let mut expected: Vec<_> = (0..100).map(|i| (i, Some(vec![i as u8; 30]))).collect();
+        expected.push((-1, None));
+        assert_eq!(*read.borrow(), expected);
+    }
 }
 
 /// Kafka 3.7 and later say with "not here" who leads instead (KIP-951), in versions that a device does not speak: nobody else
