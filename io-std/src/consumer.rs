@@ -470,6 +470,10 @@ impl ConsumerBuilder {
             );
             return Err(BuildError::Property(text));
         }
+        // Kafka counts them in 31 bits.
+        if chunk > i32::MAX as u32 {
+            return Err(BuildError::Property(format!("fetch.chunk.bytes is {chunk}, it may be at most {}", i32::MAX)));
+        }
         capacities.check().map_err(|error| BuildError::Start(StartError::Capacity(error)))?;
         let clock = StdClock::start();
         let core = demitasse_core::Consumer::new(MutexLock::new(State::new(tables(&capacities, chunks))), clock);
@@ -496,5 +500,19 @@ impl ConsumerBuilder {
 impl Default for ConsumerBuilder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_asked_for_is_refused() {
+        for (name, value) in [("fetch.chunk.bytes", "2147483648"), ("fetch.max.wait.ms", "4294967296000")] {
+            let builder = Consumer::builder().bootstrap_servers("127.0.0.1:1").fetch_memory(3 << 30);
+            let error = builder.set(name, value).and_then(ConsumerBuilder::start).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
     }
 }

@@ -333,7 +333,7 @@ impl Config {
     }
 
     /// The settings that are durations, with Kafka's names.
-    const fn durations(&self) -> [(&'static str, Duration); 11] {
+    const fn durations(&self) -> [(&'static str, Duration); DURATIONS] {
         [
             ("linger.ms", self.linger),
             ("delivery.timeout.ms", self.delivery_timeout),
@@ -346,9 +346,14 @@ impl Config {
             ("socket.connection.setup.timeout.ms", self.connection_setup_timeout),
             ("connections.max.idle.ms", self.connections_max_idle),
             ("metadata.max.age.ms", self.metadata_max_age),
+            #[cfg(feature = "consumer")]
+            ("fetch.max.wait.ms", self.fetch_max_wait),
         ]
     }
 }
+
+/// How many there are.
+const DURATIONS: usize = if cfg!(feature = "consumer") { 12 } else { 11 };
 
 const fn wrong(name: &'static str, reason: &'static str) -> Result<(), ConfigError> {
     Err(ConfigError { name, reason })

@@ -109,7 +109,7 @@ impl Setting {
             }
         ),
         setting!("allow.auto.create.topics", BOOL, config.allow_auto_create_topics = |v: &str| v.parse().ok()),
-        setting!("batch.size", "bytes, 76 to 2147483647", sizing batch_size = |v: &str| v.parse().ok().filter(|&b| b <= i32::MAX as u32)),
+        setting!("batch.size", "bytes, 98 to 2147483647", sizing batch_size = |v: &str| v.parse().ok().filter(|&b| b <= i32::MAX as u32)),
         setting!("buffer.memory", "bytes", sizing buffer_memory = |v: &str| v.parse().ok()),
         setting!("client.id", "up to 64 bytes", config.client_id = |v| Name::try_from(v).ok()),
         #[cfg(feature = "consumer")]
@@ -266,6 +266,7 @@ impl Setting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Capacities;
 
     fn set(name: &'static str, value: &'static str) -> Result<(Config, Sizing), PropertyError<'static>> {
         let mut config = Config::new();
@@ -294,11 +295,28 @@ mod tests {
     #[test]
     fn wrong_names_and_values_are_refused_by_name() {
         assert_eq!(set("linger", "5").unwrap_err(), PropertyError::Unknown { name: "linger" });
-        for (name, value) in [("linger.ms", "-1"), ("linger.ms", "5s"), ("acks", "2"), ("compression.type", "brotli")] {
         #[cfg(feature = "consumer")]
         assert!(set("poll.min.records", "0").is_err() && set("poll.min.records", "1").is_ok());
+        for (name, value) in [("linger.ms", "-1"), ("linger.ms", "5s"), ("acks", "2"), ("compression.type", "brotli")] {
             assert!(matches!(set(name, value), Err(PropertyError::Value { name: n, .. }) if n == name));
         }
+    }
+
+    #[test]
+    fn the_least_batch_is_what_capacities_say() {
+        let setting = Setting::ALL.iter().find(|s| s.name == "batch.size").unwrap();
+        let (_, mut sizing) = set("batch.size", "1").unwrap();
+        (sizing.buffer_memory, sizing.max_in_flight) = (1, 1);
+        (sizing.partitions, sizing.topics, sizing.brokers, sizing.connections) = (1, 1, 1, 1);
+        let least = Capacities::derive(&sizing).check().unwrap_err().needed;
+        assert!(setting.expected.split(' ').any(|word| word.parse() == Ok(least)), "{least}");
+    }
+
+    #[test]
+    #[cfg(feature = "consumer")]
+    fn what_a_fetch_waits_for_is_a_duration_like_others() {
+        let config = Config { fetch_max_wait: Duration::from_secs(1 << 32), ..Config::new() };
+        assert_eq!(config.check().unwrap_err().name, "fetch.max.wait.ms");
     }
 
     #[test]
