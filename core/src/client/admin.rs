@@ -33,7 +33,7 @@ pub struct Admin<'a, I, C> {
 }
 
 impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
-    /// One who asks the first of `bootstrap` that answers. An empty list is as one that cannot be resolved.
+    /// One who asks the first of `bootstrap` that can be connected to. An empty list is as one that cannot be resolved.
     pub fn new(
         io: &'a I,
         clock: &'a C,
@@ -59,7 +59,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
     ) -> Result<(), ConnectionError> {
         let (io, deadline) = (self.io, self.deadline(patience));
         let work = async {
-            let mut stream = self.first_that_connects().await?;
+            let mut stream = self.first_that_connects(deadline).await?;
             let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
             let version = talk.version(ApiKey::Metadata)?;
             talk.metadata(version, |w| metadata::request_all(w, version, false), &mut each).await
@@ -88,7 +88,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
             loop {
                 let mut stream = match port {
                     Some(port) => self.io.connect(&host, port).await?,
-                    None => self.first_that_connects().await?,
+                    None => self.first_that_connects(deadline).await?,
                 };
                 let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
                 let left = deadline.millis_since(self.clock.now()).min(i32::MAX as u64) as i32;
@@ -121,7 +121,7 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
             let mut host = heapless::Vec::<u8, 255>::new();
             loop {
                 let found = {
-                    let mut stream = self.first_that_connects().await?;
+                    let mut stream = self.first_that_connects(deadline).await?;
                     let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
                     talk.coordinator(group, &mut host).await?
                 };
@@ -146,10 +146,15 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
         self.clock.now().after_millis(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))
     }
 
-    async fn first_that_connects(&self) -> Result<I::Stream, ConnectionError> {
+    /// Each address has its share of the time that is left: one that is cut off says nothing, and the others would never have
+    /// their turn.
+    async fn first_that_connects(&self, deadline: Instant) -> Result<I::Stream, ConnectionError> {
         let mut error = ConnectionError::Resolve;
-        for (host, port) in self.bootstrap {
-            match self.io.connect(host.as_bytes(), *port).await {
+        for ((host, port), left) in self.bootstrap.iter().zip((1..=self.bootstrap.len() as u64).rev()) {
+            let now = self.clock.now();
+            let share = deadline.micros_since(now).checked_div(left).unwrap_or(0);
+            let until = Instant::from_micros(now.as_micros().saturating_add(share));
+            match within(self.io, until, self.io.connect(host.as_bytes(), *port)).await {
                 Ok(stream) => return Ok(stream),
                 Err(reason) => error = reason,
             }

@@ -20,6 +20,9 @@ struct Network {
     connected: RefCell<Vec<String>>,
     requests: RefCell<Vec<Vec<u8>>>,
     silent: Cell<bool>,
+    /// A host to which no connection ever comes about, and whether somebody tries.
+    cut_off: Cell<&'static str>,
+    tries: Cell<bool>,
     now: Cell<u64>,
 }
 
@@ -42,13 +45,17 @@ impl<'n> Io for &'n Network {
 
     async fn connect(&self, host: &[u8], port: u16) -> Result<Connection<'n>, ConnectionError> {
         self.connected.borrow_mut().push(format!("{}:{port}", str::from_utf8(host).unwrap()));
+        self.tries.set(host == self.cut_off.get().as_bytes());
+        if self.tries.get() {
+            core::future::pending::<()>().await;
+        }
         let script = self.scripts.borrow_mut().pop_front().ok_or(ConnectionError::Refused)?;
         Ok(Connection(RefCell::new(Wire(self, script.into()))))
     }
 
     async fn sleep_until(&self, at: Instant) {
         // Time passes only for those who wait on purpose, and for all if nobody answers.
-        if at.micros_since(self.now()) <= 1_000_000 || self.silent.get() {
+        if at.micros_since(self.now()) <= 1_000_000 || self.silent.get() || self.tries.get() {
             self.now.set(at.as_micros());
         } else {
             core::future::pending().await
@@ -219,6 +226,17 @@ fn what_goes_wrong_has_its_name() {
     silent.silent.set(true);
     assert_eq!(topics(&silent).0, Err(ConnectionError::RequestTimeout));
     assert_eq!(silent.now.get(), 30_000_000);
+}
+
+/// The first address took all of the time.
+#[test]
+#[cfg_attr(feature = "one-version", ignore = "of versions that it does not speak")]
+fn an_address_that_is_cut_off_leaves_time_to_the_next() {
+    let network = network(vec![vec![too_old(1), versions(2), cluster(3, true)]]);
+    network.cut_off.set("x");
+    assert_eq!(topics(&network).0, Ok(()));
+    assert_eq!(*network.connected.borrow(), ["x:1", "y:2"]);
+    assert_eq!(network.now.get(), 15_000_000, "half of the patience");
 }
 
 #[test]
