@@ -15,6 +15,7 @@ use format::Format;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// With a group, positions are committed so often by themselves, and at the end.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
@@ -163,7 +164,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
             commit_every: (has_group && auto_commit).then_some(commit_every),
             written: 0,
             output: Output::new(),
-            committed_at: tokio::time::Instant::now(),
+            committed_at: Instant::now(),
+            uncommitted: false,
         };
         let end = reader.all(Interrupt::listen()?).await;
         reader.output.flush();
@@ -203,7 +205,9 @@ struct Reader<'a> {
     commit_every: Option<Duration>,
     written: u64,
     output: Output,
-    committed_at: tokio::time::Instant,
+    committed_at: Instant,
+    /// Something was written since.
+    uncommitted: bool,
 }
 
 impl Reader<'_> {
@@ -214,10 +218,15 @@ impl Reader<'_> {
         let left = |written| arguments.count.map_or(u64::MAX, |count| count - written);
         while left(self.written) > 0 {
             let most = left(self.written).min(u64::from(MOST)) as u32;
+            let commit_at = self.commit_at();
             let fetched = tokio::select! {
                 biased;
                 () = interrupt.pressed() => return Err(interrupt.problem(format!("interrupted after {} records", self.written))),
                 fetched = consumer.poll(most) => fetched,
+                () = tokio::time::sleep_until(commit_at.unwrap_or(self.committed_at)), if commit_at.is_some() => {
+                    self.commit().await?;
+                    continue;
+                }
                 () = tokio::time::sleep(Duration::from_millis(100)), if self.arguments.exit_at_end => {
                     if self.at_end() {
                         break;
@@ -242,7 +251,10 @@ impl Reader<'_> {
             if self.output.is_broken() {
                 break;
             }
-            self.commit().await?;
+            self.uncommitted = true;
+            if self.commit_at().is_some_and(|at| at <= Instant::now()) {
+                self.commit().await?;
+            }
         }
         match self.failed {
             0 => Ok(()),
@@ -263,12 +275,13 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// When what was written is to be committed, if anything is.
+    fn commit_at(&self) -> Option<Instant> {
+        self.committed_at.checked_add(self.commit_every?).filter(|_| self.uncommitted)
+    }
+
     async fn commit(&mut self) -> Result<(), Problem> {
-        let now = tokio::time::Instant::now();
-        if self.commit_every.is_none_or(|every| now.duration_since(self.committed_at) < every) {
-            return Ok(());
-        }
-        self.committed_at = now;
+        (self.committed_at, self.uncommitted) = (Instant::now(), false);
         self.consumer.commit().await.map_err(|error| Problem::failed(format!("commit: {error}")))
     }
 

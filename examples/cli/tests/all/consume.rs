@@ -1,4 +1,4 @@
-use crate::program::{Ended, broker, command, line, run};
+use crate::program::{Ended, broker, command, interrupt, line, run, until};
 use demitasse_broker::Options;
 use demitasse_io_std::{Consumer, Start};
 use serde_json::json;
@@ -217,6 +217,19 @@ fn settings_of_javas_consumer_serve() {
     assert_eq!((ended.code, ended.lines[0].as_str()), (0, "0"), "{ended:?}");
     assert_eq!(server.with(|cluster| cluster.committed("g", "t", 0)).map(|(offset, _)| offset), Some(4));
     std::fs::remove_file(path).unwrap();
+}
+
+/// Where nothing more comes, what came last was never committed.
+#[test]
+fn what_was_read_is_committed_while_nothing_more_comes() {
+    let (server, bootstrap) = broker(Options::default());
+    let topic = ["--bootstrap", &bootstrap, "--topic", "t"];
+    run(&[&["produce"], &topic[..]].concat(), "value\n".repeat(9).as_bytes());
+    let consume = [&["consume"], &topic[..], &["--group", "g", "-X", "auto.commit.interval.ms=1000"]].concat();
+    let child = command(&consume).spawn().unwrap();
+    until("all is committed", || server.with(|cluster| cluster.committed("g", "t", 0)).is_some_and(|kept| kept.0 == 9));
+    interrupt(&child);
+    child.wait_with_output().unwrap();
 }
 
 #[test]
