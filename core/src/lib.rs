@@ -14,6 +14,8 @@
 //! - `consumer`: reading records, beside the producer.
 //! - `compression`: batches are compressed before they are sent, by what the side has for it.
 //! - `lz4`: LZ4 both ways, without an allocator.
+//! - `scaling`: more than one connection to a broker, opened and closed as the load asks.
+//! - `one-version`: only the oldest version of each message that serves, for less flash.
 //! - `gather`: up to 8 batches of a request go out in one gathered write, for networks that take many pieces at once.
 //! - `crc-table-1k`: a table of 1 KiB for CRC-32C instead of 128 bytes: half the instructions.
 

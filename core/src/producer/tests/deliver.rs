@@ -32,6 +32,26 @@ fn a_forgotten_failure_does_not_spoil_slices_when_the_count_of_records_wraps() {
     assert!(rig.state.outcome(&delivery).unwrap().is_ok());
 }
 
+/// Who asks after a failure has come and gone in the same slot cannot be told from who asks for the failure once more.
+#[test]
+fn a_success_in_front_of_a_forgotten_failure_is_not_known() {
+    let mut rig = Rig::new(SMALL, &config());
+    let written = rig.exchange(0, ErrorCode::NONE);
+    for _ in 1..SMALL.batches {
+        rig.exchange(0, ErrorCode::NONE);
+    }
+    let failed = rig.exchange(0, ErrorCode::MESSAGE_TOO_LARGE);
+    assert_eq!(failed.slot, written.slot);
+    assert!(rig.state.outcome(&written).unwrap().is_ok() && rig.state.outcome(&failed).unwrap().is_err());
+    for _ in 0..SMALL.batches {
+        rig.exchange(0, ErrorCode::NONE);
+    }
+    for delivery in [written, failed] {
+        assert_eq!(rig.state.outcome(&delivery).unwrap().unwrap_err().cause, DeliveryFailure::Forgotten);
+    }
+    assert_eq!(rig.state.counters().forgotten_failures, 0);
+}
+
 /// The same, of the generations of one slot.
 #[test]
 fn a_forgotten_failure_does_not_spoil_its_slot_when_the_generation_wraps() {
