@@ -439,7 +439,8 @@ impl ConsumerBuilder {
         self.fetch_memory.checked_div(self.chunk_bytes.into()).unwrap_or(0)
     }
 
-    /// Allocates all memory and starts: on the tokio runtime that this is called in, or else on a thread of its own.
+    /// Allocates all memory and starts: on the tokio runtime that this is called in, which must have IO and time (`enable_all`),
+    /// or else on a thread of its own.
     ///
     /// # Errors
     /// Settings or capacities contradict each other; the sizes are in the error.

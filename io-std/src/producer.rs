@@ -468,7 +468,8 @@ impl Builder {
     }
 
     /// Allocates all memory and starts: on the tokio runtime that this is called in, or else on a thread of its own. It
-    /// does not wait for a broker.
+    /// does not wait for a broker. The runtime must have IO and time (`enable_all`): in one that has not, the producer's first
+    /// task panics, and it is closed.
     ///
     /// # Errors
     /// Settings or capacities contradict each other; the sizes are in the error.
