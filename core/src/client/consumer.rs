@@ -4,7 +4,6 @@ use super::wait::{self, RoomSeat};
 use super::{Io, Producer, Scratch};
 use crate::consumer::{CommitError, ConsumeError, Cursor, Fullness, Gauges, Lent, Start, Step};
 use crate::producer::{Topic, TopicError};
-use crate::protocol::ErrorCode;
 use crate::records::read::{Headers, Record};
 use crate::state::{Counters, MemoryPlan, Platform, StartError};
 use core::cell::RefCell;
@@ -60,7 +59,8 @@ impl<P: Platform> Consumer<P> {
     /// As [`Consumer::partitions`], and waits until it is known, `default.api.timeout.ms` at most.
     ///
     /// # Errors
-    /// The cluster refuses the topic, or has told nothing of it in that time.
+    /// The cluster refuses the topic, or has told nothing of it in that time; or every seat is taken, if the settings say to refuse
+    /// then.
     pub async fn wait_partitions(&self, topic: Topic) -> Result<u32, TopicError> {
         let deadline = self.client.with(|state| self.client.now().after_millis(state.max_block()));
         let mut seat = RoomSeat::new(&self.client);
@@ -70,7 +70,8 @@ impl<P: Platform> Consumer<P> {
                 .client
                 .with(|state| state.poll_partition_count(topic, times, &mut seat.seat, cx.waker(), &mut replaced));
             drop(replaced);
-            wait::pending(wait, cx, || Err(TopicError::NotKnown { code: ErrorCode::NONE, connection: None }))
+            let capacity = || self.client.look(|state| state.seats_in_all());
+            wait::pending(wait, cx, || Err(TopicError::TooManyWaiters { capacity: capacity() }))
         })
         .await
     }

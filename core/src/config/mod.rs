@@ -71,7 +71,8 @@ pub enum UnknownOutcome {
 pub enum WaitersFull {
     /// The task asks again at once, over and over: always right, and costs CPU. Counted.
     Spin,
-    /// The call ends in an error that says so.
+    /// The call ends in an error that says so. What has no such error, a consumer's `poll` and `wait_position`, asks again all the
+    /// same.
     Refuse,
 }
 

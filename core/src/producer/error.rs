@@ -359,6 +359,11 @@ pub enum TopicError {
     },
     /// It is not one of this consumer's: it came from another client.
     UnknownTopic,
+    /// More tasks wait than there are seats for, and the settings say to refuse.
+    TooManyWaiters {
+        /// Seats there are.
+        capacity: u16,
+    },
     /// The cluster refuses it: no such topic, or no right to it.
     Refused(ErrorCode),
     /// The cluster has told nothing of it in time.
@@ -376,6 +381,9 @@ impl fmt::Display for TopicError {
             TopicError::InvalidName => f.write_str("not a legal topic name: use 1 to 249 of [a-zA-Z0-9._-]"),
             TopicError::NameTooLong { length, capacity } => {
                 write!(f, "the topic's name has {length} bytes, places for names have {capacity}")
+            }
+            TopicError::TooManyWaiters { capacity } => {
+                write!(f, "all {capacity} seats for waiting tasks are taken: raise waiters.max")
             }
             TopicError::UnknownTopic => f.write_str("the topic belongs to another client: ask this one for it"),
             TopicError::Refused(code) => write!(f, "the cluster refuses the topic: {code}"),

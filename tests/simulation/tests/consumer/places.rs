@@ -4,7 +4,7 @@ use crate::bench::{Bench, GROUP, SECOND, calm, config_with, grouped};
 use crate::large::{batch, values, write};
 use demitasse_broker::{Action, Api, Release, Rule, error};
 use demitasse_core::protocol::IsolationLevel;
-use demitasse_core::{Capacities, Config, ConsumeFault, Consumer, Sizing, Start, State, TopicError};
+use demitasse_core::{Capacities, Config, ConsumeFault, Consumer, Sizing, Start, State, TopicError, WaitersFull};
 use demitasse_simulation::executor::Abandon;
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
 use std::cell::Cell;
@@ -272,4 +272,18 @@ fn a_topic_of_another_client_is_refused() {
     let clock = SimulatedClock { time: bench.executor.time.clone(), wall_offset: Rc::default() };
     let smaller = Consumer::<Simulated>::new(CellLock::new(State::new(tables_with(&capacities, 1))), clock);
     assert_eq!(smaller.assign(others[1], 0, Start::Beginning), Err(TopicError::UnknownTopic));
+}
+
+/// It was said that the cluster had told nothing of the topic in time, at once.
+#[test]
+fn who_finds_no_seat_to_wait_for_partitions_is_told_so() {
+    let config = config_with(|config| config.waiters_full = WaitersFull::Refuse);
+    let mut bench = Bench::new(Release::V4_3, 1, 2, config, calm());
+    (0..8).for_each(|_| bench.poll(1, 0));
+    bench.advance(SECOND);
+    let (consumer, told) = (bench.consumer.clone(), Rc::new(Cell::new(None)));
+    let (topic, tells) = (bench.consumer.topic("nobody-made-it").unwrap(), told.clone());
+    bench.executor.spawn(async move { tells.set(Some(consumer.wait_partitions(topic).await)) });
+    bench.advance(1);
+    assert_eq!(told.get(), Some(Err(TopicError::TooManyWaiters { capacity: 8 })));
 }
