@@ -211,7 +211,7 @@ impl Consumer {
     /// calls it says himself what is done with: a close commits nothing more.
     ///
     /// # Errors
-    /// As there, and a partition that is not assigned: then none is committed.
+    /// As there, a partition that is not assigned, and an offset below 0: then none is committed.
     pub fn commit_offsets(
         &self,
         offsets: &[(Topic, i32, i64)],

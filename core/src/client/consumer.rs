@@ -160,7 +160,7 @@ impl<P: Platform> Consumer<P> {
     /// calls it says himself what is done with: a close commits nothing more.
     ///
     /// # Errors
-    /// As there, and a partition that is not assigned: then none is committed.
+    /// As there, a partition that is not assigned, and an offset below 0: then none is committed.
     pub async fn commit_offsets(&self, offsets: &[(Topic, i32, i64)]) -> Result<(), CommitError> {
         let before = self.client.with(|state| state.commit_offsets(offsets))?;
         self.committed_all(before).await

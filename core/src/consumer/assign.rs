@@ -18,7 +18,7 @@ pub enum Start {
     Beginning,
     /// Behind the last record that there is.
     End,
-    /// At the record with this offset.
+    /// At the record with this offset; less than 0 counts as 0.
     Offset(i64),
     /// Where the group has been, see [`Config::group_id`](crate::Config::group_id); if it keeps nothing of the partition,
     /// where `auto.offset.reset` says.

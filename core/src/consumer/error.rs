@@ -105,6 +105,15 @@ pub enum CommitError {
         /// Its number.
         partition: i32,
     },
+    /// No record has such an offset; kept, it would be as if nothing was.
+    NegativeOffset {
+        /// The topic.
+        topic: Topic,
+        /// The partition's number.
+        partition: i32,
+        /// What was to be committed.
+        offset: i64,
+    },
     /// The broker's last word on one of them at least. `UNKNOWN_MEMBER_ID`: members use the group, and nobody else may
     /// commit for it.
     Refused(ErrorCode),
@@ -121,6 +130,9 @@ impl fmt::Display for CommitError {
         match self {
             CommitError::NoGroup => f.write_str("group.id is not set"),
             CommitError::Unassigned { partition, .. } => write!(f, "partition {partition} is not assigned"),
+            CommitError::NegativeOffset { partition, offset, .. } => {
+                write!(f, "partition {partition}: {offset} is no offset")
+            }
             CommitError::Refused(ErrorCode::UNKNOWN_MEMBER_ID) => {
                 f.write_str("the broker refuses: the group is used by members, and nobody else may commit for it")
             }

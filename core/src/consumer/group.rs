@@ -100,9 +100,12 @@ impl<P: Platform> State<P> {
 
     /// Takes these down instead: all of them or none.
     pub(crate) fn commit_offsets(&mut self, offsets: &[(Topic, i32, i64)]) -> Result<u32, CommitError> {
-        for &(topic, partition, _) in offsets {
+        for &(topic, partition, offset) in offsets {
             if self.position_place(topic, partition).is_none() {
                 return Err(CommitError::Unassigned { topic, partition });
+            }
+            if offset < 0 {
+                return Err(CommitError::NegativeOffset { topic, partition, offset });
             }
         }
         for &(topic, partition, offset) in offsets {

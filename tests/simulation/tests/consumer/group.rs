@@ -86,10 +86,13 @@ fn only_what_is_or_was_read_is_committed_and_has_a_position() {
     bench.advance(2 * SECOND);
     let outcomes = Outcomes::default();
     commit(&mut bench, Some((1, 7)), &outcomes);
+    commit(&mut bench, Some((0, -2)), &outcomes);
     bench.consumer.unassign(topic, 0);
     commit(&mut bench, Some((0, 3)), &outcomes);
     bench.advance(2 * SECOND);
-    assert_eq!(*outcomes.borrow(), [Err(CommitError::Unassigned { topic, partition: 1 }), Ok(())]);
+    let unassigned = CommitError::Unassigned { topic, partition: 1 };
+    let negative = CommitError::NegativeOffset { topic, partition: 0, offset: -2 };
+    assert_eq!(*outcomes.borrow(), [Err(unassigned), Err(negative), Ok(())]);
     assert_eq!((committed(&bench, 0), committed(&bench, 1)), (Some((3, -1)), None));
 
     bench.consumer.assign(topic, 1, Start::End).unwrap();
