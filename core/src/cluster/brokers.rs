@@ -170,14 +170,17 @@ impl<P: Platform> Cluster<P> {
         Some(index)
     }
 
-    /// Where it is now: whether that is another place than before. None if it cannot be kept.
+    /// Where it is now: whether that is another place than before. None if it cannot be kept; its entry says why.
     #[cfg(feature = "consumer")]
     pub(crate) fn move_coordinator(&mut self, place: usize, host: &[u8], port: i32) -> Option<bool> {
-        let port = u16::try_from(port).ok()?;
+        let port = u16::try_from(port).ok().filter(|_| !host.is_empty())?;
         if self.brokers[place].port == port && self.host(place) == host {
             return Some(false);
         }
-        let host_length = self.hosts.set(place, host).filter(|&length| length > 0)?;
+        let Some(host_length) = self.hosts.set(place, host) else {
+            self.brokers[place].trouble = Some(self.too_small());
+            return None;
+        };
         self.brokers[place].moved_to(host_length, port);
         Some(true)
     }
@@ -277,10 +280,14 @@ impl<P: Platform> Cluster<P> {
         if self.metadata.unkept < UNKEPT_ANSWERS || leader < 0 || self.node(leader).is_some() {
             return None;
         }
-        Some(ConnectionError::NoPlace {
+        Some(self.too_small())
+    }
+
+    fn too_small(&self) -> ConnectionError {
+        ConnectionError::NoPlace {
             host_bytes: self.hosts.cell_bytes().min(u8::MAX.into()) as u8,
             brokers: self.brokers.len().min(u16::MAX.into()) as u16,
-        })
+        }
     }
 
     #[inline(never)]

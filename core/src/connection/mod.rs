@@ -77,8 +77,8 @@ pub enum ConnectionError {
         /// Bytes needed, 65,535 for that and more.
         needed: u16,
     },
-    /// The leader's address could not be kept, so that nobody can connect to it: there are too few places for brokers, or its
-    /// host is too long.
+    /// The leader's address, or that of a group's coordinator, could not be kept, so that nobody can connect to it: there are too
+    /// few places for brokers, or its host is too long.
     NoPlace {
         /// Bytes of the longest host that there is room for.
         host_bytes: u8,
@@ -139,7 +139,7 @@ impl core::fmt::Display for ConnectionError {
             ConnectionError::NoPlace { host_bytes, brokers } => {
                 return write!(
                     f,
-                    "there is no place for the leader's address: places for brokers are {brokers}, and each has room for a host of \
+                    "there is no place for the broker's address: places for brokers are {brokers}, and each has room for a host of \
                      {host_bytes} bytes; one of the two is too little"
                 );
             }

@@ -85,7 +85,7 @@ pub enum ConsumeFault {
         /// How many it has.
         partitions: u32,
     },
-    /// There is no place for the address of the partition's leader; with the sizes.
+    /// There is no place for the address of the partition's leader, or of the group's coordinator; with the sizes.
     NoPlace(ConnectionError),
     /// The broker's last word.
     Refused(ErrorCode),
@@ -118,7 +118,10 @@ pub enum CommitError {
     /// commit for it.
     Refused(ErrorCode),
     /// Not within `default.api.timeout.ms`. It is still tried; another commit goes before it.
-    TimedOut,
+    TimedOut {
+        /// What was in the way to the group's coordinator last, if anything was.
+        connection: Option<ConnectionError>,
+    },
     /// Every seat for a waiting task is taken: raise `waiters.max`. It is still tried.
     TooManyWaiters,
     /// The consumer was closed.
@@ -137,7 +140,10 @@ impl fmt::Display for CommitError {
                 f.write_str("the broker refuses: the group is used by members, and nobody else may commit for it")
             }
             CommitError::Refused(code) => write!(f, "the broker refuses: {code}"),
-            CommitError::TimedOut => f.write_str("no answer within default.api.timeout.ms"),
+            CommitError::TimedOut { connection } => {
+                f.write_str("no answer within default.api.timeout.ms")?;
+                connection.map_or(Ok(()), |error| write!(f, "; connection: {error}"))
+            }
             CommitError::TooManyWaiters => f.write_str("every seat for a waiting task is taken: raise waiters.max"),
             CommitError::Closed => f.write_str("the consumer is closed"),
         }

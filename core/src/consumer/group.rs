@@ -11,7 +11,7 @@ use super::assign::Start;
 use super::table::{Offset, Position, Reading};
 use super::{CommitError, ConsumeFault};
 use crate::config::OffsetReset;
-use crate::connection::{Connection, Phase, backoff_millis};
+use crate::connection::{Connection, ConnectionError, Phase, backoff_millis};
 use crate::pool::{Link, Seat};
 use crate::producer::{Topic, Wait};
 use crate::protocol::{ApiKey, ErrorCode, find_coordinator, offset_commit, offset_fetch};
@@ -154,9 +154,15 @@ impl<P: Platform> State<P> {
             return Wait::Ready(Err(CommitError::Closed));
         }
         if deadline <= now {
-            return Wait::Ready(Err(CommitError::TimedOut));
+            return Wait::Ready(Err(CommitError::TimedOut { connection: self.group_trouble() }));
         }
         self.wait_for_room(seat, waker, replaced, deadline)
+    }
+
+    /// What is in the way to the coordinator.
+    fn group_trouble(&self) -> Option<ConnectionError> {
+        let coordinator = self.s.consumer.group.broker.get();
+        coordinator.and_then(|broker| self.cluster.brokers[broker].trouble).or(self.s.trouble)
     }
 
     /// What the group keeps, as far as it was told or asked.
@@ -337,10 +343,21 @@ impl<P: Platform> State<P> {
                     return self.group_failed(error, now);
                 }
                 let Some(moved) = self.cluster.move_coordinator(broker, host, port) else {
+                    self.fail_recalls(broker);
                     return self.group_failed(ErrorCode::COORDINATOR_NOT_AVAILABLE, now);
                 };
                 self.close_moved(Some(broker).filter(|_| moved));
                 (self.s.consumer.group.known, self.s.consumer.group.heard) = (true, true);
+            }
+        }
+    }
+
+    /// The coordinator's host is too long, and will be so the next time: no position is ever recalled.
+    fn fail_recalls(&mut self, coordinator: usize) {
+        let Some(error @ ConnectionError::NoPlace { .. }) = self.cluster.brokers[coordinator].trouble else { return };
+        for place in 0..self.known_positions().len() {
+            if self.positions[place].reading == Reading::Recalling {
+                self.fail_reading(place, -1, ConsumeFault::NoPlace(error));
             }
         }
     }

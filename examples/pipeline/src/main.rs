@@ -221,7 +221,7 @@ async fn commit(consumer: &Consumer, topic: Topic, mut on_disk: latest::Receiver
                     committed.clone_from(&next);
                 }
                 // The files are safe, and there is time, unless the writer has ended and all wait for us.
-                Err(CommitError::TimedOut) if on_disk.has_changed().is_ok() => {
+                Err(CommitError::TimedOut { .. }) if on_disk.has_changed().is_ok() => {
                     eprintln!("demitasse-pipeline: commit: no answer yet");
                 }
                 Err(error) => {

@@ -113,7 +113,7 @@ fn committed(world: &World, outcome: Option<Result<(), CommitError>>) {
     let mut ledger = world.ledger.borrow_mut();
     match outcome {
         Some(Ok(())) => ledger.told.commits.0 += 1,
-        Some(Err(CommitError::TimedOut)) => ledger.told.commits.1 += 1,
+        Some(Err(CommitError::TimedOut { .. })) => ledger.told.commits.1 += 1,
         // A liar's word.
         Some(Err(CommitError::Refused(_))) if ledger.lies => {}
         Some(Err(CommitError::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))) if ledger.told.remade > 0 => {}

@@ -259,7 +259,7 @@ fn keep_and_go_on(executor: &mut Executor, world: &World) -> Result<(), String> 
             let positions = committing.positions();
             let committed = committing.consumer.commit().await;
             *outcome.borrow_mut() = (Some(committed), positions);
-            if committed != Err(CommitError::TimedOut) {
+            if !matches!(committed, Err(CommitError::TimedOut { .. })) {
                 return;
             }
         }

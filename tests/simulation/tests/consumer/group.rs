@@ -2,12 +2,10 @@
 
 use crate::bench::{Bench, SECOND, calm, config_with};
 use demitasse_broker::{Action, Api, Release, Rule, error};
-use demitasse_core::{CommitError, Config, ConsumeFault, Name, OffsetReset, Start};
+use demitasse_core::{CommitError, Config, ConnectionError, ConsumeFault, Name, OffsetReset, Start};
 use demitasse_simulation::network::{Weather, millis};
 use demitasse_simulation::rewrite::rewrite;
-#[cfg(feature = "server")]
-use kafka_protocol::messages::FindCoordinatorResponse;
-use kafka_protocol::messages::{ApiKey, OffsetCommitResponse, OffsetFetchResponse};
+use kafka_protocol::messages::{ApiKey, FindCoordinatorResponse, OffsetCommitResponse, OffsetFetchResponse};
 use kafka_protocol::protocol::{Decodable, Encodable};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -232,7 +230,7 @@ fn what_is_refused_or_never_answered_is_an_error() {
     rule(&bench, silence);
     commit(&mut bench, None, &outcomes);
     bench.advance(4 * SECOND);
-    assert_eq!(outcomes.borrow()[2..], [Err(CommitError::TimedOut)]);
+    assert_eq!(outcomes.borrow()[2..], [Err(CommitError::TimedOut { connection: None })]);
     // What was given up is still tried.
     bench.network.world.borrow_mut().cluster.clear_faults();
     bench.advance(4 * SECOND);
@@ -420,4 +418,45 @@ fn a_position_that_an_answer_leaves_out_is_asked_for_with_a_backoff() {
 #[test]
 fn a_commit_that_an_answer_leaves_out_is_sent_again_with_a_backoff() {
     a_group_is_asked_with_a_backoff(ApiKey::OffsetCommit, 8, |answer: &mut OffsetCommitResponse| answer.topics.clear());
+}
+
+/// Its address cannot be kept: who recalls a position would wait for ever, and a commit would say no more than that it took too long.
+#[test]
+fn a_coordinator_whose_host_is_too_long_is_told_with_the_sizes() {
+    let short = config(|config| config.max_block = Duration::from_secs(3));
+    let mut bench = bench(Release::V4_3, 1, short, calm());
+    let topic = bench.topic();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
+        if i16::from_be_bytes([request[0], request[1]]) != ApiKey::FindCoordinator as i16 {
+            return answer;
+        }
+        let version = i16::from_be_bytes([request[2], request[3]]);
+        rewrite(version, &answer, if version >= 3 { 9 } else { 8 }, |answer: &mut FindCoordinatorResponse| {
+            let host = "h".repeat(256);
+            answer.coordinators.iter_mut().for_each(|coordinator| coordinator.host = host.clone().into());
+            if answer.coordinators.is_empty() {
+                answer.host = host.into();
+            }
+        })
+    }));
+    bench.consumer.assign(topic, 0, Start::Committed).unwrap();
+    bench.poll(100, 0);
+    let outcomes = Outcomes::default();
+    commit(&mut bench, Some((0, 7)), &outcomes);
+    bench.advance(5 * SECOND);
+    let faults = bench.faults.borrow().clone();
+    let [(0, -1, ConsumeFault::NoPlace(no_place @ ConnectionError::NoPlace { .. }))] = faults[..] else {
+        panic!("{faults:?}")
+    };
+    assert_eq!(*outcomes.borrow(), [Err(CommitError::TimedOut { connection: Some(no_place) })]);
+
+    bench.network.world.borrow_mut().liar = None;
+    bench.consumer.seek(topic, 0, Start::Committed);
+    bench.advance(5 * SECOND);
+    // The commit that was given up was tried on, and is what is recalled.
+    assert_eq!((&bench.faults.borrow()[1..], bench.offsets(0)), (&[][..], vec![7, 8, 9]));
+    commit(&mut bench, Some((0, 7)), &outcomes);
+    bench.advance(5 * SECOND);
+    assert_eq!(outcomes.borrow()[1..], [Ok(())]);
 }
