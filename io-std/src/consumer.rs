@@ -338,7 +338,9 @@ impl ConsumerBuilder {
         }
     }
 
-    /// Sets a property by Kafka's name, as in `fetch.max.wait.ms` and `100`.
+    /// Sets a property by Kafka's name, as in `fetch.max.wait.ms` and `100`: those of [`Setting::ALL`](demitasse_core::Setting::ALL), and
+    /// `bootstrap.servers`, `fetch.memory.bytes` (or `queued.max.messages.kbytes`), `fetch.chunk.bytes`, `fetch.decompression.bytes`,
+    /// `fetch.stream.large.batches`, `fetch.min.bytes`, `fetch.max.wait.ms`, `isolation.level` and `auto.offset.reset`.
     ///
     /// # Errors
     /// The name is unknown, or the value is none that it takes; the text names both.

@@ -36,6 +36,9 @@ impl<P: Platform> Consumer<P> {
     }
 
     /// As [`Producer::start`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn start(
         &self,
         settings: P::Settings,

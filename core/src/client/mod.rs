@@ -48,9 +48,14 @@ impl<P: Platform> Producer<P> {
         self.with(|state| state.lend(buffers));
     }
 
-    /// Checks settings ([`Settings::new`](crate::Settings::new), [`Configured`](crate::Configured)) and capacities against each other and begins. `bootstrap` are the hosts and ports to start
-    /// from; `random` must differ from start to start, so that retries of many clients do not coincide. Of
-    /// `max_in_flight` of the settings and the requests that there are places for, the lesser counts.
+    /// Checks settings ([`Settings::new`](crate::Settings::new), [`Configured`](crate::Configured)) and capacities against each
+    /// other and begins. `bootstrap` are the hosts and ports to start from; `scratch` is how many bytes each connection's frame
+    /// buffer and receive buffer have; `random` must differ from start to start, so that retries of many clients do not coincide.
+    /// Of `max_in_flight` of the settings and the requests that there are places for, the lesser counts.
+    ///
+    /// # Errors
+    /// Too few buffers were lent, capacities cannot work together, a host is longer than its place, there are fewer places for
+    /// brokers than addresses, or no address at all; with the sizes. Or it was started before.
     pub fn start(
         &self,
         settings: P::Settings,

@@ -272,6 +272,9 @@ impl Config {
     }
 
     /// Refuses settings that contradict each other, by their Kafka names.
+    ///
+    /// # Errors
+    /// The first that cannot be, and why.
     pub const fn check(&self) -> Result<(), ConfigError> {
         if self.idempotence && !matches!(self.acks, Acks::All) {
             return wrong("acks", "enable.idempotence needs acks=all; turn idempotence off to use less");

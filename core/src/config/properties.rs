@@ -251,6 +251,9 @@ impl Setting {
     /// Sets what `name` stands for.
     ///
     /// As with Kafka's client, `acks` 0 or 1 turns idempotence off, unless `enable.idempotence` is set after it.
+    ///
+    /// # Errors
+    /// The name is unknown, or the value is none that it takes.
     pub fn set<'a>(
         config: &mut Config,
         sizing: &mut Sizing,

@@ -123,6 +123,9 @@ impl Capacities {
     }
 
     /// Refuses capacities that cannot work together, with the sizes.
+    ///
+    /// # Errors
+    /// The first that is too small: what it is, and what it must be.
     pub const fn check(&self) -> Result<(), CapacityError> {
         let most = Link::MAX_ENTRIES as u32;
         // Who has no batches needs none; that who writes has some is looked at by the start.
