@@ -4,7 +4,7 @@ use demitasse_core::embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use demitasse_core::{Clock, ConnectionError, GatherWrite, Instant, Io, Stream};
 use std::future::poll_fn;
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::task::Poll;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,8 +43,9 @@ impl Io for Network {
 
     async fn connect(&self, host: &[u8], port: u16) -> Result<Socket, ConnectionError> {
         let host = str::from_utf8(host).map_err(|_| ConnectionError::Resolve)?;
-        // std can only connect blocking; a stack of one's own begins it here and asks for its end at each poll.
-        let stream = TcpStream::connect((host, port)).map_err(|error| match error.kind() {
+        // std can only ask and connect blocking; a stack of one's own begins it here and asks for its end at each poll.
+        let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(|_| ConnectionError::Resolve)?.collect();
+        let stream = TcpStream::connect(addresses.as_slice()).map_err(|error| match error.kind() {
             io::ErrorKind::ConnectionRefused => ConnectionError::Refused,
             _ => ConnectionError::Unreachable,
         })?;
@@ -95,3 +96,20 @@ impl Write for Half<'_> {
 
 // The default writes one piece after the other; a stack that takes several at once overrides it.
 impl GatherWrite for Half<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    #[test]
+    fn a_name_that_nobody_knows_is_not_a_host_that_cannot_be_reached() {
+        let network = Network::new();
+        for host in ["no-such-host.invalid".as_bytes(), b"\xff", b""] {
+            let connecting = pin!(network.connect(host, 9092));
+            let connected = connecting.poll(&mut Context::from_waker(Waker::noop())).map(|result| result.map(drop));
+            assert_eq!(connected, Poll::Ready(Err(ConnectionError::Resolve)), "{host:?}");
+        }
+    }
+}

@@ -16,3 +16,17 @@ fn ten_records_arrive_without_a_runtime() {
     assert_eq!(values, (0..10).map(|i| format!("reading {i}")).collect::<Vec<_>>());
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().last(), Some("partition 0 offset Some(9)"));
 }
+
+#[test]
+fn what_goes_wrong_is_told_in_words() {
+    let server = Server::start(Options::default()).unwrap();
+    server.with(|cluster| {
+        cluster.create_topic("bare", 1);
+        cluster.deny_topic("bare");
+    });
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_demitasse-bare")).args([&server.bootstrap(), "bare"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("demitasse-bare: ") && said.contains("TOPIC_AUTHORIZATION_FAILED"), "{said}");
+}
