@@ -1,6 +1,6 @@
 //! One node: its settings, its storage, its JVM.
 
-use crate::processes::{is_ours, run, signal, tail};
+use crate::processes::{Said, is_ours, run, signal, tail};
 use crate::{Error, Result, until};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -61,17 +61,25 @@ impl Node {
     pub(crate) fn format(&self, libs: &Path, cluster_id: &str, properties: &str) -> Result<()> {
         std::fs::create_dir_all(&self.folder)?;
         std::fs::write(self.folder.join("server.properties"), properties)?;
-        let mut command = java(self.cluster(), libs, 256);
-        command.arg("-XX:TieredStopAtLevel=1").args(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]);
-        command.arg(self.folder.join("server.properties"));
-        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
-            command.args(["--add-scram", &format!("{mechanism}=[name=alice,password=alice-secret]")]);
+        let mut said = self.storage_tool(libs, cluster_id, true)?;
+        // Kafka before 3.5 cannot be given users before it runs: there SASL knows those of PLAIN only.
+        if String::from_utf8_lossy(&said.stderr).contains("unrecognized arguments: '--add-scram'") {
+            said = self.storage_tool(libs, cluster_id, false)?;
         }
-        let said = run(&mut command, b"", Duration::from_secs(120))?;
         if said.status.success() {
             return Ok(());
         }
         Err(Error::new(format!("cannot format node {}: {}{}", self.id, tail(&said.stdout), tail(&said.stderr))))
+    }
+
+    fn storage_tool(&self, libs: &Path, cluster_id: &str, with_scram: bool) -> Result<Said> {
+        let mut command = java(self.cluster(), libs, 256);
+        command.arg("-XX:TieredStopAtLevel=1").args(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"]);
+        command.arg(self.folder.join("server.properties"));
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"].iter().filter(|_| with_scram) {
+            command.args(["--add-scram", &format!("{mechanism}=[name=alice,password=alice-secret]")]);
+        }
+        run(&mut command, b"", Duration::from_secs(120))
     }
 
     /// Starts the JVM; does not wait until it answers.
