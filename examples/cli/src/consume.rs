@@ -20,6 +20,10 @@ use tokio::time::Instant;
 /// With a group, positions are committed so often by themselves, and at the end.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 
+/// Without records it is looked so often whether all that is there was read, or whether partitions were added.
+const LOOK_FOR_END: Duration = Duration::from_millis(100);
+const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(1);
+
 /// Records that are taken at once.
 const MOST: u32 = 10_000;
 
@@ -35,7 +39,7 @@ pub(crate) struct Arguments {
     /// The topic to read.
     #[arg(long)]
     topic: String,
-    /// Only these partitions.
+    /// Only these partitions. Without it all of them, and those that are added, which are seen within metadata.max.age.ms.
     #[arg(long, value_name = "P[,..]", value_delimiter = ',')]
     partition: Vec<i32>,
     /// Where to begin: beginning, end, or a time in milliseconds since 1970. With a group the default is where the group
@@ -155,11 +159,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         for &partition in &partitions {
             consumer.assign(topic, partition, from)?;
         }
+        let known = if arguments.partition.is_empty() { partitions.len() as u32 } else { u32::MAX };
+        // All that a partition has that was not there is new.
+        let from_of_new = if from == Start::End { Start::Beginning } else { from };
         let mut reader = Reader {
             arguments,
             consumer,
             topic,
             partitions,
+            known,
+            from_of_new,
             failed: 0,
             commit_every: (has_group && auto_commit).then_some(commit_every),
             written: 0,
@@ -199,6 +208,9 @@ struct Reader<'a> {
     topic: Topic,
     /// Those that can be read.
     partitions: Vec<i32>,
+    /// How many the topic had when it was last looked, and where those begin that are added. If some were named, none is.
+    known: u32,
+    from_of_new: Start,
     /// How many can not.
     failed: usize,
     /// None: not at all.
@@ -216,7 +228,9 @@ impl Reader<'_> {
         // Of its own: what it lends is not to hold all of this.
         let consumer = self.consumer.clone();
         let left = |written| arguments.count.map_or(u64::MAX, |count| count - written);
+        let look_again = if arguments.exit_at_end { LOOK_FOR_END } else { LOOK_FOR_PARTITIONS };
         while left(self.written) > 0 {
+            self.assign_new()?;
             let most = left(self.written).min(u64::from(MOST)) as u32;
             let commit_at = self.commit_at();
             let fetched = tokio::select! {
@@ -227,8 +241,8 @@ impl Reader<'_> {
                     self.commit().await?;
                     continue;
                 }
-                () = tokio::time::sleep(Duration::from_millis(100)), if self.arguments.exit_at_end => {
-                    if self.at_end() {
+                () = tokio::time::sleep(look_again) => {
+                    if arguments.exit_at_end && self.at_end() {
                         break;
                     }
                     continue;
@@ -260,6 +274,17 @@ impl Reader<'_> {
             0 => Ok(()),
             failed => Err(Problem::failed(format!("partitions that could not be read on: {failed}, see above"))),
         }
+    }
+
+    /// Partitions that were added since are read, too: the consumer looks every `metadata.max.age.ms` how many there are.
+    fn assign_new(&mut self) -> Result<(), Problem> {
+        let count = self.consumer.partitions(self.topic).unwrap_or(0);
+        for partition in self.known..count {
+            self.consumer.assign(self.topic, partition as i32, self.from_of_new)?;
+            self.partitions.push(partition as i32);
+        }
+        self.known = self.known.max(count);
+        Ok(())
     }
 
     /// The others go on; with the last the error is that of all.

@@ -1,8 +1,9 @@
 use crate::program::{Ended, broker, command, interrupt, line, run, until};
-use demitasse_broker::Options;
+use demitasse_broker::{Api, Options};
 use demitasse_io_std::{Consumer, Start};
 use serde_json::json;
 use std::fs::File;
+use std::time::{Duration, Instant};
 
 #[test]
 fn what_was_produced_is_consumed() {
@@ -155,6 +156,33 @@ fn a_partition_that_fails_stops_no_other() {
     assert_eq!((code, lines.len()), (Some(0), 0));
     let (code, lines, errors) = consume(&[&strict[..], &["--partition", "1,2"]].concat());
     assert_eq!((code, lines.len(), errors.len()), (Some(1), 0, 2), "{errors:?}");
+}
+
+#[test]
+fn partitions_that_are_added_are_read_from_their_beginning() {
+    for (begin, first) in [(&["--from", "end"][..], 0), (&["--group", "g"], 1), (&[], 1)] {
+        let (server, bootstrap) = broker(Options::default());
+        let topic = ["--bootstrap", &bootstrap, "--topic", "t"];
+        let produce = |partition: &str| {
+            run(&[&["produce"], &topic[..], &["--partition", partition]].concat(), b"value\n");
+        };
+        produce("0");
+        let more =
+            ["--format", "%p %o\\n", "--count", if first == 1 { "2" } else { "1" }, "-X", "metadata.max.age.ms=100"];
+        let mut child = command(&[&["consume"], &topic[..], begin, &more].concat()).spawn().unwrap();
+        until("records are asked for", || server.with(|cluster| cluster.requests(Api::Fetch)) > 0);
+        server.with(|cluster| assert!(cluster.add_partitions("t", 1)));
+        produce("1");
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // If nothing came of it: then there is no exit code.
+        let _ = child.kill();
+        let ended = Ended::of(child.wait_with_output().unwrap());
+        assert_eq!((ended.code, &ended.lines[..first]), (0, &["0 0".to_owned()][..first]), "{ended:?}");
+        assert_eq!(ended.lines[first..], ["1 0"], "{ended:?}");
+    }
 }
 
 #[test]
