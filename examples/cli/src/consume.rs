@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     isolation: Option<Isolation>,
     /// As kcat has it: %t topic, %p partition, %o offset, %k key, %s value, %K and %S their bytes (-1: null), %R those of
-    /// the value as four bytes, big-endian, %T timestamp, %h headers, %% a per cent sign; \\n, \\r, \\t, \\\\, and \\xNN for a byte.
+    /// the value as four bytes, big-endian, %T timestamp, %h headers, %% a per cent sign; \n, \r, \t, \\, and \xNN for a byte.
     #[arg(long, default_value = "%s\\n", conflicts_with = "json", value_parser = Format::parse)]
     format: Format,
     /// One JSON object a record.
@@ -81,7 +81,11 @@ fn start(text: &str) -> Result<Start, String> {
     match text {
         "beginning" => Ok(Start::Beginning),
         "end" => Ok(Start::End),
-        millis => millis.parse().map(Start::Timestamp).map_err(|_| "beginning, end, or milliseconds since 1970".into()),
+        // kcat's -5 is the last five records, which is something else.
+        millis => match millis.parse() {
+            Ok(millis @ 0..) => Ok(Start::Timestamp(millis)),
+            _ => Err("beginning, end, or milliseconds since 1970".into()),
+        },
     }
 }
 

@@ -42,6 +42,7 @@ fn what_is_wrong_is_told_in_a_line() {
     for (wrong, named) in [
         (["--format", "%x"], "%x"),
         (["--from", "soon"], "beginning"),
+        (["--from=-5", "--json"], "milliseconds since 1970"),
         (["-X", "fetch.memory.bytes=5"], "fetch.memory"),
         (["-X", "fetch.memory.bytes=1000000000000000"], "32768 chunks"),
         (["-X", "fetch.chunk.bytes=1"], "fetch.chunk.bytes"),
