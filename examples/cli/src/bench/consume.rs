@@ -60,12 +60,16 @@ struct Summary {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
     let (builder, bootstrap) = arguments.properties.with::<ConsumerBuilder>(&arguments.bootstrap)?;
     runtime::run(arguments.threads, async {
+        let mut interrupt = Interrupt::listen()?;
         let consumer = builder.start()?;
         let topic = consumer.topic(&arguments.topic)?;
-        let mut interrupt = Interrupt::listen()?;
         let failed =
             |error: &dyn std::fmt::Display| Problem::failed(format!("{bootstrap}, topic {}: {error}", arguments.topic));
-        let partitions = consumer.wait_partitions(topic).await.map_err(|error| failed(&error))?;
+        let partitions = tokio::select! {
+            biased;
+            () = interrupt.pressed() => return Err(interrupt.problem("interrupted before the topic was found")),
+            partitions = consumer.wait_partitions(topic) => partitions.map_err(|error| failed(&error))?,
+        };
         let mut run = Run::new(consumer, topic);
         run.assign(partitions)?;
         let end = tokio::select! {

@@ -1,5 +1,6 @@
-use crate::program::{broker, command, interrupt, records, run, until};
-use demitasse_broker::Options;
+use crate::program::{Ended, broker, command, interrupt, records, run, until};
+use demitasse_broker::{Api, Options};
+use std::time::{Duration, Instant};
 
 #[test]
 fn the_benchmark_counts_and_does_not_allocate() {
@@ -128,4 +129,20 @@ fn reading_more_than_there_is_waits_for_ctrl_c() {
     // A person gets a table.
     assert!(ended.lines.iter().any(|line| line.starts_with("records ")), "{ended:?}");
     assert!(ended.error().contains("of 100001 records"), "{ended:?}");
+}
+
+#[test]
+fn who_waits_for_a_topic_can_be_interrupted() {
+    let (server, bootstrap) = broker(Options::default());
+    let arguments = ["bench", "consume", "--bootstrap", &bootstrap, "--topic", "none", "--records", "1"];
+    let mut child = command(&arguments).spawn().unwrap();
+    until("the topic is asked for", || server.with(|cluster| cluster.requests(Api::Metadata)) > 0);
+    interrupt(&child);
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // If nothing came of it: then there is no exit code.
+    let _ = child.kill();
+    assert_eq!(Ended::of(child.wait_with_output().unwrap()).code, 130);
 }
