@@ -156,9 +156,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
         });
     }
     runtime::run(0, async {
+        let mut interrupt = Interrupt::listen()?;
         let consumer = builder.start()?;
         let topic = consumer.topic(&arguments.topic)?;
-        let partitions = partitions(arguments, &consumer, topic, &bootstrap).await?;
+        let partitions = tokio::select! {
+            biased;
+            () = interrupt.pressed() => return Err(interrupt.problem("interrupted before the topic was found")),
+            partitions = partitions(arguments, &consumer, topic, &bootstrap) => partitions?,
+        };
         let from = arguments.from.unwrap_or(if has_group { Start::Committed } else { Start::Beginning });
         for &partition in &partitions {
             consumer.assign(topic, partition, from)?;
@@ -180,7 +185,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Problem> {
             committed_at: Instant::now(),
             uncommitted: false,
         };
-        let end = reader.all(Interrupt::listen()?).await;
+        let end = reader.all(interrupt).await;
         reader.output.flush();
         if reader.output.is_broken() {
             // What was not written is not committed: there is no `close`.

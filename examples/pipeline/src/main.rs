@@ -115,6 +115,7 @@ async fn run(arguments: &Arguments) -> Result {
         let end = tokio::select! {
             end = fill(&consumer, &mut filler, &lost) => end,
             end = told_to_end() => end,
+            end = until_it_grows(&consumer, topic, partitions) => end,
             () = watch::show(&consumer, topic, partitions) => Ok(()),
         };
         // However that ended, what was taken is written, and then the writer ends.
@@ -188,6 +189,20 @@ async fn fill(consumer: &Consumer, filler: &mut Filler, lost: &Lost) -> Result {
         }
         drop(fetched);
         filler.hand_over_if_idle().map_err(text)?;
+    }
+}
+
+/// All tables are as long as the topic had partitions: who starts it again reads those that were added, too, from their beginning.
+/// The consumer looks for them every `metadata.max.age.ms`.
+async fn until_it_grows(consumer: &Consumer, topic: Topic, partitions: usize) -> Result {
+    loop {
+        let now = consumer.partitions(topic).unwrap_or(0) as usize;
+        if now > partitions {
+            return Err(format!(
+                "the topic has {now} partitions now, and had {partitions}: start again to read all of them"
+            ));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -131,6 +131,24 @@ fn every_kind_of_record_is_a_line_and_a_restart_goes_on() {
     assert!(folder.lines()[3].contains(r#""partition":0,"offset":1"#), "{:?}", folder.lines());
 }
 
+/// Records of partitions that were added would be in no file, and nobody told.
+#[test]
+fn a_topic_that_grows_is_told_and_a_restart_reads_all_of_it() {
+    let (server, bootstrap) = broker();
+    send(&bootstrap, &[(0, Record::new(b"old")), (1, Record::new(b"old"))]);
+    let folder = Folder::new("grows");
+    let child = start(&bootstrap, &folder.0, &["--file-ms", "50", "-X", "metadata.max.age.ms=100"]);
+    until("all is there", || folder.lines().len() == 2);
+    server.with(|cluster| assert!(cluster.add_partitions("t", 1)));
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && told.contains("3 partitions now, and had 2"), "{told}");
+    send(&bootstrap, &[(2, Record::new(b"new"))]);
+    let child = start(&bootstrap, &folder.0, &["--file-ms", "50"]);
+    until("the new partition, too", || folder.lines().len() == 3);
+    ends_well(child);
+}
+
 #[test]
 fn what_cannot_go_on_is_told() {
     let (_server, bootstrap) = broker();
