@@ -4,9 +4,9 @@
 //! and a clock ([`Platform`]) and a network ([`Io`]); ready-made are `demitasse-io-std` for tokio and `demitasse-io-embassy`
 //! for embassy.
 //!
-//! Each folder is a layer and uses only those above it: [`wire`], [`protocol`], [`records`], `pool`, `cluster`,
-//! `config`, `connection`, `state`, `producer` and `consumer` with what both share in `exchange`, `client`. `docs/architecture.md` in the repository
-//! has the map and the reasons.
+//! Each folder is a layer and uses only those above it: [`wire`], [`protocol`], [`records`], `pool`, `cluster`, `config`,
+//! `connection`, `state`, `producer` and `consumer` with what both share in `exchange`, `client`. `docs/architecture.md` in the
+//! repository has the map and the reasons.
 //!
 //! # Features
 //! - `log`, `defmt`: where log lines go; at most one of them, none by default.

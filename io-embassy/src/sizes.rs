@@ -22,8 +22,9 @@ pub struct Sizes {
     pub topics: usize,
     /// The longest topic name, in bytes. Default 32.
     pub topic_name_bytes: usize,
-    /// Brokers, the addresses of the bootstrap list included. Default 3. An address that is no leader's own, such as a name, takes
-    /// a place for itself. With too few, records for a leader that has none fail ([`ConnectionError::NoPlace`](crate::ConnectionError)).
+    /// Brokers, the addresses of the bootstrap list included. Default 3. An address that is no leader's own, such as a name,
+    /// takes a place for itself. With too few, records for a leader that has none fail
+    /// ([`ConnectionError::NoPlace`](crate::ConnectionError)).
     pub brokers: usize,
     /// The longest host name, in bytes. Default 40.
     pub host_bytes: usize,

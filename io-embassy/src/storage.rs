@@ -221,10 +221,9 @@ impl<
     /// Starts the producer: once, and not before the network stack exists. It does not wait for a broker, nor for the
     /// network; but who waits for an address first (`Stack::wait_config_up`) spares it a vain attempt and a backoff.
     ///
-    /// `config` is a [`Config`](crate::Config), by reference, or the name of the [`Fixed`](crate::Fixed) settings that the storage was declared with.
-    /// `bootstrap` are hosts and ports to start from; `seed` must differ from start to start, so that retries of many
-    /// devices do not coincide. Of `max_in_flight` of the settings and the
-    /// storage's, the lesser counts.
+    /// `config` is a [`Config`](crate::Config), by reference, or the name of the [`Fixed`](crate::Fixed) settings that the
+    /// storage was declared with. `bootstrap` are hosts and ports to start from; `seed` must differ from start to start, so that
+    /// retries of many devices do not coincide. Of `max_in_flight` of the settings and the storage's, the lesser counts.
     ///
     /// # Errors
     /// Settings contradict each other or the capacities, with the sizes; or the storage was started before.
@@ -335,7 +334,8 @@ crate::shown_by_name!(
 /// ```
 ///
 /// The type's name may be left away. Then the machine code is that of any storage with as many connections
-/// ([`Shared`](crate::Shared)): larger by a kilobyte, but once for all such storages, as for the two of a device that writes and reads.
+/// ([`Shared`](crate::Shared)): larger by a kilobyte, but once for all such storages, as for the two of a device that writes and
+/// reads.
 ///
 /// ```
 /// demitasse_io_embassy::storage! { static KAFKA: { batch_bytes: 512, buffers: 8, topics: 2 } }
@@ -345,8 +345,8 @@ crate::shown_by_name!(
 /// }
 /// ```
 ///
-/// With the name of [`Fixed`](crate::Fixed) settings in angle brackets behind the type's, they are compiled in: what they do not ask for
-/// is not in the program, a kilobyte or two. The start takes that name in place of a [`Config`](crate::Config).
+/// With the name of [`Fixed`](crate::Fixed) settings in angle brackets behind the type's, they are compiled in: what they do not
+/// ask for is not in the program, a kilobyte or two. The start takes that name in place of a [`Config`](crate::Config).
 ///
 /// ```
 /// use demitasse_io_embassy::{Config, Fixed, storage};

@@ -1,4 +1,5 @@
-//! Topics: listing and creating; what a group has committed. One connection a call; for tools, set-up and tests, not for the way of the records.
+//! Topics: listing and creating; what a group has committed. One connection a call; for tools, set-up and tests, not for the way
+//! of the records.
 
 use crate::metrics::Latencies;
 use crate::net::{StdClock, TokioIo};
@@ -14,8 +15,8 @@ const FRAME_BYTES: usize = 64 * 1024;
 /// Room for responses, which stream through it.
 const RECEIVE_BYTES: usize = 16 * 1024;
 
-/// Asks a cluster for its topics and what a group has committed, and to create a topic. Unlike the producer it allocates for each call. Its methods are
-/// futures of tokio: they need a runtime with IO and time.
+/// Asks a cluster for its topics and what a group has committed, and to create a topic. Unlike the producer it allocates for each
+/// call. Its methods are futures of tokio: they need a runtime with IO and time.
 #[derive(Clone, Debug)]
 pub struct Admin {
     bootstrap: Vec<(String, u16)>,

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 /// A consumer's handle: cheap to clone, and usable from many tasks at once.
 ///
-/// Its own work runs on the tokio runtime that it was started in, or on a thread of its own. If that runtime ends first, it is closed:
-/// nothing more is committed, and who waits is told.
+/// Its own work runs on the tokio runtime that it was started in, or on a thread of its own. If that runtime ends first, it is
+/// closed: nothing more is committed, and who waits is told.
 ///
 /// Partitions are assigned by hand. All bytes that were fetched and not yet handed out, and all that were asked for, are
 /// together never more than `fetch.memory.bytes`, whatever the backlog.
@@ -178,8 +178,8 @@ impl Consumer {
         self.core().counters()
     }
 
-    /// Waits for records of any partition, and lends at most `max` of them, or less, see [`Consumer::set_fullness`]. They stay where they landed; what was iterated
-    /// over counts as read when the loan is dropped. `None` when the consumer is closed.
+    /// Waits for records of any partition, and lends at most `max` of them, or less, see [`Consumer::set_fullness`]. They stay
+    /// where they landed; what was iterated over counts as read when the loan is dropped. `None` when the consumer is closed.
     ///
     /// # Errors
     /// A partition cannot be read on. It stops alone, and is told once; [`Consumer::seek`] makes it go on.
@@ -338,9 +338,10 @@ impl ConsumerBuilder {
         }
     }
 
-    /// Sets a property by Kafka's name, as in `fetch.max.wait.ms` and `100`: those of [`Setting::ALL`](demitasse_core::Setting::ALL), and
-    /// `bootstrap.servers`, `fetch.memory.bytes` (or `queued.max.messages.kbytes`), `fetch.chunk.bytes`, `fetch.decompression.bytes`,
-    /// `fetch.stream.large.batches`, `fetch.min.bytes`, `fetch.max.wait.ms`, `isolation.level` and `auto.offset.reset`.
+    /// Sets a property by Kafka's name, as in `fetch.max.wait.ms` and `100`: those of
+    /// [`Setting::ALL`](demitasse_core::Setting::ALL), and `bootstrap.servers`, `fetch.memory.bytes` (or
+    /// `queued.max.messages.kbytes`), `fetch.chunk.bytes`, `fetch.decompression.bytes`, `fetch.stream.large.batches`,
+    /// `fetch.min.bytes`, `fetch.max.wait.ms`, `isolation.level` and `auto.offset.reset`.
     ///
     /// # Errors
     /// The name is unknown, or the value is none that it takes; the text names both.

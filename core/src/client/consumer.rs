@@ -244,7 +244,8 @@ impl<P: Platform> Consumer<P> {
         self.client.run_connection(io, slot, scratch)
     }
 
-    /// Commits as [`Consumer::commit`] does if there is a group and nobody has used [`Consumer::commit_offsets`], reads no more, and lets the driver's futures end.
+    /// Commits as [`Consumer::commit`] does if there is a group and nobody has used [`Consumer::commit_offsets`], reads no more,
+    /// and lets the driver's futures end.
     ///
     /// # Errors
     /// Those of the commit. It is closed all the same.

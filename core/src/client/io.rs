@@ -28,12 +28,12 @@ pub trait Io {
         crate::records::crc32c::crc32c_append(crc, bytes)
     }
 
-    /// Compresses the records of a batch into `output`, as large as [`Scratch::packing`](crate::Scratch::packing) has it; how many bytes they
-    /// become, or None if it cannot be done or there is no room: then the batch is sent as it is, as it is when it does
-    /// not become smaller. Called by the connection's task, with nothing locked.
+    /// Compresses the records of a batch into `output`, as large as [`Scratch::packing`](crate::Scratch::packing) has it; how
+    /// many bytes they become, or None if it cannot be done or there is no room: then the batch is sent as it is, as it is when
+    /// it does not become smaller. Called by the connection's task, with nothing locked.
     ///
-    /// The default is the core's LZ4, if it has it: the last [`lz4::TABLE_BYTES`](crate::records::lz4::TABLE_BYTES) of `output` are then
-    /// its memory.
+    /// The default is the core's LZ4, if it has it: the last [`lz4::TABLE_BYTES`](crate::records::lz4::TABLE_BYTES) of `output`
+    /// are then its memory.
     #[cfg(feature = "compression")]
     fn compress(&self, compression: Compression, input: &[u8], output: &mut [u8]) -> Option<usize> {
         match compression {

@@ -21,7 +21,8 @@ pub(crate) struct Metadata {
     pub(crate) asked: Link,
     /// Answers in a row that left something open; the backoff grows with it.
     pub(crate) failures: u8,
-    /// Answers in a row that named a leader of ours whose address cannot be kept; and [`UNKEPT`] if the one that is being read does.
+    /// Answers in a row that named a leader of ours whose address cannot be kept; and [`UNKEPT`] if the one that is being read
+    /// does.
     pub(crate) unkept: u8,
     /// Places in use in the table of partitions: the first ones.
     pub(crate) partitions: u16,

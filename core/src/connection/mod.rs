@@ -42,8 +42,8 @@ pub(crate) enum Phase {
 #[non_exhaustive]
 #[repr(u8)]
 pub enum ConnectionError {
-    /// The host's name could not be resolved. Ours to correct: `bootstrap.servers`, the brokers' `advertised.listeners`, or the name
-    /// service.
+    /// The host's name could not be resolved. Ours to correct: `bootstrap.servers`, the brokers' `advertised.listeners`, or the
+    /// name service.
     Resolve = 1,
     /// Nobody listens there: a wrong port, or the broker is down.
     Refused,

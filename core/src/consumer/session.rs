@@ -126,8 +126,8 @@ impl<P: Platform> State<P> {
         Ok(())
     }
 
-    /// Metadata was asked for before it was known what the broker speaks, in a version that tells no ids: it is asked again, so that
-    /// from now on topics go by them.
+    /// Metadata was asked for before it was known what the broker speaks, in a version that tells no ids: it is asked again, so
+    /// that from now on topics go by them.
     pub(crate) fn want_topic_ids(&mut self, slot: usize, version: i16, now: Instant) {
         let versions = self.connections[slot].versions;
         if FLEXIBLE

@@ -1,9 +1,10 @@
 //! Batches that are larger than a chunk, and not compressed: they come through it piece by piece.
 //!
-//! The chunk goes to and fro between the connection and the caller. While the caller has it, or is to fetch it, nothing is
-//! read from the connection: what is to come waits in the network. A record that is cut is moved to the front, and the next
-//! bytes go behind it. Whoever keeps a piece for longer than `request.timeout.ms`, or than half a second while somebody waits
-//! for the connection's slot or the group for an answer over it, loses the rest: the connection passes it over, and the batch is asked for again.
+//! The chunk goes to and fro between the connection and the caller. While the caller has it, or is to fetch it, nothing is read
+//! from the connection: what is to come waits in the network. A record that is cut is moved to the front, and the next bytes go
+//! behind it. Whoever keeps a piece for longer than `request.timeout.ms`, or than half a second while somebody waits for the
+//! connection's slot or the group for an answer over it, loses the rest: the connection passes it over, and the batch is asked
+//! for again.
 //!
 //! The checksum grows with the pieces and is known with the last one: a wrong one is told then, and of the last piece
 //! nothing is handed out.

@@ -4,7 +4,8 @@
 //! capacities on one device share their machine code. What calls them is in `client`.
 //!
 //! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
-//! - `ready`: partitions with something to send. `pack`: compression. `send`: requests. `answer`: what came of them. `expire`: what time does.
+//! - `ready`: partitions with something to send. `pack`: compression. `send`: requests. `answer`: what came of them. `expire`:
+//!   what time does.
 //! - `identity`: the producer id. `sequence`: numbering batches, and the epoch.
 //! - `scaling`: how many connections a broker has, and which of them a partition uses.
 //! - `audit`: whether all tables agree, for tests.

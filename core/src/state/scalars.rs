@@ -30,7 +30,8 @@ pub(crate) struct Scalars {
     pub(crate) free_unread: List,
     /// Batches without an outcome, oldest first.
     pub(crate) age: List,
-    /// Batches whose time is over and that are kept until the broker tells, see [`UnknownOutcome::Hold`](crate::UnknownOutcome::Hold).
+    /// Batches whose time is over and that are kept until the broker tells, see
+    /// [`UnknownOutcome::Hold`](crate::UnknownOutcome::Hold).
     pub(crate) held: List,
     /// Open batches that wait for more records, oldest first.
     pub(crate) lingering: List,

@@ -100,8 +100,8 @@ impl<P: Platform> State<P> {
 }
 
 impl Settings {
-    /// Whether a start with these addresses can go well where there are places for so many brokers, with hosts of so many bytes, and
-    /// where something is read or nothing: for who can give its storage away but once.
+    /// Whether a start with these addresses can go well where there are places for so many brokers, with hosts of so many bytes,
+    /// and where something is read or nothing: for who can give its storage away but once.
     ///
     /// # Errors
     /// Those that the start would have.
@@ -156,8 +156,8 @@ impl From<ConfigError> for StartError {
     }
 }
 
-/// Places in the table of brokers for the one that keeps the group's positions. A producer has none, though its settings may be those
-/// of a consumer beside it, too.
+/// Places in the table of brokers for the one that keeps the group's positions. A producer has none, though its settings may be
+/// those of a consumer beside it, too.
 #[allow(unused_variables, reason = "without a consumer")]
 fn coordinators(settings: &Settings, reads: bool) -> usize {
     #[cfg(feature = "consumer")]

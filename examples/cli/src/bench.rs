@@ -26,12 +26,12 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// Produces records of one size without keys and observes the outcome of every one.
 ///
-/// Records are handed over in slices of 64, fewer if they are large (with --rate, of what is due each millisecond); deliveries are awaited in
-/// order. `seconds` and CPU time are from just before the first send to the last acknowledgement; CPU time is user and
-/// system of the whole process. Allocations are counted in all threads, from when the first record was acknowledged to the
+/// Records are handed over in slices of 64, fewer if they are large (with --rate, of what is due each millisecond); deliveries
+/// are awaited in order. `seconds` and CPU time are from just before the first send to the last acknowledgement; CPU time is user
+/// and system of the whole process. Allocations are counted in all threads, from when the first record was acknowledged to the
 /// last acknowledgement; a connection that is opened meanwhile, to a second broker or again, is counted with what the runtime
-/// allocates for its socket. Resident memory is taken at the same moments; it still grows by those batch buffers,
-/// buffer.memory at most, that the system hands out only when they are first used. Its peak is the process's.
+/// allocates for its socket. Resident memory is taken at the same moments; it still grows by those batch buffers, buffer.memory
+/// at most, that the system hands out only when they are first used. Its peak is the process's.
 ///
 /// Latency is from the call of send, waiting for room included, to when the outcome was seen, and counts every record, not
 /// a sample; a slice is seen when the last of its records is acknowledged. With --rate it is from when a record was due,

@@ -56,7 +56,8 @@ impl<P: Shape> Consumer<P> {
     /// Reads a partition from now on; again from `start` if it is read already.
     ///
     /// # Errors
-    /// All places for partitions are taken, or the topic is another client's. A partition that is not there yet is waited for, without an error.
+    /// All places for partitions are taken, or the topic is another client's. A partition that is not there yet is waited for,
+    /// without an error.
     pub fn assign(self, topic: Topic, partition: i32, start: Start) -> Result<(), TopicError> {
         self.0.assign(topic, partition, start)
     }
@@ -162,7 +163,8 @@ impl<P: Shape> Consumer<P> {
         self.0.commit_offsets(offsets)
     }
 
-    /// Commits if there is a group and nobody has used [`Consumer::commit_offsets`], and reads no more. The runner ends, its connections closed.
+    /// Commits if there is a group and nobody has used [`Consumer::commit_offsets`], and reads no more. The runner ends, its
+    /// connections closed.
     ///
     /// # Errors
     /// Those of the commit. It is closed all the same.

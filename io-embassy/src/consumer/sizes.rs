@@ -28,8 +28,8 @@ pub struct ConsumerSizes {
     pub topics: usize,
     /// The longest topic name, in bytes. Default 32.
     pub topic_name_bytes: usize,
-    /// Brokers, the addresses of the bootstrap list included, and one for the group's coordinator if there is a group.
-    /// Default 3. With too few, partitions of a leader that has none are errors ([`ConnectionError::NoPlace`](crate::ConnectionError)).
+    /// Brokers, the addresses of the bootstrap list included, and one for the group's coordinator if there is a group. Default 3.
+    /// With too few, partitions of a leader that has none are errors ([`ConnectionError::NoPlace`](crate::ConnectionError)).
     pub brokers: usize,
     /// The longest host name, in bytes. Default 40.
     pub host_bytes: usize,

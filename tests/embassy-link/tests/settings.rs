@@ -192,8 +192,8 @@ fn more_leaders_than_places_for_brokers() {
     assert_eq!((read, faults), (6, 6));
 }
 
-/// Places for the bootstrap address and one leader, and for all partitions of the topic: one of them at a time. Leaders of the others
-/// took the place, and that one's leader had none.
+/// Places for the bootstrap address and one leader, and for all partitions of the topic: one of them at a time. Leaders of the
+/// others took the place, and that one's leader had none.
 #[test]
 fn leaders_of_partitions_that_nobody_needs_have_no_place() {
     storage! { static WRITER: { partitions: 3, brokers: 2 } }

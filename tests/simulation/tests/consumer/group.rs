@@ -420,7 +420,8 @@ fn a_commit_that_an_answer_leaves_out_is_sent_again_with_a_backoff() {
     a_group_is_asked_with_a_backoff(ApiKey::OffsetCommit, 8, |answer: &mut OffsetCommitResponse| answer.topics.clear());
 }
 
-/// Its address cannot be kept: who recalls a position would wait for ever, and a commit would say no more than that it took too long.
+/// Its address cannot be kept: who recalls a position would wait for ever, and a commit would say no more than that it took too
+/// long.
 #[test]
 fn a_coordinator_whose_host_is_too_long_is_told_with_the_sizes() {
     let short = config(|config| config.max_block = Duration::from_secs(3));
