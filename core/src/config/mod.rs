@@ -57,8 +57,8 @@ pub enum UnknownOutcome {
     /// Its outcome is "unknown", and its partition goes on under a new epoch. As Java's client does.
     GiveUp,
     /// It keeps its bytes, sequence and epoch, and is sent again until the broker writes it or says that it has it; what
-    /// comes later in its partition waits behind it. It ends before that if the broker refuses it, by
-    /// [`crate::Producer::give_up`], or by the end of a close.
+    /// comes later in its partition waits behind it. It ends before that if the broker refuses it or says that it is not in the
+    /// log, by [`crate::Producer::give_up`], or by the end of a close.
     ///
     /// Limit: a broker that has forgotten the producer (`producer.id.expiration.ms`, a day by default) cannot tell, and
     /// writes it a second time; before Kafka 2.4 it may refuse it, and the outcome is unknown after all.

@@ -105,6 +105,10 @@ impl<P: Platform> State<P> {
         queue.retrying = true;
         self.s.in_flight -= 1;
         self.s.queued += 1;
+        // It was held because it might be in the log. It is not, and its time is over.
+        if self.holds() && self.batches[index].held && !self.batches[index].maybe_written {
+            self.conclude(index, Outcome::Failed(Failure { reason: Reason::Expired, ..failure }));
+        }
     }
 
     /// The partition waits before it tries again (KIP-580).

@@ -180,3 +180,43 @@ fn a_connection_that_we_close_before_its_first_answer_is_not_the_peers_silence()
         assert_eq!(rig.state.s.trouble, Some(expected));
     }
 }
+
+/// Held because it might have been in the log, it was sent again without end after the broker had said that it is not: there was
+/// nothing unknown any more, and its time was over.
+#[test]
+fn a_batch_that_is_held_ends_when_it_is_known_not_to_be_in_the_log() {
+    for (unclear, error) in [
+        (false, ErrorCode::NOT_ENOUGH_REPLICAS),
+        (false, ErrorCode::FENCED_LEADER_EPOCH),
+        (true, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
+    ] {
+        let config = Config {
+            unknown_outcome: UnknownOutcome::Hold,
+            delivery_timeout: core::time::Duration::from_secs(1),
+            ..config()
+        };
+        let mut rig = Rig::new(SMALL, &config);
+        let (delivery, _) = (rig.send(0), rig.write());
+        rig.pass(1001);
+        rig.tick();
+        assert_eq!(rig.state.outcome(&delivery), None, "it may be in the log");
+        if unclear {
+            rig.judge(0, ErrorCode::REQUEST_TIMED_OUT);
+            rig.end_answer();
+            assert_eq!(rig.state.outcome(&delivery), None, "it still may be");
+            rig.pass(5000);
+            rig.tick();
+            assert_eq!(rig.write(), Some(1), "once more");
+        }
+        rig.judge(0, error);
+        rig.end_answer();
+        let outcome = rig.state.outcome(&delivery).expect("it is not in the log, and its time is over").unwrap_err();
+        assert_eq!((outcome.failed, outcome.unknown), (1, 0));
+        assert_eq!(rig.state.memory().buffers.used, 0);
+        assert!(rig.state.is_settled());
+        rig.pass(5000);
+        rig.tick();
+        rig.send(0);
+        assert_eq!(core::iter::from_fn(|| rig.write()).sum::<usize>(), 1, "the partition goes on");
+    }
+}
