@@ -88,7 +88,7 @@ impl<P: Platform> State<P> {
             position.reading = Reading::Going;
             (position.next, position.fetch) = (offset, offset);
             // The epoch in which it was written is that of the record to come, not of one that was read.
-            (position.epoch, position.failures) = (-1, 0);
+            position.epoch = -1;
             self.tell_room();
         }
         self.reread(place);
@@ -373,7 +373,13 @@ impl<P: Platform> State<P> {
                 let next = self.positions[place].next;
                 self.fail_reading(place, next, ConsumeFault::Refused(error));
             }
-            Verdict::OutOfRange => self.reset_reading(place, ConsumeFault::OffsetOutOfRange),
+            Verdict::OutOfRange => {
+                let failures = self.positions[place].failures;
+                self.reset_reading(place, ConsumeFault::OffsetOutOfRange);
+                // A broker may name an offset, and then not have it, again and again.
+                self.positions[place].failures = failures;
+                self.back_off_reading(place, now);
+            }
             verdict => {
                 self.back_off_reading(place, now);
                 if matches!(verdict, Verdict::AgainElsewhere) {

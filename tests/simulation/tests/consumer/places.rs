@@ -7,6 +7,8 @@ use demitasse_core::protocol::IsolationLevel;
 use demitasse_core::{Capacities, Config, ConsumeFault, Consumer, Sizing, Start, State, TopicError, WaitersFull};
 use demitasse_simulation::executor::Abandon;
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
+use demitasse_simulation::rewrite::rewrite;
+use kafka_protocol::messages::{ApiKey, FetchResponse};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -286,4 +288,34 @@ fn who_finds_no_seat_to_wait_for_partitions_is_told_so() {
     bench.executor.spawn(async move { tells.set(Some(consumer.wait_partitions(topic).await)) });
     bench.advance(1);
     assert_eq!(told.get(), Some(Err(TopicError::TooManyWaiters { capacity: 8 })));
+}
+
+/// A broker that says where its log begins, and then that it has no such offset, was asked both in turn as fast as the network is.
+#[test]
+fn an_offset_that_is_never_there_is_looked_for_with_a_backoff() {
+    let mut bench = Bench::new(Release::V3_9, 1, 2, grouped(), calm());
+    let topic = bench.topic();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    bench.advance(2 * SECOND);
+    let asked = Rc::new(Cell::new(0));
+    let times = asked.clone();
+    bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
+        if request[..2] != (ApiKey::Fetch as i16).to_be_bytes() {
+            return answer;
+        }
+        times.set(times.get() + 1);
+        let version = i16::from_be_bytes([request[2], request[3]]);
+        rewrite(version, &answer, if version >= 12 { 9 } else { 8 }, |answer: &mut FetchResponse| {
+            for partition in answer.responses.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                (partition.error_code, partition.records) = (error::OFFSET_OUT_OF_RANGE, None);
+            }
+        })
+    }));
+    bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+    bench.poll(100, 0);
+    bench.advance(30 * SECOND);
+    assert!((10..100).contains(&asked.get()), "asked {} times", asked.get());
+    bench.network.world.borrow_mut().liar = None;
+    bench.advance(5 * SECOND);
+    assert_eq!(bench.offsets(0).len(), 10);
 }
