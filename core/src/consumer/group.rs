@@ -369,6 +369,10 @@ impl<P: Platform> State<P> {
             return;
         }
         self.s.consumer.group.heard = true;
+        if self.positions[place].commit.is_some() {
+            // It was asked before somebody said what is to be kept: it is asked again when that is.
+            return;
+        }
         if error != ErrorCode::NONE {
             return match verdict(error) {
                 Verdict::Refused => self.fail_reading(place, -1, ConsumeFault::Refused(error)),

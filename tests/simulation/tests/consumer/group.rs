@@ -461,3 +461,26 @@ fn a_coordinator_whose_host_is_too_long_is_told_with_the_sizes() {
     bench.advance(5 * SECOND);
     assert_eq!(outcomes.borrow()[1..], [Ok(())]);
 }
+
+/// What the group had kept before a commit was gone on from, if the question was under way already when somebody committed, and
+/// wanted to go on from there.
+#[test]
+fn a_commit_goes_before_what_the_group_was_asked_for_earlier() {
+    let mut bench = bench(Release::V4_3, 1, config(|config| config.offset_reset = OffsetReset::Earliest), calm());
+    let topic = bench.topic();
+    bench.send(0, (0..10).map(|i| vec![i; 50]));
+    let outcomes = Outcomes::default();
+    bench.consumer.assign(topic, 0, Start::Committed).unwrap();
+    bench.advance(SECOND);
+    commit(&mut bench, Some((0, 2)), &outcomes);
+    bench.advance(SECOND);
+    bench.consumer.seek(topic, 0, Start::Committed);
+    // The question goes out at once, and the answer is on its way.
+    bench.advance(700);
+    commit(&mut bench, Some((0, 7)), &outcomes);
+    bench.consumer.seek(topic, 0, Start::Committed);
+    bench.advance(5 * SECOND);
+    assert_eq!(*outcomes.borrow(), [Ok(()), Ok(())]);
+    assert_eq!(committed(&bench, 0).map(|kept| kept.0), Some(7));
+    assert_eq!(bench.consumer.position(topic, 0), Some(7));
+}
