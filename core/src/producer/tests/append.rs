@@ -43,6 +43,27 @@ fn who_waits_for_room_is_told_when_a_slot_comes_free() {
     rig.send(0);
 }
 
+/// The slot of a batch whose time is over stays taken until it is answered; its buffer comes home at once, or when the writer is
+/// done with it.
+#[test]
+fn who_waits_for_room_is_told_when_a_buffer_comes_home() {
+    for with_the_writer in [false, true] {
+        let mut rig = Rig::new(Sizes { buffers: 1, batches: 4, ..SMALL }, &config());
+        rig.send(0);
+        let outgoing = rig.begin_write(0).unwrap();
+        let outgoing = if with_the_writer { Some(outgoing) } else { (rig.end_write(0, outgoing), None).1 };
+        assert!(matches!(rig.try_send(1), Err(Refused::Full)));
+        let mut seat = Seat::NONE;
+        let _ = rig.state.wait_for_room::<()>(&mut seat, Waker::noop(), &mut None, Instant::NEVER);
+        rig.pass(Config::new().delivery_timeout.as_millis() as u64 + 1);
+        rig.tick();
+        assert_eq!(seat.told(&rig.state.waiters).is_some(), !with_the_writer);
+        outgoing.map(|outgoing| rig.end_write(0, outgoing));
+        assert!(seat.told(&rig.state.waiters).is_some());
+        rig.send(1);
+    }
+}
+
 /// Only the first of the list was looked at, and who had been woken in vain stood behind those with later deadlines.
 #[test]
 fn who_waits_for_room_is_told_at_its_own_deadline_in_whatever_order_they_stand() {
