@@ -9,7 +9,7 @@ use demitasse_simulation::executor::Abandon;
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
 use demitasse_simulation::rewrite::rewrite;
 use kafka_protocol::messages::{ApiKey, FetchResponse};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -288,6 +288,35 @@ fn who_finds_no_seat_to_wait_for_partitions_is_told_so() {
     bench.executor.spawn(async move { tells.set(Some(consumer.wait_partitions(topic).await)) });
     bench.advance(1);
     assert_eq!(told.get(), Some(Err(TopicError::TooManyWaiters { capacity: 8 })));
+}
+
+/// What a loan has gone through counts when it is over, also of a partition that is paused meanwhile and not the last of the loan.
+#[test]
+fn what_was_handed_out_before_a_pause_does_not_come_twice() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    let topic = bench.topic();
+    for partition in 0..3 {
+        bench.send(partition, (0..3).map(|i| vec![i; 50]));
+    }
+    bench.advance(2 * SECOND);
+    (0..3).for_each(|partition| bench.consumer.assign(topic, partition, Start::Offset(0)).unwrap());
+    bench.advance(2 * SECOND);
+    let (consumer, lent) = (bench.consumer.clone(), Rc::new(RefCell::new(Vec::new())));
+    let all = lent.clone();
+    bench.executor.spawn(async move {
+        let fetched = consumer.poll(100).await.unwrap().unwrap();
+        all.borrow_mut().extend(fetched.records().map(|record| record.partition));
+        (0..3).for_each(|partition| consumer.pause(topic, partition));
+        drop(fetched);
+        (0..3).for_each(|partition| consumer.resume(topic, partition));
+    });
+    bench.advance(SECOND);
+    assert_eq!(lent.borrow().len(), 9, "of all partitions: {lent:?}");
+    let positions: Vec<_> = (0..3).map(|partition| bench.consumer.position(topic, partition)).collect();
+    assert_eq!(positions, [Some(3); 3]);
+    bench.poll(100, 0);
+    bench.advance(5 * SECOND);
+    assert_eq!(*bench.read.borrow(), []);
 }
 
 /// A broker that says where its log begins, and then that it has no such offset, was asked both in turn as fast as the network is.
