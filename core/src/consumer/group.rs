@@ -425,6 +425,10 @@ impl<P: Platform> State<P> {
     }
 
     fn back_off_group(&mut self, now: Instant) {
+        if self.s.consumer.group.retry_at > now {
+            // An answer has an error for each partition, and is one failure all the same.
+            return;
+        }
         let random = self.random();
         let (base, max) = (self.settings.retry_backoff, self.settings.retry_backoff_max);
         let group = &mut self.s.consumer.group;

@@ -484,3 +484,21 @@ fn a_commit_goes_before_what_the_group_was_asked_for_earlier() {
     assert_eq!(committed(&bench, 0).map(|kept| kept.0), Some(7));
     assert_eq!(bench.consumer.position(topic, 0), Some(7));
 }
+
+/// A coordinator that cannot answers so for each partition, and each was counted as a failure: the first backoff was the longest.
+#[test]
+fn an_answer_with_an_error_for_each_partition_is_one_failure() {
+    let mut bench = bench(Release::V4_3, 1, config(|config| config.offset_reset = OffsetReset::Earliest), calm());
+    bench.network.world.borrow_mut().cluster.create_topic("wide", 40);
+    let wide = bench.consumer.topic("wide").unwrap();
+    for (start, api) in [(Start::Offset(0), Api::OffsetCommit), (Start::Committed, Api::OffsetFetch)] {
+        rule(&bench, Rule::new(Action::Error(error::COORDINATOR_LOAD_IN_PROGRESS)).api(api).times(1));
+        (0..40).for_each(|partition| bench.consumer.assign(wide, partition, start).unwrap());
+        let outcomes = Outcomes::default();
+        commit(&mut bench, None, &outcomes);
+        bench.advance(SECOND / 2);
+        assert_eq!(*outcomes.borrow(), [Ok(())], "{api:?}");
+        let positions: Vec<_> = (0..40).map(|partition| bench.consumer.position(wide, partition)).collect();
+        assert_eq!(positions, [Some(0); 40], "{api:?}");
+    }
+}
