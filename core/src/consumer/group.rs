@@ -265,10 +265,11 @@ impl<P: Platform> State<P> {
             (true, true) => {
                 let recalls = |position: &Position| position.reading == Reading::Recalling;
                 // What is to be kept goes before what was: it may be the same place, and a recall may have to wait.
+                let (commit, fetch) = (versions.get(ApiKey::OffsetCommit)?, versions.get(ApiKey::OffsetFetch)?);
                 if self.mark_for_group(frame.len(), |position| position.commit.is_some()) {
-                    self.ask_to_commit(slot, versions.get(ApiKey::OffsetCommit)?, now, frame)
+                    self.ask_to_commit(slot, commit, now, frame)
                 } else if self.mark_for_group(frame.len(), recalls) {
-                    self.recall(slot, versions.get(ApiKey::OffsetFetch)?, now, frame)
+                    self.recall(slot, fetch, now, frame)
                 } else {
                     None
                 }

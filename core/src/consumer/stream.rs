@@ -220,18 +220,22 @@ impl<P: Platform> State<P> {
     /// Until when the caller may keep a piece at most, if somebody waits for the connection's slot, or the group for an answer
     /// behind it. It may be himself, who commits in the midst of a batch.
     pub(crate) fn held_until(&mut self, slot: usize) -> Instant {
-        let Some(index) = self.streaming_chunk(slot) else { return Instant::NEVER };
         let waited_for = self.connections[slot].phase == Phase::Draining || self.group_waits_for(slot);
-        // Not before it is verified: only then is it known since when it is there.
-        if !waited_for || !matches!(self.chunks[index].holder, Holder::Queue | Holder::Caller) {
+        if !waited_for || self.kept_chunk(slot).is_none() {
             return Instant::NEVER;
         }
         self.connections[slot].brought_at.after_millis(HOLD_MILLIS)
     }
 
+    /// The chunk of a piece that the caller has, or is to have. Before it is verified it is the connection's: since when it is
+    /// there is not known, and as a batch of its own it would be none.
+    fn kept_chunk(&mut self, slot: usize) -> Option<usize> {
+        self.streaming_chunk(slot).filter(|&index| matches!(self.chunks[index].holder, Holder::Queue | Holder::Caller))
+    }
+
     /// The caller keeps a piece for too long: the connection passes the rest over.
     pub(crate) fn let_go(&mut self, slot: usize, now: Instant) {
-        if let Some(index) = self.streaming_chunk(slot) {
+        if let Some(index) = self.kept_chunk(slot) {
             self.end_stream(index, now);
         }
     }
