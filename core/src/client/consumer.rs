@@ -73,8 +73,8 @@ impl<P: Platform> Consumer<P> {
                 .client
                 .with(|state| state.poll_partition_count(topic, times, &mut seat.seat, cx.waker(), &mut replaced));
             drop(replaced);
-            let capacity = || self.client.look(|state| state.seats_in_all());
-            wait::pending(wait, cx, || Err(TopicError::TooManyWaiters { capacity: capacity() }))
+            let refused = || TopicError::TooManyWaiters { capacity: self.client.look(|state| state.seats_in_all()) };
+            wait::pending(wait, cx, || Err(refused()))
         })
         .await
     }

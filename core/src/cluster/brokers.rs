@@ -170,7 +170,8 @@ impl<P: Platform> Cluster<P> {
         Some(index)
     }
 
-    /// Where it is now: whether that is another place than before. None if it cannot be kept; its entry says why.
+    /// Where it is now: whether that is another place than before. None if it cannot be kept; if its host
+    /// is too long for that, its entry says so.
     #[cfg(feature = "consumer")]
     pub(crate) fn move_coordinator(&mut self, place: usize, host: &[u8], port: i32) -> Option<bool> {
         let port = u16::try_from(port).ok().filter(|_| !host.is_empty())?;

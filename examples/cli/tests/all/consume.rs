@@ -1,9 +1,8 @@
-use crate::program::{Ended, broker, command, interrupt, line, run, until};
+use crate::program::{Ended, broker, command, end_of, interrupt, line, run, until};
 use demitasse_broker::{Api, Options};
 use demitasse_io_std::{Consumer, Start};
 use serde_json::json;
 use std::fs::File;
-use std::time::{Duration, Instant};
 
 #[test]
 fn what_was_produced_is_consumed() {
@@ -170,17 +169,11 @@ fn partitions_that_are_added_are_read_from_their_beginning() {
         produce("0");
         let more =
             ["--format", "%p %o\\n", "--count", if first == 1 { "2" } else { "1" }, "-X", "metadata.max.age.ms=100"];
-        let mut child = command(&[&["consume"], &topic[..], begin, &more].concat()).spawn().unwrap();
+        let child = command(&[&["consume"], &topic[..], begin, &more].concat()).spawn().unwrap();
         until("records are asked for", || server.with(|cluster| cluster.requests(Api::Fetch)) > 0);
         server.with(|cluster| assert!(cluster.add_partitions("t", 1)));
         produce("1");
-        let begun = Instant::now();
-        while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        // If nothing came of it: then there is no exit code.
-        let _ = child.kill();
-        let ended = Ended::of(child.wait_with_output().unwrap());
+        let ended = end_of(child);
         assert_eq!((ended.code, &ended.lines[..first]), (0, &["0 0".to_owned()][..first]), "{ended:?}");
         assert_eq!(ended.lines[first..], ["1 0"], "{ended:?}");
     }

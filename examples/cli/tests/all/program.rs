@@ -77,6 +77,16 @@ pub(crate) fn until(what: &str, mut true_now: impl FnMut() -> bool) {
     }
 }
 
+/// What became of a program that ends by itself. One that does not within 20 s is killed, and has no exit code.
+pub(crate) fn end_of(mut child: Child) -> Ended {
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    Ended::of(child.wait_with_output().unwrap())
+}
+
 /// Bytes up to the end of a line.
 pub(crate) fn line(from: &mut impl Read) -> String {
     let mut line = Vec::new();
