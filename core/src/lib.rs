@@ -49,19 +49,20 @@ pub use config::CompressionLevels;
 #[cfg(feature = "consumer")]
 pub use config::OffsetReset;
 pub use config::{
-    Acks, Config, ConfigError, Configured, Fixed, Name, NameTooLong, Partitioner, PropertyError, Setting, Settings,
-    UnknownOutcome, WaitersFull,
+    Acks, Config, ConfigError, Configured, Fixed, Name, NameTooLong, Partitioner, PropertyError, Role, Setting,
+    Settings, UnknownOutcome, WaitersFull,
 };
 pub use connection::{CONTROL_REQUESTS, Connection, ConnectionError, Request};
 #[cfg(feature = "consumer")]
 pub use consumer::{CHUNK_BYTES_MIN, CommitError, ConsumeError, ConsumeFault, Gauges, Start};
 pub use consumer::{Chunk, Inflater, Position};
 pub use embedded_io_async;
+pub use exchange::{Topic, TopicError};
 pub use heapless;
 pub use pool::{Empty, Link, Never, Waiter};
 pub use producer::{
     Batch, Delivery, DeliveryError, DeliveryFailure, Destination, Failure, Fault, Outcome, PartitionQueue, Reason,
-    Receipt, Record, SendError, Topic, TopicError, Usage,
+    Receipt, Record, SendError, Usage,
 };
 pub use protocol::ErrorCode;
 pub use records::{Compression, Header};

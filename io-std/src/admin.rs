@@ -1,9 +1,9 @@
 //! Topics: listing and creating; what a group has committed. One connection a call; for tools, set-up and tests, not for the way
 //! of the records.
 
+use crate::bootstrap::{BuildError, addresses};
 use crate::metrics::Latencies;
 use crate::net::{StdClock, TokioIo};
-use crate::producer::{BuildError, addresses};
 use demitasse_core::protocol::{TopicItem, create_topics, metadata};
 use demitasse_core::{ConnectionError, ErrorCode, Scratch};
 use std::sync::Arc;

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use tokio::runtime::{Handle, Id};
+use tokio::sync::RwLock;
 
 thread_local! {
     /// Made once a thread: one for each call would be an allocation for each record.
@@ -27,8 +29,12 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits until the future is ready. Whoever else unparks the thread only makes it look once more.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+/// Waits until the future is ready. Whoever else unparks the thread only makes it look once more. `home` is the runtime
+/// without whose one thread it never will be.
+///
+/// # Panics
+/// That is the thread that was to wait.
+pub(crate) fn block_on<F: Future>(home: Option<Id>, future: F) -> F::Output {
     // A thread that is about to end may have dropped its own.
     let waker = WAKER.try_with(Waker::clone).unwrap_or_else(|_| waker());
     let mut cx = Context::from_waker(&waker);
@@ -37,10 +43,21 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         loop {
             match future.as_mut().poll(&mut cx) {
                 Poll::Ready(output) => return output,
-                Poll::Pending => thread::park(),
+                Poll::Pending => {
+                    refuse_to_stop(home);
+                    thread::park();
+                }
             }
         }
     })
+}
+
+/// Only tokio knows whether this thread runs a runtime's tasks now, and tells by the panic of its own calls that block.
+fn refuse_to_stop(home: Option<Id>) {
+    static NEVER_WRITTEN: RwLock<()> = RwLock::const_new(());
+    if home.is_some() && Handle::try_current().ok().map(|runtime| runtime.id()) == home {
+        drop(NEVER_WRITTEN.blocking_read());
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +79,7 @@ mod tests {
             let _ = ask.send(cx.waker().clone());
             told.try_recv().map_or(Poll::Pending, Poll::Ready)
         });
-        assert_eq!(block_on(answer), 7);
+        assert_eq!(block_on(None, answer), 7);
         other.join().unwrap();
     }
 }

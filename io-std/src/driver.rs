@@ -5,7 +5,7 @@ use crate::guard;
 use crate::net::TokioIo;
 use demitasse_core::{Capacities, Scratch};
 use std::sync::{Arc, Mutex};
-use tokio::runtime::{self, Handle};
+use tokio::runtime::{self, Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 
 /// What has futures to run: a producer or a consumer, of concrete types, so that their futures can be sent.
@@ -25,18 +25,20 @@ impl<D: Driven> Drop for Clock<D> {
     }
 }
 
-/// Runs them on the tokio runtime that this is called in, or else on a thread of their own. They end when it is closed.
+/// Runs them on the tokio runtime that this is called in, or else on a thread of their own. They end when it is closed. That
+/// runtime if it has one thread only, which nobody may keep from them.
 pub(crate) fn start(
     driven: &Arc<impl Driven>,
     io: &TokioIo,
     capacities: Capacities,
     packing: Packing,
-) -> std::io::Result<()> {
-    match Handle::try_current() {
-        Ok(runtime) => drop(spawn(&runtime, driven, io, capacities, packing)),
-        Err(_) => own_thread(driven, io, capacities, packing)?,
-    }
-    Ok(())
+) -> std::io::Result<Option<runtime::Id>> {
+    let Ok(runtime) = Handle::try_current() else {
+        own_thread(driven, io, capacities, packing)?;
+        return Ok(None);
+    };
+    drop(spawn(&runtime, driven, io, capacities, packing));
+    Ok((runtime.runtime_flavor() == RuntimeFlavor::CurrentThread).then(|| runtime.id()))
 }
 
 /// One for time and one for each connection slot.

@@ -26,6 +26,7 @@
 
 mod admin;
 mod block_on;
+mod bootstrap;
 mod codec;
 mod consumer;
 mod driver;
@@ -40,19 +41,20 @@ mod producer;
 mod system;
 
 pub use admin::{Admin, AdminError, BrokerInfo, ClusterInfo, CommittedInfo, NewTopic, PartitionInfo, TopicInfo};
+pub use bootstrap::BuildError;
 pub use codec::Decoders;
 pub use consumer::{Batches, Consumer, ConsumerBuilder};
 pub use demitasse_core::protocol::IsolationLevel;
 pub use demitasse_core::{
     Acks, Capacities, CapacityError, CommitError, Compression, CompressionLevels, Config, ConfigError, ConnectionError,
     ConsumeError, ConsumeFault, Consumed, Counters, Delivery, DeliveryError, DeliveryFailure, Destination, ErrorCode,
-    Failure, Fault, Fetched, Gauges, Header, MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record,
+    Failure, Fault, Fetched, Gauges, Header, MemoryPlan, OffsetReset, Partitioner, Pool, Reason, Receipt, Record, Role,
     SendError, Setting, Sizing, Start, StartError, Topic, TopicError, UnknownOutcome, Usage, WaitersFull,
 };
 pub use heap::{Buffer, Heap, MutexLock};
 pub use metrics::{Latency, Metrics};
 pub use net::StdClock;
-pub use producer::{BuildError, Builder, Producer};
+pub use producer::{Builder, Producer};
 
 /// The programs of the README compile.
 #[cfg(doctest)]

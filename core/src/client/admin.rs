@@ -33,7 +33,7 @@ pub struct Admin<'a, I, C> {
 }
 
 impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
-    /// One who asks the first of `bootstrap` that can be connected to. An empty list is as one that cannot be resolved.
+    /// One who asks the first of `bootstrap` that answers. An empty list is as one that cannot be resolved.
     pub fn new(
         io: &'a I,
         clock: &'a C,
@@ -59,8 +59,8 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
     ) -> Result<(), ConnectionError> {
         let (io, deadline) = (self.io, self.deadline(patience));
         let work = async {
-            let mut stream = self.first_that_connects(deadline).await?;
-            let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
+            let mut opened = self.first_that_answers(deadline).await?;
+            let mut talk = self.talk(&mut opened);
             let version = talk.version(ApiKey::Metadata)?;
             talk.metadata(version, |w| metadata::request_all(w, version, false), &mut each).await
         };
@@ -86,16 +86,18 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
             let mut host = heapless::Vec::<u8, 255>::new();
             let mut port = None;
             loop {
-                let mut stream = match port {
-                    Some(port) => self.io.connect(&host, port).await?,
-                    None => self.first_that_connects(deadline).await?,
+                let mut opened = match port {
+                    Some(port) => self.open(&host, port).await?,
+                    None => self.first_that_answers(deadline).await?,
                 };
-                let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
                 let left = deadline.millis_since(self.clock.now()).min(i32::MAX as u64) as i32;
-                if talk.create_topic(topic, left, &mut each).await? {
-                    return Ok(());
+                {
+                    let mut talk = self.talk(&mut opened);
+                    if talk.create_topic(topic, left, &mut each).await? {
+                        return Ok(());
+                    }
+                    port = talk.controller(&mut host).await?;
                 }
-                port = talk.controller(&mut host).await?;
                 self.io.sleep_until(self.clock.now().after_millis(BACKOFF)).await;
             }
         };
@@ -121,18 +123,16 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
             let mut host = heapless::Vec::<u8, 255>::new();
             loop {
                 let found = {
-                    let mut stream = self.first_that_connects(deadline).await?;
-                    let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
-                    talk.coordinator(group, &mut host).await?
+                    let mut opened = self.first_that_answers(deadline).await?;
+                    self.talk(&mut opened).coordinator(group, &mut host).await?
                 };
                 if let Err(code) = found {
                     each(TopicItem::Group(code));
                     return Ok(());
                 }
                 if let Ok(Some(port)) = found {
-                    let mut stream = self.io.connect(&host, port).await?;
-                    let mut talk = Talk::begin(&mut stream, &mut self.scratch, self.client_id).await?;
-                    if talk.committed(group, &mut each).await? {
+                    let mut opened = self.open(&host, port).await?;
+                    if self.talk(&mut opened).committed(group, &mut each).await? {
                         return Ok(());
                     }
                 }
@@ -146,20 +146,61 @@ impl<'a, I: Io, C: Clock> Admin<'a, I, C> {
         self.clock.now().after_millis(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))
     }
 
-    /// Each address has its share of the time that is left: one that is cut off says nothing, and the others would never have
-    /// their turn.
-    async fn first_that_connects(&self, deadline: Instant) -> Result<I::Stream, ConnectionError> {
-        let mut error = ConnectionError::Resolve;
-        for ((host, port), left) in self.bootstrap.iter().zip((1..=self.bootstrap.len() as u64).rev()) {
+    /// Each address has its share of the time that is left: one that is cut off, or a broker that hangs, says nothing, and
+    /// the others would never have their turn. What a peer does that can be connected to is told rather than that
+    /// another cannot.
+    async fn first_that_answers(&mut self, deadline: Instant) -> Result<Opened<I::Stream>, ConnectionError> {
+        let (mut error, mut any_connected) = (ConnectionError::Resolve, false);
+        let (io, bootstrap) = (self.io, self.bootstrap);
+        for ((host, port), left) in bootstrap.iter().zip((1..=bootstrap.len() as u64).rev()) {
             let now = self.clock.now();
             let share = deadline.micros_since(now).checked_div(left).unwrap_or(0);
             let until = Instant::from_micros(now.as_micros().saturating_add(share));
-            match within(self.io, until, self.io.connect(host.as_bytes(), *port)).await {
-                Ok(stream) => return Ok(stream),
-                Err(reason) => error = reason,
+            let mut connected = false;
+            let work = async {
+                let stream = io.connect(host.as_bytes(), *port).await?;
+                connected = true;
+                self.agree(stream).await
+            };
+            match within(io, until, work).await {
+                Ok(opened) => return Ok(opened),
+                Err(reason) if connected || !any_connected => error = reason,
+                Err(_) => {}
             }
+            any_connected |= connected;
         }
         Err(error)
+    }
+
+    async fn open(&mut self, host: &[u8], port: u16) -> Result<Opened<I::Stream>, ConnectionError> {
+        let stream = self.io.connect(host, port).await?;
+        self.agree(stream).await
+    }
+
+    async fn agree(&mut self, stream: I::Stream) -> Result<Opened<I::Stream>, ConnectionError> {
+        let mut opened = Opened { stream, requests: 0, offered: [None; _] };
+        (opened.requests, opened.offered) = {
+            let mut talk = self.talk(&mut opened);
+            talk.ask_versions().await?;
+            (talk.correlation_id, talk.offered)
+        };
+        Ok(opened)
+    }
+
+    fn talk<'t>(&'t mut self, opened: &'t mut Opened<I::Stream>) -> TalkOver<'t, I::Stream> {
+        let (reader, writer) = opened.stream.split();
+        let Scratch { frame, receive, .. } = &mut self.scratch;
+        Talk {
+            reader,
+            writer,
+            frame,
+            receive,
+            start: 0,
+            end: 0,
+            correlation_id: opened.requests,
+            client_id: self.client_id,
+            offered: opened.offered,
+        }
     }
 }
 
@@ -175,6 +216,15 @@ async fn within<T>(
     })
     .await
 }
+
+/// A connection, how many requests it has had, and what the broker offers that we speak, of [`ASKED`].
+struct Opened<S> {
+    stream: S,
+    requests: i32,
+    offered: [Option<i16>; ASKED.len()],
+}
+
+type TalkOver<'t, S> = Talk<'t, <S as Stream>::Reader<'t>, <S as Stream>::Writer<'t>>;
 
 /// One connection: a question, its answer, and the next.
 struct Talk<'t, R, W> {
@@ -194,22 +244,6 @@ struct Talk<'t, R, W> {
 const ASKED: [ApiKey; 4] = [ApiKey::Metadata, ApiKey::CreateTopics, ApiKey::FindCoordinator, ApiKey::OffsetFetch];
 
 impl<'t, R: Read, W: Write> Talk<'t, R, W> {
-    async fn begin<S>(
-        stream: &'t mut S,
-        scratch: &'t mut Scratch<'_>,
-        client_id: Option<&'t str>,
-    ) -> Result<Self, ConnectionError>
-    where
-        S: Stream<Reader<'t> = R, Writer<'t> = W> + 't,
-    {
-        let (reader, writer) = stream.split();
-        let Scratch { frame, receive, .. } = scratch;
-        let mut talk =
-            Talk { reader, writer, frame, receive, start: 0, end: 0, correlation_id: 0, client_id, offered: [None; _] };
-        talk.ask_versions().await?;
-        Ok(talk)
-    }
-
     /// Asks with the newest version; a broker that is too old for it says so, and is asked with the oldest.
     async fn ask_versions(&mut self) -> Result<(), ConnectionError> {
         for version in [protocol::versions(ApiKey::ApiVersions).1, 0] {

@@ -17,6 +17,8 @@ use crate::records;
 use crate::records::codec::{Decompress, NoCodec};
 #[cfg(feature = "compression")]
 use crate::records::{Compression, HEADER_BYTES};
+#[cfg(feature = "consumer")]
+use crate::state::Lock;
 use crate::state::{Platform, State};
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
@@ -221,13 +223,14 @@ impl<P: Platform> Producer<P> {
 
     /// Verifies what a Fetch request has brought, and reads what is to come of it straight into its chunk; while the caller has
     /// a piece of a batch, it waits. Ends when something else comes next: whether it has done anything, so that the state is to
-    /// look again at what is there, and at what may have been the end of the response.
+    /// look again at what is there, and at what may have been the end of the response. Of `rest` bytes it has made nothing so far.
     #[cfg(feature = "consumer")]
     fn land(
         &self,
         io: &impl Io,
         slot: usize,
         reader: &mut impl Read,
+        rest: usize,
     ) -> impl Future<Output = Result<bool, ConnectionError>> {
         async move {
             let mut some = false;
@@ -258,6 +261,11 @@ impl<P: Platform> Producer<P> {
                 if held {
                     return Ok(true);
                 }
+                // A piece may have come back from another thread since the state looked, and its batch be wanted no more: what is
+                // left there comes first.
+                if !P::Lock::CHEAP && rest > 0 && self.look(|state| state.brings_records(slot)) {
+                    return Ok(true);
+                }
                 let mut landing =
                     Arriving { producer: self, slot, landing: self.with(|state| state.take_landing(slot)) };
                 let Some(place) = landing.place() else { return Ok(some) };
@@ -272,7 +280,7 @@ impl<P: Platform> Producer<P> {
     }
 
     #[cfg(not(feature = "consumer"))]
-    async fn land(&self, _: &impl Io, _: usize, _: &mut impl Read) -> Result<bool, ConnectionError> {
+    async fn land(&self, _: &impl Io, _: usize, _: &mut impl Read, _: usize) -> Result<bool, ConnectionError> {
         Ok(false)
     }
 
@@ -305,7 +313,7 @@ impl<P: Platform> Producer<P> {
                         }
                         Err(error) => return error,
                     }
-                    match self.land(io, slot, &mut reader).await {
+                    match self.land(io, slot, &mut reader, have).await {
                         Ok(true) => {}
                         Ok(false) => break,
                         Err(end) => return end,

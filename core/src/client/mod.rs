@@ -4,6 +4,8 @@ mod admin;
 #[cfg(feature = "consumer")]
 mod consumer;
 mod driver;
+#[cfg(feature = "consumer")]
+mod fetched;
 mod io;
 #[cfg(feature = "consumer")]
 mod records;
@@ -11,15 +13,16 @@ mod wait;
 
 pub use admin::Admin;
 #[cfg(feature = "consumer")]
-pub use consumer::{Consumed, Consumer, Fetched};
+pub use consumer::Consumer;
 pub use driver::Scratch;
+#[cfg(feature = "consumer")]
+pub use fetched::{Consumed, Fetched};
 pub use io::{GatherWrite, Io, Stream};
 #[cfg(feature = "consumer")]
 pub use records::{Batches, Records};
 
-use crate::producer::{
-    Delivery, DeliveryError, Destination, Receipt, Record, Refused, SendError, Topic, TopicError, record_bytes,
-};
+use crate::exchange::{Topic, TopicError};
+use crate::producer::{Delivery, DeliveryError, Destination, Receipt, Record, Refused, SendError, record_bytes};
 
 use crate::state::{Counters, Lock, MemoryPlan, Platform, StartError, State};
 use crate::time::{Clock, Instant};

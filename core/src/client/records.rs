@@ -1,7 +1,7 @@
 //! Other ways to poll: one record after the other, and a stream of loans.
 
-use super::consumer::{Consumed, Consumer, Fetched};
 use super::wait::RoomSeat;
+use super::{Consumed, Consumer, Fetched};
 use crate::consumer::ConsumeError;
 use crate::state::Platform;
 use core::fmt;

@@ -2,8 +2,7 @@
 
 use super::Producer;
 use crate::pool::{Link, Seat};
-use crate::producer::Wait;
-use crate::state::Platform;
+use crate::state::{Platform, Wait};
 use core::task::{Context, Poll};
 
 /// A seat among those who wait for room.

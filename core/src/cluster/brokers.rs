@@ -170,20 +170,23 @@ impl<P: Platform> Cluster<P> {
         Some(index)
     }
 
-    /// Where it is now: whether that is another place than before. None if it cannot be kept; if its host
-    /// is too long for that, its entry says so.
+    /// Where it is now: whether that is another place than before. An error if that is no address, or one that there is no place
+    /// for; its entry keeps the latter, as what is in the way to it.
     #[cfg(feature = "consumer")]
-    pub(crate) fn move_coordinator(&mut self, place: usize, host: &[u8], port: i32) -> Option<bool> {
-        let port = u16::try_from(port).ok().filter(|_| !host.is_empty())?;
+    pub(crate) fn move_coordinator(&mut self, place: usize, host: &[u8], port: i32) -> Result<bool, ConnectionError> {
+        let Some(port) = u16::try_from(port).ok().filter(|_| !host.is_empty()) else {
+            return Err(ConnectionError::Protocol);
+        };
         if self.brokers[place].port == port && self.host(place) == host {
-            return Some(false);
+            return Ok(false);
         }
         let Some(host_length) = self.hosts.set(place, host) else {
-            self.brokers[place].trouble = Some(self.too_small());
-            return None;
+            let error = self.too_small();
+            self.brokers[place].trouble = Some(error);
+            return Err(error);
         };
         self.brokers[place].moved_to(host_length, port);
-        Some(true)
+        Ok(true)
     }
 
     pub(crate) fn host(&self, broker: usize) -> &[u8] {
@@ -296,10 +299,10 @@ impl<P: Platform> Cluster<P> {
         self.partitions.iter().any(|p| p.is_needed() && p.leader == node_id)
     }
 
-    /// After a whole response: forgets the brokers that it did not name.
-    pub(super) fn forget_unseen_brokers(&mut self) {
-        let seen = self.metadata.responses;
-        for broker in self.brokers.iter_mut().filter(|b| b.is_used() && b.seen != seen && b.connection.is_none()) {
+    /// After a whole response: forgets the brokers that neither it has named nor another that has begun since.
+    pub(super) fn forget_unseen_brokers(&mut self, response: u16) {
+        let unseen = |b: &BrokerEntry| b.node == 0 || b.seen.wrapping_sub(response).cast_signed() < 0;
+        for broker in self.brokers.iter_mut().filter(|b| b.is_used() && unseen(b) && b.connection.is_none()) {
             if broker.kind == Kind::Learnt {
                 broker.kind = Kind::Free;
             } else {

@@ -13,6 +13,8 @@ pub(crate) struct Metadata {
     pub(crate) responses: u16,
     /// Ask at this time.
     pub(crate) refresh_at: Instant,
+    /// And from this time on for all topics: else those that are always wanted would leave the others to grow old.
+    pub(crate) all_at: Instant,
     /// But not before this one, lest a broker that is behind be asked in a circle.
     pub(crate) not_before: Instant,
     /// A question is out until then; whether it is lost shows in time, while another broker may be asked.
@@ -35,6 +37,7 @@ impl Metadata {
     pub(crate) const NEW: Metadata = Metadata {
         responses: 0,
         refresh_at: Instant::ZERO,
+        all_at: Instant::ZERO,
         not_before: Instant::ZERO,
         asked_until: Instant::ZERO,
         asked: Link::NONE,
@@ -51,7 +54,9 @@ impl Metadata {
 
     /// When to ask next.
     pub(crate) fn due_at(&self) -> Instant {
-        self.refresh_at.max(self.not_before).max(self.asked_until)
+        // Who was asked and does not answer is not waited for: another is asked the same.
+        let at = if self.asked_until > Instant::ZERO { self.asked_until } else { self.refresh_at };
+        at.max(self.not_before)
     }
 }
 
@@ -65,14 +70,15 @@ pub(super) const UNKEPT_ANSWERS: u8 = 4;
 /// Where in a response the reading is.
 #[derive(Clone, Copy)]
 pub(crate) struct MetadataReading {
-    begun: bool,
+    /// Its number, 0 before it begins.
+    response: u16,
     topic: Link,
     error: ErrorCode,
 }
 
 impl MetadataReading {
     pub(crate) const START: MetadataReading =
-        MetadataReading { begun: false, topic: Link::NONE, error: ErrorCode::NONE };
+        MetadataReading { response: 0, topic: Link::NONE, error: ErrorCode::NONE };
 
     /// The cluster wants its clients to start again from the bootstrap list (KIP-1102), which only a flexible version can say.
     pub(crate) fn rebootstrap_required(&self) -> bool {
@@ -83,8 +89,9 @@ impl MetadataReading {
 impl<P: Platform> Cluster<P> {
     /// Takes in one item; returns a broker whose address changed.
     pub(crate) fn metadata_item(&mut self, reading: &mut MetadataReading, item: &Item<'_>) -> Option<usize> {
-        if !core::mem::replace(&mut reading.begun, true) {
+        if reading.response == 0 {
             self.metadata.responses = self.metadata.responses.wrapping_add(1).max(1);
+            reading.response = self.metadata.responses;
         }
         match *item {
             Item::Broker { node_id, host, port } => return self.broker(node_id, host, port),
@@ -117,8 +124,8 @@ impl<P: Platform> Cluster<P> {
     }
 
     /// The response is over: what it leaves open.
-    pub(crate) fn metadata_ends(&mut self) -> Open {
-        self.forget_unseen_brokers();
+    pub(crate) fn metadata_ends(&mut self, reading: MetadataReading) -> Open {
+        self.forget_unseen_brokers(reading.response);
         self.metadata.asked_until = Instant::ZERO;
         let unkept = self.metadata.unkept;
         self.metadata.unkept = if unkept < UNKEPT { 0 } else { (unkept - UNKEPT + 1).min(UNKEPT_ANSWERS) };
@@ -148,4 +155,26 @@ pub(crate) enum Open {
     NotAsked,
     /// Something that the cluster did not know: it is asked again, after a backoff.
     Unanswered,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::producer::tests::{Rig, SMALL};
+
+    /// One broker was silent and another was asked the same; both answer at once.
+    #[test]
+    fn an_answer_that_ends_amid_another_forgets_nobody_whom_it_has_named() {
+        let mut cluster = Rig::unstarted(SMALL).state.cluster;
+        let broker = |node_id| Item::Broker { node_id, host: b"h", port: 9000 + node_id };
+        let (mut first, mut second) = (MetadataReading::START, MetadataReading::START);
+        for node in [1, 2] {
+            cluster.metadata_item(&mut first, &broker(node));
+        }
+        cluster.metadata_item(&mut second, &broker(1));
+        cluster.metadata_ends(first);
+        assert!(cluster.node(1).is_some() && cluster.node(2).is_some());
+        cluster.metadata_ends(second);
+        assert!(cluster.node(1).is_some() && cluster.node(2).is_none(), "the second has not named it");
+    }
 }

@@ -6,7 +6,7 @@ mod properties;
 mod settings;
 
 pub use name::{Name, NameTooLong};
-pub use properties::{PropertyError, Setting};
+pub use properties::{PropertyError, Role, Setting};
 pub use settings::{Configured, Fixed, Settings};
 
 #[cfg(feature = "consumer")]

@@ -146,11 +146,15 @@ impl<P: Platform> State<P> {
                 self.known_positions().iter().any(|position| position.reading == Reading::Looking);
         }
         let version = versions.get(ApiKey::Fetch)?;
-        if version < fetch::TELLS_OF_TRUNCATION
-            && let Some(version) = versions.get(ApiKey::OffsetForLeaderEpoch)
+        let tells = FLEXIBLE && version >= fetch::TELLS_OF_TRUNCATION;
+        if let Some(version) = versions.get(ApiKey::OffsetForLeaderEpoch)
+            && !(tells && self.connections[slot].fetching)
         {
-            // Also while something else is being asked: what is not checked must not be fetched meanwhile.
-            self.find_unchecked();
+            // Also while something else is being asked: what is not checked must not be fetched meanwhile. Who tells by itself is
+            // asked for what an older broker has found to be unchecked.
+            if !tells {
+                self.find_unchecked();
+            }
             if !looking && self.mark(slot, Reading::Checking, now, frame.len()).count > 0 {
                 return self.ask_for_epochs(slot, version, now, frame);
             }
@@ -284,8 +288,7 @@ impl<P: Platform> State<P> {
                 self.positions[place].target = self.cluster.partitions[place].leader_epoch.into();
             }
         }
-        self.connections[slot].looking = sent.is_some();
-        self.unmark(slot, sent.is_some());
+        self.looks(slot, sent.is_some());
         sent
     }
 
@@ -300,9 +303,16 @@ impl<P: Platform> State<P> {
             });
             list_offsets::request(writer, version, isolation, wanted);
         });
-        self.connections[slot].looking = sent.is_some();
-        self.unmark(slot, sent.is_some());
+        self.looks(slot, sent.is_some());
         sent
+    }
+
+    fn looks(&mut self, slot: usize, sent: bool) {
+        self.connections[slot].looking = sent;
+        self.unmark(slot, sent);
+        // A piece of a batch that the caller keeps may be in the way of the answer.
+        let until = self.held_until(slot);
+        self.wake_clock_by(until);
     }
 
     fn fetch(
@@ -392,7 +402,7 @@ impl<P: Platform> State<P> {
     pub(crate) fn read_request_lost(&mut self, slot: usize, request: &Request, now: Instant) {
         match request.api {
             ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch if self.has_group() => {
-                self.group_request_lost(now);
+                self.group_request_lost(slot, now);
             }
             _ => self.read_request_over(slot, request, None),
         }

@@ -3,10 +3,10 @@
 use super::table::{Position, Reading};
 use super::{ConsumeError, ConsumeFault};
 use crate::cluster::TopicState;
+use crate::exchange::{Topic, TopicError};
 use crate::pool::{Link, Seat};
-use crate::producer::{Topic, TopicError, Wait};
 use crate::protocol::list_offsets::{EARLIEST, LATEST};
-use crate::state::{Platform, State};
+use crate::state::{Platform, State, Wait};
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -40,8 +40,7 @@ impl<P: Platform> State<P> {
             return Err(TopicError::TooManyPartitions { capacity });
         };
         if self.cluster.partitions[place].leader < 0 {
-            self.cluster.topics[index].wanted = true;
-            self.want_metadata(Instant::ZERO);
+            self.want_topic(index, Instant::ZERO);
         }
         self.jump(place, start);
         Ok(())
@@ -67,6 +66,8 @@ impl<P: Platform> State<P> {
         if reading == Reading::Recalling {
             self.want_group();
         }
+        // Somebody may wait for the place, and nothing else need ever happen to it.
+        self.tell_room();
         self.reread(place);
     }
 
@@ -151,7 +152,8 @@ impl<P: Platform> State<P> {
     /// The partition cannot be read on, until somebody jumps.
     #[inline(never)]
     pub(super) fn fail_reading(&mut self, place: usize, offset: i64, fault: ConsumeFault) {
-        self.s.consumer.faults += u16::from(self.positions[place].fail(offset, fault));
+        let more = u16::from(self.positions[place].fail(offset, fault));
+        self.s.consumer.faults = self.s.consumer.faults.saturating_add(more);
         self.tell_room();
     }
 

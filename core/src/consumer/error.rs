@@ -1,7 +1,7 @@
 //! What can be wrong with the reading of a partition. It stops that partition alone.
 
 use crate::connection::ConnectionError;
-use crate::producer::Topic;
+use crate::exchange::Topic;
 use crate::protocol::ErrorCode;
 use crate::records::Compression;
 use crate::records::codec::CodecError;

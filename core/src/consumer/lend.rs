@@ -7,10 +7,10 @@ use super::segment::{SEGMENT_BYTES, Segment};
 use super::table::{Holder, Reading, chunk_hooks};
 use super::verify;
 use super::{ConsumeError, ConsumeFault};
+use crate::exchange::Topic;
 use crate::pool::Seat;
-use crate::producer::{Topic, Wait};
 use crate::records::read::{Batch, BatchError, Fault};
-use crate::state::{Platform, State};
+use crate::state::{Platform, State, Wait};
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -52,9 +52,14 @@ pub(crate) struct Lent<P: Platform> {
 pub(crate) type Loan<P> = (Lent<P>, Cursor);
 
 impl<P: Platform> State<P> {
+    /// Whether records are what comes next over the connection.
+    pub(crate) fn brings_records(&self, slot: usize) -> bool {
+        self.connections[slot].receive.records_left() > 0
+    }
+
     /// The chunk that records are coming for, if more of them are to come than have been taken.
     pub(crate) fn take_landing(&mut self, slot: usize) -> Option<Landing<P::Buffer>> {
-        if self.connections[slot].receive.records_left() == 0 {
+        if !self.brings_records(slot) {
             return None;
         }
         let index = self.chunk_of(slot)?;

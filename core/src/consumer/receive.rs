@@ -50,7 +50,7 @@ impl<P: Platform> State<P> {
             TopicItem::Partition { index, error, offset, leader_epoch, .. } => {
                 let Some(place) = self.named_place(slot, index) else { return };
                 let reading = match api {
-                    ApiKey::OffsetCommit | ApiKey::OffsetFetch if !self.has_group() => return,
+                    ApiKey::OffsetCommit | ApiKey::OffsetFetch if !self.group_waits_for(slot) => return,
                     ApiKey::OffsetCommit => return self.commit_answered(place, error, now),
                     ApiKey::OffsetFetch => return self.recalled(place, error, (offset, leader_epoch), now),
                     ApiKey::ListOffsets => Reading::Looking,
@@ -69,7 +69,7 @@ impl<P: Platform> State<P> {
                     self.epoch_ends(place, leader_epoch, offset);
                 }
             }
-            TopicItem::Group(error) if error == ErrorCode::NONE || !self.has_group() => {}
+            TopicItem::Group(error) if error == ErrorCode::NONE || !self.group_waits_for(slot) => {}
             TopicItem::Group(error) => self.group_failed(error, now),
         }
     }
@@ -133,15 +133,9 @@ impl<P: Platform> State<P> {
                 }
             }
             fetch::Item::Partition { index, error, high_watermark, last_stable_offset, .. } => {
-                self.end_segment(slot);
-                let place = self.asked_place(slot, index, Reading::Going);
-                self.connections[slot].receive.partition = place.map_or(Link::NONE, Link::to);
-                if let Some(place) = place {
-                    // Until the whole answer is there nobody else is asked for it.
-                    // Behind a transaction that is open there is nothing yet for who reads what is committed.
-                    let end = if self.reads_committed() { last_stable_offset } else { high_watermark };
-                    self.partition_read(slot, place, error, end, now);
-                }
+                // Behind a transaction that is open there is nothing yet for who reads what is committed.
+                let end = if self.reads_committed() { last_stable_offset } else { high_watermark };
+                self.begin_partition(slot, index, error, end, now);
             }
             // Nobody else asked for them.
             fetch::Item::AbortedTransaction { .. } if !self.reads_committed() => {}
@@ -160,13 +154,7 @@ impl<P: Platform> State<P> {
             _ if !FLEXIBLE => {}
             fetch::Item::DivergingEpoch { end_offset, .. } => {
                 if let Some(place) = self.coming(slot) {
-                    // As with errors: a replica may have lost what its leader has.
-                    if self.leave_replica(place, now) {
-                        return Ok(());
-                    }
-                    // The end of an older epoch may be behind what was read of a newer one that is gone.
-                    let end_offset = end_offset.min(self.positions[place].fetch);
-                    self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
+                    self.diverges(place, end_offset, now);
                 }
             }
             fetch::Item::CurrentLeader { leader_id, leader_epoch } => {
@@ -178,11 +166,20 @@ impl<P: Platform> State<P> {
                     self.reread(place);
                 }
             }
-            fetch::Item::NodeEndpoint { node_id, host, port } => {
-                self.leader_endpoint(node_id, host, port);
-            }
+            fetch::Item::NodeEndpoint { node_id, host, port } => self.leader_endpoint(node_id, host, port),
         }
         Ok(())
+    }
+
+    /// The broker's log was truncated below what was read: from `end_offset` on it has other records.
+    fn diverges(&mut self, place: usize, end_offset: i64, now: Instant) {
+        // As with errors: a replica may have lost what its leader has.
+        if self.leave_replica(place, now) {
+            return;
+        }
+        // The end of an older epoch may be behind what was read of a newer one that is gone.
+        let end_offset = end_offset.min(self.positions[place].fetch);
+        self.fail_reading(place, end_offset, ConsumeFault::Truncated { end_offset });
     }
 
     /// The place of the partition that is being received, if something of it is wanted.
@@ -197,11 +194,11 @@ impl<P: Platform> State<P> {
         (receive.topic, receive.partition) = (topic.map_or(Link::NONE, Link::to), Link::NONE);
     }
 
-    /// The place of a partition that an answer is about, if it was asked for over this connection.
-    fn asked_place(&self, slot: usize, index: i32, reading: Reading) -> Option<usize> {
+    /// The place of a partition whose records an answer may have, if they were asked for over this connection.
+    fn asked_place(&self, slot: usize, index: i32) -> Option<usize> {
         let place = self.named_place(slot, index)?;
         let position = &self.positions[place];
-        (position.asked == Link::to(slot) && position.reading == reading).then_some(place)
+        (position.asked == Link::to(slot) && position.reading == Reading::Going).then_some(place)
     }
 
     /// The place of a partition of the topic that an answer named last.
@@ -211,7 +208,12 @@ impl<P: Platform> State<P> {
         self.positions.get(place).map(|_| place)
     }
 
-    fn partition_read(&mut self, slot: usize, place: usize, error: ErrorCode, end: i64, now: Instant) {
+    /// A partition of the answer: until that is there as a whole nobody else is asked for it.
+    fn begin_partition(&mut self, slot: usize, index: i32, error: ErrorCode, end: i64, now: Instant) {
+        self.end_segment(slot);
+        let place = self.asked_place(slot, index);
+        self.connections[slot].receive.partition = place.map_or(Link::NONE, Link::to);
+        let Some(place) = place else { return };
         if error != ErrorCode::NONE {
             // Nothing more of it is wanted but a hint.
             self.positions[place].asked = Link::NONE;
@@ -374,18 +376,15 @@ impl<P: Platform> State<P> {
                 self.fail_reading(place, next, ConsumeFault::Refused(error));
             }
             Verdict::OutOfRange => {
-                let failures = self.positions[place].failures;
                 self.reset_reading(place, ConsumeFault::OffsetOutOfRange);
                 // A broker may name an offset, and then not have it, again and again.
-                self.positions[place].failures = failures;
                 self.back_off_reading(place, now);
             }
             verdict => {
                 self.back_off_reading(place, now);
                 if matches!(verdict, Verdict::AgainElsewhere) {
                     let topic = self.cluster.partitions[place].topic();
-                    self.cluster.topics[topic].wanted = true;
-                    self.want_metadata(now);
+                    self.want_topic(topic, now);
                 }
             }
         }

@@ -3,8 +3,8 @@
 //! The chunk goes to and fro between the connection and the caller. While the caller has it, or is to fetch it, nothing is read
 //! from the connection: what is to come waits in the network. A record that is cut is moved to the front, and the next bytes go
 //! behind it. Whoever keeps a piece for longer than `request.timeout.ms`, or than half a second while somebody waits for the
-//! connection's slot or the group for an answer over it, loses the rest: the connection passes it over, and the batch is asked
-//! for again.
+//! connection's slot, or the group or a place for an answer over it, loses the rest: the connection passes it over, and the batch
+//! is asked for again.
 //!
 //! The checksum grows with the pieces and is known with the last one: a wrong one is told then, and of the last piece
 //! nothing is handed out.
@@ -217,10 +217,11 @@ impl<P: Platform> State<P> {
         self.streaming_chunk(slot).is_some_and(|index| self.chunks[index].holder != Holder::Request)
     }
 
-    /// Until when the caller may keep a piece at most, if somebody waits for the connection's slot, or the group for an answer
-    /// behind it. It may be himself, who commits in the midst of a batch.
+    /// Until when the caller may keep a piece at most, if somebody waits for the connection's slot, or the group or a place for an
+    /// answer behind it. It may be himself, who commits in the midst of a batch, or seeks.
     pub(crate) fn held_until(&mut self, slot: usize) -> Instant {
-        let waited_for = self.connections[slot].phase == Phase::Draining || self.group_waits_for(slot);
+        let connection = &self.connections[slot];
+        let waited_for = connection.phase == Phase::Draining || connection.looking || self.group_waits_for(slot);
         if !waited_for || self.kept_chunk(slot).is_none() {
             return Instant::NEVER;
         }

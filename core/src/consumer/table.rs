@@ -183,13 +183,14 @@ impl Position {
         Some((offset, fault))
     }
 
-    /// Nobody reads it any more: what was fetched is passed over, what is to be committed is not.
+    /// Nobody reads it any more: what was fetched is passed over, what is to be committed is not. Answers that failed have done so
+    /// wherever it goes on.
     pub(super) fn leave(&mut self) {
-        let Position { held, told_by, told, committed, commit, committing, .. } = *self;
+        let Position { held, told_by, told, failures, committed, commit, committing, .. } = *self;
         let generation = self.generation.wrapping_add(1);
         // All of it is zero: field by field, a copy of what is not set below would stand in flash.
         *self = const { Position::EMPTY };
-        (self.held, self.told_by, self.told) = (held, told_by, told);
+        (self.held, self.told_by, self.told, self.failures) = (held, told_by, told, failures);
         (self.committed, self.commit, self.committing) = (committed, commit, committing);
         (self.generation, self.jumped) = (generation, generation);
     }

@@ -135,7 +135,7 @@ impl<P: Platform> State<P> {
             }
             #[cfg(feature = "consumer")]
             ApiKey::FindCoordinator | ApiKey::OffsetCommit | ApiKey::OffsetFetch if self.has_group() => {
-                self.group_answered(now);
+                self.group_answered(slot, now);
             }
             _ => {}
         }
@@ -261,7 +261,7 @@ impl<P: Platform> State<P> {
     fn metadata_answered(&mut self, slot: usize, now: Instant) {
         self.s.counters.metadata_responses += 1;
         let reading = self.connections[slot].receive.metadata;
-        let open = self.cluster.metadata_ends();
+        let open = self.cluster.metadata_ends(reading);
         if open == Open::Nothing {
             self.cluster.metadata.failures = 0;
         } else if open == Open::NotAsked {

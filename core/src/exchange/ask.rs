@@ -89,7 +89,8 @@ impl<P: Platform> State<P> {
         debug_assert!(outgoing.batches.iter().all(Option::is_none), "the buffers before were not put back");
         outgoing.frame_bytes = self.decide(slot, now, frame, outgoing).unwrap_or(0);
         let some = outgoing.frame_bytes > 0;
-        if some {
+        // Who reads may be woken because a piece has come back, and has looked whether one has in this poll already.
+        if some && self.writes() {
             self.awake(slot);
         }
         some
@@ -146,14 +147,14 @@ impl<P: Platform> State<P> {
         // With another broker at hand a silent one is not waited for as long.
         let patience = if alone { request_timeout } else { request_timeout.min(2000) };
         self.cluster.metadata.asked_until = now.after_millis(patience);
+        self.wake_clock_by(now.after_millis(patience));
         self.cluster.metadata.asked = self.connections[slot].broker;
         self.s.metadata_slot = Link::NONE;
-        self.cluster.metadata.refresh_at = now.after_millis(self.settings.metadata_max_age);
         self.cluster.metadata.not_before = now.after_millis(self.settings.retry_backoff);
         let room = frame.len();
         self.ask(slot, now, frame, ApiKey::Metadata, version, |view, w| {
             let allow = view.settings.allow_auto_create_topics;
-            let (first, count) = view.ask_topics(room.saturating_sub(w.position() + 16));
+            let (first, count) = view.ask_topics(room.saturating_sub(w.position() + 16), now);
             let cluster = &view.cluster;
             let asked = cluster.topics.iter().enumerate().skip(first).filter(|(_, topic)| topic.asked);
             metadata::request(w, version, count, asked.map(|(index, _)| cluster.name(index)), allow);
@@ -161,11 +162,14 @@ impl<P: Platform> State<P> {
     }
 
     /// Marks the topics to ask for now, as many wanted ones as fit into `room` bytes: the first, and how many. When none
-    /// is wanted it is time that makes metadata old, and all are.
-    fn ask_topics(&mut self, room: usize) -> (usize, usize) {
-        if !self.cluster.topics.iter().any(|topic| topic.is_used() && topic.wanted) {
+    /// is wanted, or it is time for that, all are.
+    fn ask_topics(&mut self, room: usize, now: Instant) -> (usize, usize) {
+        let none = !self.cluster.topics.iter().any(|topic| topic.is_used() && topic.wanted);
+        if none || self.cluster.metadata.all_at <= now {
             self.cluster.topics.iter_mut().for_each(|topic| topic.wanted = topic.is_used());
+            self.cluster.metadata.all_at = now.after_millis(self.settings.metadata_max_age);
         }
+        self.cluster.metadata.refresh_at = self.cluster.metadata.all_at;
         let (mut first, mut count, mut bytes) = (0, 0, 0);
         for index in 0..self.cluster.topics.len() {
             let topic = &self.cluster.topics[index];

@@ -24,6 +24,13 @@ impl<P: Platform> State<P> {
         self.wake_clock_by(at);
     }
 
+    /// Also for this topic: as long as some are wanted, no others are asked for.
+    #[inline(never)]
+    pub(crate) fn want_topic(&mut self, topic: usize, at: Instant) {
+        self.cluster.topics[topic].wanted = true;
+        self.want_metadata(at);
+    }
+
     #[inline(never)]
     pub(crate) fn close_connection(&mut self, slot: usize, reason: ConnectionError) {
         self.connections[slot].close(reason);

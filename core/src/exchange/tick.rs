@@ -3,9 +3,8 @@
 use crate::config::Acks;
 use crate::connection::{ConnectionError, Phase};
 use crate::pool::{Link, Seat, keep};
-use crate::producer::Wait;
 use crate::protocol::ApiKey;
-use crate::state::{Identity, Platform, State};
+use crate::state::{Identity, Platform, State, Wait};
 use crate::time::Instant;
 use core::task::Waker;
 

@@ -187,8 +187,7 @@ impl<P: Platform> State<P> {
             // Where it goes next it may be new: if the topic was deleted and made again, nobody knows us there, and any
             // sequence is taken. So the first batch goes alone again, see `sequence`.
             self.queues[partition].known_at = Instant::ZERO;
-            self.cluster.topics[self.cluster.partitions[partition].topic()].wanted = true;
-            self.want_metadata(now);
+            self.want_topic(self.cluster.partitions[partition].topic(), now);
         }
     }
 

@@ -3,9 +3,10 @@
 use super::batch::Phase;
 use super::batch::{Batch, age_hooks, queue_hooks};
 use super::error::{DeliveryError, DeliveryFailure, Failure};
-use super::record::Topic;
-use super::{Outcome, Platform, SendError, State, UnknownOutcome, WaitersFull};
+use super::{Outcome, Platform, SendError, State, UnknownOutcome};
+use crate::exchange::Topic;
 use crate::pool::{Link, Seat};
+use crate::state::Wait;
 use crate::time::Instant;
 use core::task::Waker;
 
@@ -74,17 +75,6 @@ pub struct Receipt {
 /// earlier ones when they wrap.
 pub(super) const FORGET_MARKS_AFTER: u32 = 1 << 30;
 
-/// What a future that waits learns at each poll.
-pub(crate) enum Wait<T> {
-    Ready(T),
-    /// It has a seat and will be woken.
-    Seated,
-    /// Every seat is taken: it must ask again at once.
-    Spin,
-    /// Every seat is taken, and the settings say to refuse.
-    Refused,
-}
-
 impl<P: Platform> State<P> {
     /// The outcome of a delivery, or a seat to wait for it.
     pub(crate) fn poll_delivery(
@@ -141,13 +131,6 @@ impl<P: Platform> State<P> {
         let waker = self.seats().leave(seat, Some(&mut list));
         self.batches[index].waiters = list;
         waker
-    }
-
-    pub(super) fn no_seat<T>(&self) -> Wait<T> {
-        match self.settings.waiters_full {
-            WaitersFull::Spin => Wait::Spin,
-            WaitersFull::Refuse => Wait::Refused,
-        }
     }
 
     /// The last batch that still stands between a delivery and its outcome.
@@ -400,15 +383,6 @@ impl<P: Platform> State<P> {
     pub(crate) fn buffer_home(&mut self, buffer: P::Buffer) {
         self.pool().give(buffer);
         self.tell_room();
-    }
-
-    #[inline(never)]
-    pub(crate) fn tell_room(&mut self) {
-        if !self.has_seats() || self.s.room.is_empty() {
-            return;
-        }
-        let mut room = core::mem::take(&mut self.s.room);
-        self.seats().tell(&mut room, Outcome::Pending);
     }
 
     /// A buffer comes back from a connection: to its batch if that still needs it, else to the pool.

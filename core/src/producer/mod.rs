@@ -3,7 +3,8 @@
 //! All of it is plain functions of (state, bytes, now) on [`State`], whose tables are slices of any length, so that two
 //! capacities on one device share their machine code. What calls them is in `client`.
 //!
-//! - `append`: a record into a batch. `deliver`: what became of it, and who waits for that.
+//! - `choose`: which partition a record goes to. `append`: a record into a batch. `refused`: why not. `deliver`: what became of it,
+//!   and who waits for that.
 //! - `ready`: partitions with something to send. `pack`: compression. `send`: requests. `answer`: what came of them. `expire`:
 //!   what time does.
 //! - `identity`: the producer id. `sequence`: numbering batches, and the epoch.
@@ -17,6 +18,7 @@ mod append;
 #[cfg(feature = "audit")]
 mod audit;
 mod batch;
+mod choose;
 mod deliver;
 mod error;
 mod expire;
@@ -26,6 +28,7 @@ mod pack;
 mod queue;
 mod ready;
 mod record;
+mod refused;
 #[cfg(feature = "scaling")]
 mod scaling;
 mod send;
@@ -33,17 +36,17 @@ mod sequence;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub(crate) use append::{Refused, record_bytes};
+pub(crate) use append::record_bytes;
 pub(crate) use batch::queue_hooks;
 pub use batch::{Batch, Outcome};
-pub(crate) use deliver::Wait;
 pub use deliver::{Delivery, Receipt};
-pub use error::{DeliveryError, DeliveryFailure, Failure, Fault, Reason, SendError, TopicError, Usage};
+pub use error::{DeliveryError, DeliveryFailure, Failure, Fault, Reason, SendError, Usage};
 pub use queue::PartitionQueue;
-pub use record::{Destination, Record, Topic};
+pub use record::{Destination, Record};
+pub(crate) use refused::Refused;
 #[cfg(feature = "scaling")]
 pub(crate) use scaling::Scale;
 pub(crate) use send::{GATHER, Outgoing};
 
-use crate::config::{Acks, Partitioner, UnknownOutcome, WaitersFull};
+use crate::config::{Acks, Partitioner, UnknownOutcome};
 use crate::state::{Identity, Platform, State};

@@ -1,11 +1,7 @@
 //! What is sent, and where to.
 
+use crate::exchange::Topic;
 use crate::records::Header;
-
-/// A topic that the producer knows: what `topic()` returned. Plain data.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Topic(pub(crate) u16);
 
 impl Topic {
     /// One of its partitions.

@@ -217,36 +217,17 @@ impl<P: Platform> State<P> {
             if writer.position() + TAIL_BYTES > capacity {
                 break;
             }
-            let batch = &mut self.batches[index];
             frame_bytes = writer.position();
             topic = next_topic;
-            at = batch.request_next;
-            // A batch that was settled while its request was being written left a hole that cannot be filled.
-            let Some(mut buffer) = batch.buffer.take() else {
-                // Where one is taken at a time there is none before it.
-                for taken in outgoing.batches.iter_mut().filter(|_| GATHER > 1).filter_map(Option::take) {
-                    // Of a header that is new nobody will compute the CRC.
-                    self.batches[taken.slot as usize].sealed = !taken.lacks_crc;
-                    self.put_back(taken.slot, taken.generation, taken.buffer);
-                }
+            at = self.batches[index].request_next;
+            let Some(batch) = self.take_out(index, frame_bytes) else {
+                self.take_back(outgoing);
                 self.close_connection(slot, ConnectionError::Closed);
                 return None;
             };
-            let lacks_crc = !core::mem::replace(&mut batch.sealed, true);
-            let length = batch.length;
-            if lacks_crc && let Some(bytes) = buffer.get_mut(..length as usize) {
-                records::write_header(bytes, &batch.sealing(&self.queues[batch.partition as usize]));
-            }
-            outgoing.batches[taken] = Some(Taken {
-                buffer,
-                slot: index as u16,
-                generation: batch.generation,
-                length,
-                lacks_crc,
-                frame_before: frame_bytes as u16,
-            });
+            batch_bytes += batch.length as usize;
+            outgoing.batches[taken] = Some(batch);
             taken += 1;
-            batch_bytes += length as usize;
         }
         if taken == 0 && !at.is_none() {
             let needed = writer.position() + TAIL_BYTES;
@@ -263,6 +244,29 @@ impl<P: Platform> State<P> {
         }
         self.connections[slot].write_at = (at, topic);
         Some(frame_bytes)
+    }
+
+    /// Moves a batch out of the state, with its header; `frame_before` bytes of the frame go before it. None if it was settled while
+    /// its request was being written: that left a hole that cannot be filled.
+    fn take_out(&mut self, index: usize, frame_before: usize) -> Option<Taken<P::Buffer>> {
+        let batch = &mut self.batches[index];
+        let mut buffer = batch.buffer.take()?;
+        let (generation, length) = (batch.generation, batch.length);
+        let lacks_crc = !core::mem::replace(&mut batch.sealed, true);
+        if lacks_crc && let Some(bytes) = buffer.get_mut(..length as usize) {
+            records::write_header(bytes, &batch.sealing(&self.queues[batch.partition as usize]));
+        }
+        Some(Taken { buffer, slot: index as u16, generation, length, lacks_crc, frame_before: frame_before as u16 })
+    }
+
+    /// Puts back what was taken out for a request that cannot be completed.
+    fn take_back(&mut self, outgoing: &mut Outgoing<P::Buffer>) {
+        // Where one is taken at a time there is none before the one that is missing.
+        for taken in outgoing.batches.iter_mut().filter(|_| GATHER > 1).filter_map(Option::take) {
+            // Of a header that is new nobody will compute the CRC.
+            self.batches[taken.slot as usize].sealed = !taken.lacks_crc;
+            self.put_back(taken.slot, taken.generation, taken.buffer);
+        }
     }
 
     /// Writes the beginning of a Produce request.

@@ -1,5 +1,6 @@
 //! ApiVersions, key 18, versions 0 to 4: which APIs a broker has (KIP-35, KIP-511).
 
+use super::items::{self, Stages};
 use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{ReadError, Reader, Skip, Steps, Writer};
 
@@ -62,49 +63,57 @@ impl ResponseReader {
 
     /// The next item, or None at the end of the body; see [the module](super) for the window.
     pub fn next(&mut self, window: &mut &[u8]) -> Result<Option<Item>, ReadError> {
-        loop {
-            self.skip.feed(window)?;
-            let flexible = flexible(ApiKey::ApiVersions, self.version);
-            let mut reader = Reader::new(window);
-            let item = match self.stage {
-                Stage::Error => {
-                    let error = ErrorCode(reader.i16()?);
-                    if error == ErrorCode::UNSUPPORTED_VERSION {
-                        // A broker that does not know the version answers in the one format that everybody
-                        // reads, whatever was asked.
-                        self.version = 0;
-                    }
-                    self.stage = Stage::Count;
-                    Some(Item::Error(error))
+        items::next(self, window)
+    }
+}
+
+impl Stages for ResponseReader {
+    type Item<'a> = Item;
+
+    fn skip(&mut self) -> &mut Skip {
+        &mut self.skip
+    }
+
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    fn step(&mut self, reader: &mut Reader<'_>) -> Result<Option<Item>, ReadError> {
+        let flexible = flexible(ApiKey::ApiVersions, self.version);
+        Ok(match self.stage {
+            Stage::Error => {
+                let error = ErrorCode(reader.i16()?);
+                if error == ErrorCode::UNSUPPORTED_VERSION {
+                    // A broker that does not know the version answers in the one format that everybody
+                    // reads, whatever was asked.
+                    self.version = 0;
                 }
-                Stage::Count => {
-                    self.ranges = count(&mut reader, flexible)?;
-                    self.stage = Stage::Range;
-                    None
-                }
-                Stage::Range if self.ranges > 0 => {
-                    let mut part = reader.part::<6>()?;
-                    let item = Item::Range { key: part.i16()?, min: part.i16()?, max: part.i16()? };
-                    self.ranges = self.ranges.wrapping_sub(1);
-                    self.skip = Skip::plan(flexible, Steps::TAGS);
-                    Some(item)
-                }
-                Stage::Range if since(self.version, 1) => {
-                    let throttle = reader.i32()?;
-                    self.skip = Skip::plan(flexible, Steps::TAGS);
-                    self.stage = Stage::Done;
-                    Some(Item::Throttle(throttle))
-                }
-                Stage::Range => {
-                    self.stage = Stage::Done;
-                    None
-                }
-                Stage::Done => return Ok(None),
-            };
-            *window = reader.remaining();
-            if item.is_some() {
-                return Ok(item);
+                self.stage = Stage::Count;
+                Some(Item::Error(error))
             }
-        }
+            Stage::Count => {
+                self.ranges = count(reader, flexible)?;
+                self.stage = Stage::Range;
+                None
+            }
+            Stage::Range if self.ranges > 0 => {
+                let mut part = reader.part::<6>()?;
+                let item = Item::Range { key: part.i16()?, min: part.i16()?, max: part.i16()? };
+                self.ranges = self.ranges.wrapping_sub(1);
+                self.skip = Skip::plan(flexible, Steps::TAGS);
+                Some(item)
+            }
+            Stage::Range if since(self.version, 1) => {
+                let throttle = reader.i32()?;
+                self.skip = Skip::plan(flexible, Steps::TAGS);
+                self.stage = Stage::Done;
+                Some(Item::Throttle(throttle))
+            }
+            Stage::Range => {
+                self.stage = Stage::Done;
+                None
+            }
+            Stage::Done => None,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! CreateTopics, key 19, versions 2 to 7.
 
+use super::items::{self, Stages};
 use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{ReadError, Reader, Skip, Step, Steps, Writer};
 
@@ -91,21 +92,21 @@ impl ResponseReader {
 
     /// The next item, or None at the end of the body; see [the module](super) for the window.
     pub fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<Item<'a>>, ReadError> {
-        loop {
-            self.skip.feed(window)?;
-            if self.stage == Stage::Done {
-                return Ok(None);
-            }
-            let mut reader = Reader::new(window);
-            let item = self.step(&mut reader)?;
-            *window = reader.remaining();
-            if item.is_some() {
-                return Ok(item);
-            }
-        }
+        items::next(self, window)
+    }
+}
+
+impl Stages for ResponseReader {
+    type Item<'a> = Item<'a>;
+
+    fn skip(&mut self) -> &mut Skip {
+        &mut self.skip
     }
 
-    /// Reads one piece. Changes nothing of itself before the last read that can fail.
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
     fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Item<'a>>, ReadError> {
         let flexible = flexible(ApiKey::CreateTopics, self.version);
         Ok(match self.stage {

@@ -31,7 +31,7 @@
 //! assert_eq!(reader.next(&mut window), Ok(None));
 //! ```
 
-use super::items::{self, Piece, Stages, Tags};
+use super::items::{self, Stages, Tags};
 use super::topics::{self, Called};
 use super::{ApiKey, ErrorCode, IsolationLevel, count, flexible, since};
 use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
@@ -328,24 +328,15 @@ impl ResponseReader {
         records
     }
 
-    /// Reads the head of a tagged field of a partition and goes on with its value.
-    fn partition_tag(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
+    /// Reads the head of a tagged field and goes on with its value, where it is known. Others are passed over: a snapshot's id, which
+    /// is for replicas, or what nobody knows yet.
+    fn tag(&mut self, reader: &mut Reader<'_>, known: &[Stage], after: Stage) -> Result<(), ReadError> {
         match self.tags.next(reader)? {
-            Some((0, _)) => self.stage = Stage::DivergingEpoch,
-            Some((1, _)) => self.stage = Stage::CurrentLeader,
-            // A snapshot's id, which is for replicas, or what nobody knows yet.
-            Some((_, length)) => self.skip = Skip::bytes(length),
-            None => self.stage = Stage::Partition,
-        }
-        Ok(())
-    }
-
-    /// The same for the message, from version 16 on.
-    fn tag(&mut self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
-        match self.tags.next(reader)? {
-            Some((0, _)) => self.stage = Stage::EndpointCount,
-            Some((_, length)) => self.skip = Skip::bytes(length),
-            None => self.stage = Stage::Done,
+            Some((tag, length)) => match known.get(tag as usize) {
+                Some(&stage) => self.stage = stage,
+                None => self.skip = Skip::bytes(length),
+            },
+            None => self.stage = after,
         }
         Ok(())
     }
@@ -398,26 +389,31 @@ impl Stages for ResponseReader {
         &mut self.skip
     }
 
-    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<Item<'a>>, ReadError> {
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    #[inline(never)]
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Item<'a>>, ReadError> {
         let flexible = flexible(ApiKey::Fetch, self.version);
         match self.stage {
             Stage::Start => {
                 let mut part = reader.part::<10>()?;
                 let (throttle_ms, error, session_id) = (part.i32()?, ErrorCode(part.i16()?), part.i32()?);
                 self.stage = Stage::TopicCount;
-                return Ok(Piece::Item(Item::Start { throttle_ms, error, session_id }));
+                return Ok(Some(Item::Start { throttle_ms, error, session_id }));
             }
             Stage::TopicCount => {
                 self.topics = count(reader, flexible)?;
                 self.stage = Stage::Topic;
             }
-            Stage::Topic if self.topics > 0 => return Ok(Piece::Item(self.topic(reader, flexible)?)),
+            Stage::Topic if self.topics > 0 => return Ok(Some(self.topic(reader, flexible)?)),
             Stage::Topic if since(self.version, 16) => self.stage = Stage::TagCount,
             Stage::Topic => {
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = Stage::Done;
             }
-            Stage::Partition if self.partitions > 0 => return Ok(Piece::Item(self.partition(reader)?)),
+            Stage::Partition if self.partitions > 0 => return Ok(Some(self.partition(reader)?)),
             Stage::Partition => {
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = Stage::Topic;
@@ -432,30 +428,32 @@ impl Stages for ResponseReader {
                 let item = Item::AbortedTransaction { producer_id: part.i64()?, first_offset: part.i64()? };
                 self.inner = self.inner.wrapping_sub(1);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
-                return Ok(Piece::Item(item));
+                return Ok(Some(item));
             }
             Stage::Aborted => self.stage = Stage::Records,
-            Stage::Records => return Ok(Piece::Item(self.records(reader, flexible)?)),
+            Stage::Records => return Ok(Some(self.records(reader, flexible)?)),
             // Of flexible versions alone, all but the last.
-            _ if !FLEXIBLE => return Ok(Piece::End),
+            _ if !FLEXIBLE => {}
             Stage::PartitionTagCount => {
                 self.tags = Tags::read(reader)?;
                 self.stage = Stage::PartitionTag;
             }
-            Stage::PartitionTag => self.partition_tag(reader)?,
+            Stage::PartitionTag => {
+                self.tag(reader, &[Stage::DivergingEpoch, Stage::CurrentLeader], Stage::Partition)?
+            }
             Stage::DivergingEpoch => {
                 let item = Item::DivergingEpoch { epoch: reader.i32()?, end_offset: reader.i64()? };
-                return Ok(Piece::Item(self.tag_value(item)));
+                return Ok(Some(self.tag_value(item)));
             }
             Stage::CurrentLeader => {
                 let item = Item::CurrentLeader { leader_id: reader.i32()?, leader_epoch: reader.i32()? };
-                return Ok(Piece::Item(self.tag_value(item)));
+                return Ok(Some(self.tag_value(item)));
             }
             Stage::TagCount => {
                 self.tags = Tags::read(reader)?;
                 self.stage = Stage::Tag;
             }
-            Stage::Tag => self.tag(reader)?,
+            Stage::Tag => self.tag(reader, &[Stage::EndpointCount], Stage::Done)?,
             Stage::EndpointCount => {
                 self.inner = count(reader, flexible)?;
                 self.stage = Stage::Endpoint;
@@ -466,77 +464,14 @@ impl Stages for ResponseReader {
                 self.inner = self.inner.wrapping_sub(1);
                 // The rack.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
-                return Ok(Piece::Item(item));
+                return Ok(Some(item));
             }
             Stage::Endpoint => self.stage = Stage::Tag,
-            Stage::Done => return Ok(Piece::End),
+            Stage::Done => {}
         }
-        Ok(Piece::Silent)
+        Ok(None)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn epochs_go_round_without_asking_for_a_new_session() {
-        assert_eq!((next_epoch(NEW_SESSION), next_epoch(1), next_epoch(i32::MAX)), (1, 2, 1));
-        assert_eq!((next_epoch(NO_EPOCH), NO_EPOCH), (NO_EPOCH, -1));
-    }
-
-    #[test]
-    #[cfg_attr(feature = "one-version", ignore = "of versions that it does not speak")]
-    fn topics_are_the_same_by_what_the_version_calls_them() {
-        let topic = |name, id| Topic { name, id: [id; 16] };
-        for (version, by_name) in [(12, true), (13, false)] {
-            let topic = |name, id| InVersion(version, topic(name, id));
-            assert_eq!(topic(b"t", 1).is(&topic(b"t", 2)), by_name);
-            assert_eq!(topic(b"t", 1).is(&topic(b"other", 1)), !by_name);
-            assert!(topic(b"t", 1).is(&topic(b"t", 1)));
-        }
-    }
-
-    /// A response of version 11 with 9 bytes of records and what is behind them: a second partition.
-    fn in_front_of_records() -> (ResponseReader, [u8; 9 + 42]) {
-        let mut body = [0u8; 20 + 42];
-        body[13] = 1;
-        body[19] = 2;
-        body[61] = 9;
-        let mut reader = ResponseReader::new(11);
-        let mut window = &body[..];
-        for _ in 0..4 {
-            assert!(matches!(reader.next(&mut window), Ok(Some(_))));
-        }
-        assert_eq!((window, reader.records_left()), (&[][..], 9));
-        (reader, [0; 9 + 42])
-    }
-
-    #[test]
-    fn records_may_be_taken_in_any_pieces() {
-        for taken in 0..=9u32 {
-            for here in 0..=9usize {
-                let (mut reader, rest) = in_front_of_records();
-                reader.taken(taken);
-                let mut window = &rest[taken as usize..];
-                let mut part = &window[..here];
-                let records = reader.take(&mut part);
-                assert_eq!(records.len(), here.min(9 - taken as usize));
-                assert_eq!(records.len() + part.len(), here);
-                assert_eq!(reader.records_left() as usize, 9 - taken as usize - records.len());
-                // The rest of them is passed over.
-                window = &window[records.len()..];
-                let next = reader.next(&mut window);
-                assert!(matches!(next, Ok(Some(Item::Partition { index: 0, .. }))), "{next:?}");
-                assert_eq!(window.len(), 12);
-            }
-        }
-    }
-
-    #[test]
-    fn more_than_there_are_cannot_be_taken() {
-        let (mut reader, rest) = in_front_of_records();
-        reader.taken(100);
-        assert_eq!((reader.records_left(), reader.take(&mut &rest[..])), (0, &[][..]));
-    }
-}
+mod tests;

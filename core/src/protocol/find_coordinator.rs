@@ -3,7 +3,7 @@
 //! 1 is the first with a throttle time, at the place where all later ones have it. From 4 on (KIP-699) a request may name
 //! many groups; here it names one. 5 and 6 change nothing for groups.
 
-use super::items::{self, Piece, Stages};
+use super::items::{self, Stages};
 use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
@@ -84,44 +84,48 @@ impl Stages for ResponseReader {
         &mut self.skip
     }
 
-    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<Item<'a>>, ReadError> {
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Item<'a>>, ReadError> {
         let flexible = flexible(ApiKey::FindCoordinator, self.version);
         Ok(match self.stage {
             Stage::Throttle => {
                 let throttle = reader.i32()?;
                 self.stage = if since(self.version, 4) { Stage::Count } else { Stage::Error };
-                Piece::Item(Item::Throttle(throttle))
+                Some(Item::Throttle(throttle))
             }
             Stage::Error => {
                 self.error = ErrorCode(reader.i16()?);
                 // The error message.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String]) });
                 self.stage = Stage::Broker;
-                Piece::Silent
+                None
             }
             Stage::Broker => {
                 let (node_id, host, port) = (reader.i32()?, reader.text(flexible)?, reader.i32()?);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = Stage::Done;
-                Piece::Item(Item::Coordinator { error: self.error, node_id, host, port })
+                Some(Item::Coordinator { error: self.error, node_id, host, port })
             }
             // Of flexible versions alone, all but the last.
-            _ if !FLEXIBLE => Piece::End,
+            _ if !FLEXIBLE => None,
             Stage::Count => {
                 self.groups = count(reader, flexible)?;
                 self.stage = Stage::Key;
-                Piece::Silent
+                None
             }
             Stage::Key if self.groups > 0 => {
                 self.groups = self.groups.wrapping_sub(1);
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String]) });
                 self.stage = Stage::Coordinator;
-                Piece::Silent
+                None
             }
             Stage::Key => {
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = Stage::Done;
-                Piece::Silent
+                None
             }
             Stage::Coordinator => {
                 let (node_id, host, port) = (reader.i32()?, reader.text(flexible)?, reader.i32()?);
@@ -129,9 +133,9 @@ impl Stages for ResponseReader {
                 // The error message.
                 self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
                 self.stage = Stage::Key;
-                Piece::Item(Item::Coordinator { error, node_id, host, port })
+                Some(Item::Coordinator { error, node_id, host, port })
             }
-            Stage::Done => Piece::End,
+            Stage::Done => None,
         })
     }
 }

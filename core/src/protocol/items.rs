@@ -2,16 +2,6 @@
 
 use crate::wire::{ReadError, Reader, Skip};
 
-/// What a step of a reader came to.
-pub(super) enum Piece<T> {
-    /// Something that the caller wants to know.
-    Item(T),
-    /// Something that matters to the reader alone.
-    Silent,
-    /// The end of the body.
-    End,
-}
-
 /// A reader of items: a stage, and what must be passed over before the next one.
 pub(super) trait Stages {
     /// What it hands out.
@@ -20,21 +10,26 @@ pub(super) trait Stages {
     /// What is to be passed over first.
     fn skip(&mut self) -> &mut Skip;
 
-    /// Reads one piece. Changes nothing of itself before the last read that can fail.
-    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<Self::Item<'a>>, ReadError>;
+    /// Whether the body is at its end.
+    fn is_done(&self) -> bool;
+
+    /// Reads one piece: an item, or something that matters to the reader alone. Changes nothing of itself before the last read
+    /// that can fail.
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Self::Item<'a>>, ReadError>;
 }
 
 /// Takes step after step until there is an item; None at the end of the body.
 pub(super) fn next<'a, S: Stages>(stages: &mut S, window: &mut &'a [u8]) -> Result<Option<S::Item<'a>>, ReadError> {
     loop {
         stages.skip().feed(window)?;
+        if stages.is_done() {
+            return Ok(None);
+        }
         let mut reader = Reader::new(window);
-        let piece = stages.step(&mut reader)?;
+        let item = stages.step(&mut reader)?;
         *window = reader.remaining();
-        match piece {
-            Piece::Item(item) => return Ok(Some(item)),
-            Piece::Silent => {}
-            Piece::End => return Ok(None),
+        if item.is_some() {
+            return Ok(item);
         }
     }
 }

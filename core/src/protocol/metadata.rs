@@ -1,5 +1,6 @@
 //! Metadata, key 3, versions 7 to 13: brokers, topics, partitions and who leads them.
 
+use super::items::{self, Stages};
 use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
@@ -132,18 +133,60 @@ impl ResponseReader {
 
     /// The next item, or None at the end of the body; see [the module](super) for the window.
     pub fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<Item<'a>>, ReadError> {
-        loop {
-            self.skip.feed(window)?;
-            if self.stage == Stage::Done {
-                return Ok(None);
-            }
-            let mut reader = Reader::new(window);
-            let item = self.step(&mut reader)?;
-            *window = reader.remaining();
-            if item.is_some() {
-                return Ok(item);
-            }
-        }
+        items::next(self, window)
+    }
+
+    fn topic<'a>(&mut self, reader: &mut Reader<'a>, flexible: bool) -> Result<Item<'a>, ReadError> {
+        let error = ErrorCode(reader.i16()?);
+        let name = match reader.nullable_text(flexible)? {
+            None if !since(self.version, 12) => return Err(ReadError::Malformed),
+            name => name.unwrap_or(&[]),
+        };
+        #[cfg(not(feature = "one-version"))]
+        let id = if since(self.version, TELLS_IDS) { reader.uuid()? } else { [0; 16] };
+        let is_internal = reader.bool()?;
+        let partitions = count(reader, flexible)?;
+        self.outer = self.outer.wrapping_sub(1);
+        self.partitions = partitions;
+        self.stage = Stage::Partition;
+        Ok(Item::Topic {
+            error,
+            name,
+            #[cfg(not(feature = "one-version"))]
+            id,
+            is_internal,
+            partitions,
+        })
+    }
+
+    fn partition<'a>(&mut self, reader: &mut Reader<'_>, flexible: bool) -> Result<Item<'a>, ReadError> {
+        let mut part = reader.part::<14>()?;
+        let item = Item::Partition {
+            error: ErrorCode(part.i16()?),
+            index: part.i32()?,
+            leader: part.i32()?,
+            leader_epoch: part.i32()?,
+        };
+        self.partitions = self.partitions.wrapping_sub(1);
+        // Replicas, those in sync, those offline.
+        self.skip =
+            Skip::plan(flexible, const { Steps::new(&[Step::I32Array, Step::I32Array, Step::I32Array, Step::Tags]) });
+        Ok(item)
+    }
+}
+
+/// The operations that the client is authorized for, and the end of what has them.
+const OPERATIONS: Steps = Steps::new(&[Step::Four, Step::Tags]);
+
+impl Stages for ResponseReader {
+    type Item<'a> = Item<'a>;
+
+    fn skip(&mut self) -> &mut Skip {
+        &mut self.skip
+    }
+
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
     }
 
     /// Reads one piece. Changes nothing of itself before the last read that can fail.
@@ -183,51 +226,10 @@ impl ResponseReader {
                 self.stage = Stage::Topic;
                 None
             }
-            Stage::Topic if self.outer > 0 => {
-                let error = ErrorCode(reader.i16()?);
-                let name = match reader.nullable_text(flexible)? {
-                    None if !since(self.version, 12) => return Err(ReadError::Malformed),
-                    name => name.unwrap_or(&[]),
-                };
-                #[cfg(not(feature = "one-version"))]
-                let id = if since(self.version, TELLS_IDS) { reader.uuid()? } else { [0; 16] };
-                let is_internal = reader.bool()?;
-                let partitions = count(reader, flexible)?;
-                self.outer = self.outer.wrapping_sub(1);
-                self.partitions = partitions;
-                self.stage = Stage::Partition;
-                Some(Item::Topic {
-                    error,
-                    name,
-                    #[cfg(not(feature = "one-version"))]
-                    id,
-                    is_internal,
-                    partitions,
-                })
-            }
-            Stage::Partition if self.partitions > 0 => {
-                let mut part = reader.part::<14>()?;
-                let item = Item::Partition {
-                    error: ErrorCode(part.i16()?),
-                    index: part.i32()?,
-                    leader: part.i32()?,
-                    leader_epoch: part.i32()?,
-                };
-                self.partitions = self.partitions.wrapping_sub(1);
-                // Replicas, those in sync, those offline.
-                self.skip = Skip::plan(
-                    flexible,
-                    const { Steps::new(&[Step::I32Array, Step::I32Array, Step::I32Array, Step::Tags]) },
-                );
-                Some(item)
-            }
+            Stage::Topic if self.outer > 0 => Some(self.topic(reader, flexible)?),
+            Stage::Partition if self.partitions > 0 => Some(self.partition(reader, flexible)?),
             Stage::Partition => {
-                // From version 8 on the operations that the client is authorized for.
-                self.skip = if since(self.version, 8) {
-                    Skip::plan(flexible, const { Steps::new(&[Step::Four, Step::Tags]) })
-                } else {
-                    Skip::NONE
-                };
+                self.skip = if since(self.version, 8) { Skip::plan(flexible, OPERATIONS) } else { Skip::NONE };
                 self.stage = Stage::Topic;
                 None
             }
@@ -236,13 +238,9 @@ impl ResponseReader {
                 None
             }
             Stage::Topic => {
-                self.skip = match self.version {
-                    // The operations that the client is authorized for in the cluster.
-                    8..=10 if since(self.version, 8) => {
-                        Skip::plan(flexible, const { Steps::new(&[Step::Four, Step::Tags]) })
-                    }
-                    _ => Skip::plan(flexible, Steps::TAGS),
-                };
+                // The operations that the client is authorized for in the cluster.
+                let steps = if since(self.version, 8) && self.version <= 10 { OPERATIONS } else { Steps::TAGS };
+                self.skip = Skip::plan(flexible, steps);
                 self.stage = Stage::Done;
                 None
             }

@@ -13,6 +13,7 @@
 //! request_end, patch_frame_length
 //! ```
 
+use super::items::{self, Stages, Tags};
 use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
@@ -138,8 +139,7 @@ pub struct ResponseReader {
     partitions: u32,
     /// Record errors or endpoints still to come.
     inner: u32,
-    /// Tagged fields still to come of the section whose fields are looked at.
-    fields: u32,
+    tags: Tags,
     skip: Skip,
 }
 
@@ -152,29 +152,101 @@ impl ResponseReader {
             topics: 0,
             partitions: 0,
             inner: 0,
-            fields: 0,
+            tags: Tags::NONE,
             skip: Skip::NONE,
         }
     }
 
     /// The next item, or None at the end of the body; see [the module](super) for the window.
     pub fn next<'a>(&mut self, window: &mut &'a [u8]) -> Result<Option<Item<'a>>, ReadError> {
-        loop {
-            self.skip.feed(window)?;
-            if self.stage == Stage::Done {
-                return Ok(None);
-            }
-            let mut reader = Reader::new(window);
-            let item = self.step(&mut reader)?;
-            *window = reader.remaining();
-            if item.is_some() {
-                return Ok(item);
-            }
-        }
+        items::next(self, window)
     }
 
-    /// Reads one piece. Changes nothing of itself before the last read that can fail.
-    #[inline]
+    /// What version 7 does not have.
+    fn newer_step<'a>(
+        &mut self,
+        stage: Stage,
+        reader: &mut Reader<'a>,
+        flexible: bool,
+    ) -> Result<Option<Item<'a>>, ReadError> {
+        match stage {
+            Stage::RecordErrorCount => {
+                self.inner = count(reader, flexible)?;
+                self.stage = Stage::RecordError;
+            }
+            Stage::RecordError if self.inner > 0 => {
+                let batch_index = reader.i32()?;
+                self.inner = self.inner.wrapping_sub(1);
+                self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
+                return Ok(Some(Item::RecordError { batch_index }));
+            }
+            Stage::RecordError => {
+                // The error message.
+                if self.version >= 10 {
+                    self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String]) });
+                    self.stage = Stage::PartitionTagCount;
+                } else {
+                    self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
+                    self.stage = Stage::Partition;
+                }
+            }
+            Stage::PartitionTagCount => {
+                self.tags = Tags::read(reader)?;
+                self.stage = Stage::PartitionTag;
+            }
+            Stage::PartitionTag => self.tag(reader, Stage::CurrentLeader, Stage::Partition)?,
+            Stage::CurrentLeader => {
+                let item = Item::CurrentLeader { leader_id: reader.i32()?, leader_epoch: reader.i32()? };
+                self.skip = Skip::tags();
+                self.stage = Stage::PartitionTag;
+                return Ok(Some(item));
+            }
+            Stage::TagCount => {
+                self.tags = Tags::read(reader)?;
+                self.stage = Stage::Tag;
+            }
+            Stage::Tag => self.tag(reader, Stage::EndpointCount, Stage::Done)?,
+            Stage::EndpointCount => {
+                self.inner = count(reader, flexible)?;
+                self.stage = Stage::Endpoint;
+            }
+            Stage::Endpoint if self.inner > 0 => {
+                let item =
+                    Item::NodeEndpoint { node_id: reader.i32()?, host: reader.text(flexible)?, port: reader.i32()? };
+                self.inner = self.inner.wrapping_sub(1);
+                // The rack.
+                self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
+                return Ok(Some(item));
+            }
+            Stage::Endpoint => self.stage = Stage::Tag,
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Reads the head of a tagged field and goes on with its value: that of tag 0 is `known`, every other is
+    /// passed over. Behind the last field goes on with `after`.
+    fn tag(&mut self, reader: &mut Reader<'_>, known: Stage, after: Stage) -> Result<(), ReadError> {
+        match self.tags.next(reader)? {
+            Some((0, _)) => self.stage = known,
+            Some((_, length)) => self.skip = Skip::bytes(length),
+            None => self.stage = after,
+        }
+        Ok(())
+    }
+}
+
+impl Stages for ResponseReader {
+    type Item<'a> = Item<'a>;
+
+    fn skip(&mut self) -> &mut Skip {
+        &mut self.skip
+    }
+
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
     fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Item<'a>>, ReadError> {
         let flexible = flexible(ApiKey::Produce, self.version);
         Ok(match self.stage {
@@ -231,99 +303,5 @@ impl ResponseReader {
             stage if FLEXIBLE => self.newer_step(stage, reader, flexible)?,
             _ => return Err(ReadError::Malformed),
         })
-    }
-
-    /// What version 7 does not have.
-    fn newer_step<'a>(
-        &mut self,
-        stage: Stage,
-        reader: &mut Reader<'a>,
-        flexible: bool,
-    ) -> Result<Option<Item<'a>>, ReadError> {
-        Ok(match stage {
-            Stage::RecordErrorCount => {
-                self.inner = count(reader, flexible)?;
-                self.stage = Stage::RecordError;
-                None
-            }
-            Stage::RecordError if self.inner > 0 => {
-                let batch_index = reader.i32()?;
-                self.inner = self.inner.wrapping_sub(1);
-                self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
-                Some(Item::RecordError { batch_index })
-            }
-            Stage::RecordError => {
-                // The error message.
-                if self.version >= 10 {
-                    self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String]) });
-                    self.stage = Stage::PartitionTagCount;
-                } else {
-                    self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
-                    self.stage = Stage::Partition;
-                }
-                None
-            }
-            Stage::PartitionTagCount => {
-                self.fields = reader.unsigned_varint()?;
-                self.stage = Stage::PartitionTag;
-                None
-            }
-            Stage::PartitionTag => {
-                self.tag(reader, Stage::CurrentLeader, Stage::Partition)?;
-                None
-            }
-            Stage::CurrentLeader => {
-                let item = Item::CurrentLeader { leader_id: reader.i32()?, leader_epoch: reader.i32()? };
-                self.skip = Skip::tags();
-                self.stage = Stage::PartitionTag;
-                Some(item)
-            }
-            Stage::TagCount => {
-                self.fields = reader.unsigned_varint()?;
-                self.stage = Stage::Tag;
-                None
-            }
-            Stage::Tag => {
-                self.tag(reader, Stage::EndpointCount, Stage::Done)?;
-                None
-            }
-            Stage::EndpointCount => {
-                self.inner = count(reader, flexible)?;
-                self.stage = Stage::Endpoint;
-                None
-            }
-            Stage::Endpoint if self.inner > 0 => {
-                let item =
-                    Item::NodeEndpoint { node_id: reader.i32()?, host: reader.text(flexible)?, port: reader.i32()? };
-                self.inner = self.inner.wrapping_sub(1);
-                // The rack.
-                self.skip = Skip::plan(flexible, const { Steps::new(&[Step::String, Step::Tags]) });
-                Some(item)
-            }
-            Stage::Endpoint => {
-                self.stage = Stage::Tag;
-                None
-            }
-            _ => None,
-        })
-    }
-
-    /// Reads the head of a tagged field and goes on with its value: that of tag 0 is `known`, every other is
-    /// passed over. Behind the last field goes on with `after`.
-    fn tag(&mut self, reader: &mut Reader<'_>, known: Stage, after: Stage) -> Result<(), ReadError> {
-        if self.fields == 0 {
-            self.stage = after;
-            return Ok(());
-        }
-        let tag = reader.unsigned_varint()?;
-        let length = reader.unsigned_varint()?;
-        self.fields = self.fields.wrapping_sub(1);
-        if tag == 0 {
-            // The value says itself where it ends; like the Java client, trust that, not the length.
-            self.stage = known;
-        } else {
-            self.skip = Skip::bytes(length);
-        }
-        Ok(())
     }
 }

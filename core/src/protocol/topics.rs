@@ -1,6 +1,6 @@
 //! Partitions by topic: the shape that the messages about offsets share.
 
-use super::items::{self, Piece, Stages};
+use super::items::{self, Stages};
 use super::{ApiKey, ErrorCode, count, flexible, since};
 use crate::wire::{FLEXIBLE, ReadError, Reader, Skip, Step, Steps, Writer};
 
@@ -212,7 +212,11 @@ impl Stages for TopicReader {
         &mut self.skip
     }
 
-    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Piece<TopicItem<'a>>, ReadError> {
+    fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<TopicItem<'a>>, ReadError> {
         let flexible = flexible(self.api, self.version);
         let positions = self.api == ApiKey::OffsetFetch;
         match self.stage {
@@ -220,9 +224,9 @@ impl Stages for TopicReader {
                 let throttle = reader.i32()?;
                 let groups = positions && since(self.version, 8);
                 self.stage = if groups { Stage::GroupCount } else { Stage::TopicCount };
-                return Ok(Piece::Item(TopicItem::Throttle(throttle)));
+                return Ok(Some(TopicItem::Throttle(throttle)));
             }
-            Stage::GroupCount | Stage::Group if !FLEXIBLE => return Ok(Piece::End),
+            Stage::GroupCount | Stage::Group if !FLEXIBLE => {}
             Stage::GroupCount => {
                 self.groups = count(reader, flexible)?;
                 self.stage = Stage::Group;
@@ -242,13 +246,13 @@ impl Stages for TopicReader {
                 self.topics = self.topics.wrapping_sub(1);
                 self.partitions = partitions;
                 self.stage = Stage::Partition;
-                return Ok(Piece::Item(TopicItem::Topic { name, partitions }));
+                return Ok(Some(TopicItem::Topic { name, partitions }));
             }
             Stage::Topic if positions => {
                 let error = ErrorCode(reader.i16()?);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = if since(self.version, 8) { Stage::Group } else { Stage::Done };
-                return Ok(Piece::Item(TopicItem::Group(error)));
+                return Ok(Some(TopicItem::Group(error)));
             }
             Stage::Partition if self.partitions > 0 && positions => {
                 self.position(reader, flexible)?;
@@ -258,22 +262,22 @@ impl Stages for TopicReader {
                 let item = self.partition(reader)?;
                 self.partitions = self.partitions.wrapping_sub(1);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
-                return Ok(Piece::Item(item));
+                return Ok(Some(item));
             }
             Stage::Error => {
                 let error = ErrorCode(reader.i16()?);
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = Stage::Partition;
                 let (index, leader_epoch, offset) = (self.index, self.leader_epoch, i64::from_ne_bytes(self.offset));
-                return Ok(Piece::Item(TopicItem::Partition { index, error, timestamp: -1, offset, leader_epoch }));
+                return Ok(Some(TopicItem::Partition { index, error, timestamp: -1, offset, leader_epoch }));
             }
             Stage::Group | Stage::Topic | Stage::Partition => {
                 self.skip = Skip::plan(flexible, Steps::TAGS);
                 self.stage = if self.stage == Stage::Partition { Stage::Topic } else { Stage::Done };
             }
-            Stage::Done => return Ok(Piece::End),
+            Stage::Done => {}
         }
-        Ok(Piece::Silent)
+        Ok(None)
     }
 }
 

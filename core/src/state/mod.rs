@@ -2,17 +2,20 @@
 //! `consumer` and `connection`.
 //!
 //! - `scalars`: what is no table. `counters`: what a caller sees of it.
-//! - `start`: from settings and tables to a client that runs. `wakes`: how wakers leave the state.
+//! - `start`: from settings and tables to a client that runs. `wakes`: how wakers leave the state. `room`: who waits
+//!   for room.
 //! - `capacity`: how many entries the tables have, and what they take.
 
 mod capacity;
 mod counters;
+mod room;
 mod scalars;
 mod start;
 mod wakes;
 
 pub use capacity::{Capacities, CapacityError, MemoryPlan, Pool, Sizing};
 pub use counters::Counters;
+pub(crate) use room::Wait;
 pub(crate) use scalars::{Identity, Scalars};
 pub use start::StartError;
 

@@ -2,7 +2,7 @@
 
 use crate::report::Problem;
 use clap::Args;
-use demitasse_io_std::{BuildError, Builder, ConsumerBuilder, Setting};
+use demitasse_io_std::{BuildError, Builder, ConsumerBuilder, Role, Setting};
 use std::path::{Path, PathBuf};
 
 /// What settings go into.
@@ -71,7 +71,7 @@ const OF_JAVAS_CONSUMER: &[&str] = &[
 /// What every command takes that would start a producer or a consumer.
 #[derive(Args)]
 pub(crate) struct Properties {
-    /// A setting by Kafka's name, such as linger.ms=5 or batch.size=65536. It goes before those of --config.
+    /// A setting by Kafka's name, such as client.id=meter or request.timeout.ms=10000. It goes before those of --config.
     #[arg(short = 'X', value_name = "NAME=VALUE")]
     properties: Vec<String>,
     /// A Kafka properties file: NAME=VALUE a line, # begins a comment.
@@ -148,8 +148,10 @@ pub(crate) fn with_file(mut builder: Builder, path: &Path) -> Result<Builder, Pr
     for (number, line) in properties(&text) {
         let at = format!("{}:{number}", path.display());
         let (name, value) = pair(line).ok_or_else(|| wrong(&at, line))?;
-        if name != "bootstrap.servers" && !Setting::ALL.iter().any(|setting| setting.name == name) {
-            eprintln!("demitasse: {at}: left out, there is no setting {name}");
+        if name != "bootstrap.servers"
+            && !Setting::ALL.iter().any(|setting| setting.name == name && setting.of != Some(Role::Consumer))
+        {
+            eprintln!("demitasse: {at}: left out, a producer has no setting {name}");
             continue;
         }
         let wrong = |error| Problem::usage(format!("{at}: {error} [fault: our settings]"));
@@ -208,6 +210,15 @@ mod tests {
         assert_eq!(servers, "a:1");
         let (_, servers) = given.with::<Builder>(&Bootstrap { bootstrap: Some("b:2".into()) }).map_err(|_| ()).unwrap();
         assert_eq!(servers, "b:2");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_a_producer_does_not_have_is_left_out_of_a_file_for_another_client() {
+        let path = std::env::temp_dir().join(format!("demitasse-another-{}", std::process::id()));
+        std::fs::write(&path, "retries=5\ngroup.id=g\nlinger.ms=7\n").unwrap();
+        let mut builder = with_file(Builder::new(), &path).map_err(|_| ()).unwrap();
+        assert_eq!((builder.config_mut().linger.as_millis(), builder.config_mut().group_id.is_empty()), (7, true));
         std::fs::remove_file(path).unwrap();
     }
 }

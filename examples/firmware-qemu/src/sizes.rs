@@ -16,7 +16,7 @@ mod writing {
     use super::{ONE_SENSOR, future_bytes, storage};
     use demitasse_io_embassy::Runner;
 
-    const _: () = assert!(ONE_SENSOR.memory_bytes() == 8_976);
+    const _: () = assert!(ONE_SENSOR.memory_bytes() == 8_984);
     const _: () = assert!(future_bytes(&|runner: &'static mut Runner| runner.run()) == 344);
 
     storage! {
@@ -24,10 +24,10 @@ mod writing {
             batch_bytes: 1024, buffers: 4, partitions: 2, topics: 1, batches: 6, waiters: 1, host_bytes: 15,
         }
     }
-    const _: () = assert!(ONE_TASK.memory_bytes() == 8_504);
+    const _: () = assert!(ONE_TASK.memory_bytes() == 8_512);
 
     storage! { static SIXTEEN_TOPICS: { batch_bytes: 512, buffers: 20, partitions: 16, topics: 16 } }
-    const _: () = assert!(SIXTEEN_TOPICS.memory_bytes() == 19_760);
+    const _: () = assert!(SIXTEEN_TOPICS.memory_bytes() == 19_768);
 }
 
 #[cfg(feature = "consumer")]
@@ -35,14 +35,14 @@ mod reading {
     use super::{ONE_SENSOR, future_bytes};
     use demitasse_io_embassy::{Runner, Shared, consumer_storage};
 
-    const _: () = assert!(ONE_SENSOR.memory_bytes() == 8_976 + 352);
+    const _: () = assert!(ONE_SENSOR.memory_bytes() == 8_984 + 352);
 
     consumer_storage! { static ONE_PARTITION: { chunk_bytes: 4096 } }
-    const _: () = assert!(ONE_PARTITION.memory_bytes() == 8_784);
+    const _: () = assert!(ONE_PARTITION.memory_bytes() == 8_792);
     const _: () = assert!(ONE_PARTITION.buffer_bytes() == 4_096 + 2_688);
     const _: () = assert!(future_bytes(&|runner: &'static mut Runner| runner.run()) == 400);
 
     consumer_storage! { static IN_A_GROUP: { chunk_bytes: 4096, connections: 2, waiters: 1, host_bytes: 15 } }
-    const _: () = assert!(IN_A_GROUP.memory_bytes() == 11_704);
+    const _: () = assert!(IN_A_GROUP.memory_bytes() == 11_712);
     const _: () = assert!(future_bytes(&|runner: &'static mut Runner<Shared<2>>| runner.run()) == 736);
 }

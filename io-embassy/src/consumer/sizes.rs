@@ -36,7 +36,8 @@ pub struct ConsumerSizes {
     /// Connections that may be open at once; with fewer than leaders they take turns. A group's coordinator needs one of
     /// its own. Each needs a socket in the network stack. Default 1.
     pub connections: usize,
-    /// Tasks that may wait at once, in `poll`, `commit` and their kin. Default 2.
+    /// Tasks that may wait at once, in `poll`, `commit` and their kin. Default 2; with [`Sizes::NONE`] whoever waits is polled
+    /// over and over.
     pub waiters: usize,
     /// Bytes of a connection's buffer for requests. Default: what a request for all partitions takes, but at most 4,096;
     /// then they are asked for in turn.
@@ -97,20 +98,20 @@ impl ConsumerSizes {
             socket_receive_bytes: or(self.socket_receive_bytes, 1536),
             ..self
         };
-        let Sizes { topics, topic_name_bytes, brokers, host_bytes, connections, frame_bytes, receive_bytes, .. } =
-            named.client().filled();
-        let partition = topic_name_bytes.saturating_add(PARTITION_BYTES);
+        let client = named.client().filled();
+        let partition = client.topic_name_bytes.saturating_add(PARTITION_BYTES);
         let all = REQUEST_BYTES.saturating_add(partitions.saturating_mul(partition));
-        let least = max(frame_bytes, least_frame_bytes(topic_name_bytes));
+        let least = max(client.frame_bytes, least_frame_bytes(client.topic_name_bytes));
         let frame_bytes = or(self.frame_bytes, max(least, if all < 4096 { all } else { 4096 }));
         ConsumerSizes {
-            topics,
-            topic_name_bytes,
-            brokers,
-            host_bytes,
-            connections,
+            topics: client.topics,
+            topic_name_bytes: client.topic_name_bytes,
+            brokers: client.brokers,
+            host_bytes: client.host_bytes,
+            connections: client.connections,
+            waiters: client.waiters,
             frame_bytes,
-            receive_bytes,
+            receive_bytes: client.receive_bytes,
             socket_send_bytes: or(self.socket_send_bytes, frame_bytes),
             ..named
         }

@@ -2,7 +2,7 @@
 
 use demitasse_core::records::codec::NoCodec;
 use demitasse_core::{
-    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Empty, Inflater, Instant, Lock, Never, PartitionEntry,
+    Batch, BrokerEntry, Capacities, Chunk, Clock, Connection, Inflater, Instant, Lock, Never, PartitionEntry,
     PartitionQueue, Platform, Position, Request, Settings, State, Tables, TopicEntry, Waiter,
 };
 use shuttle::sync::Mutex;
@@ -23,8 +23,8 @@ impl Platform for Scheduled {
     type Connections = Vec<Connection>;
     type Requests = Vec<Request>;
     type Waiters = Vec<Waiter>;
-    type Positions = Empty<Position>;
-    type Chunks = Empty<Chunk<Self::Buffer>>;
+    type Positions = Vec<Position>;
+    type Chunks = Vec<Chunk<Self::Buffer>>;
     type Decompress = NoCodec;
     type Inflater = Never<Inflater<Self::Buffer, NoCodec>>;
     type Settings = Settings;
@@ -66,8 +66,8 @@ fn table<T>(entries: u16, empty: impl Fn() -> T) -> Vec<T> {
     (0..entries).map(|_| empty()).collect()
 }
 
-/// Empty tables of these capacities.
-pub fn tables(c: &Capacities) -> Tables<Scheduled> {
+/// Empty tables of these capacities; with chunks they are a consumer's.
+pub fn tables(c: &Capacities, chunks: u16) -> Tables<Scheduled> {
     Tables {
         buffers: table(c.buffers, || None),
         batches: table(c.batches, || Batch::EMPTY),
@@ -80,7 +80,7 @@ pub fn tables(c: &Capacities) -> Tables<Scheduled> {
         connections: table(c.connections, || Connection::EMPTY),
         requests: table(c.connections * c.requests, || Request::EMPTY),
         waiters: table(c.waiters, || Waiter::EMPTY),
-        positions: Empty::NEW,
-        chunks: Empty::NEW,
+        positions: table(if chunks > 0 { c.partitions } else { 0 }, || Position::EMPTY),
+        chunks: table(chunks, || Chunk::EMPTY),
     }
 }

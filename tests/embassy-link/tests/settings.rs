@@ -117,6 +117,14 @@ fn sizes_follow_from_each_other() {
     assert!(absurd.filled().capacities().check().is_err());
 }
 
+#[test]
+fn a_consumer_may_have_no_seats_as_a_producer_may() {
+    // The compiler had no room for as many seats as stand for none.
+    consumer_storage! { static WITHOUT_SEATS: { waiters: Sizes::NONE } }
+    consumer_storage! { static WITH_SEATS: { waiters: 1 } }
+    assert!(WITHOUT_SEATS.memory_bytes() < WITH_SEATS.memory_bytes());
+}
+
 /// The storage was taken all the same, and who came with another address was told that it had been started before.
 #[test]
 fn a_start_that_failed_may_be_tried_again() {

@@ -426,3 +426,77 @@ fn a_topic_that_is_allowed_after_all_is_taken_soon() {
     rig.advance(SECOND);
     assert!(!refused(&rig));
 }
+
+/// A topic that there is not is asked for again and again, and no other with it.
+fn beside_a_topic_that_there_is_not() -> Rig {
+    let rig = Rig::new(Setup::default());
+    rig.network.world.borrow_mut().cluster.hide_topic("missing", None, u64::MAX);
+    rig.producer.topic("missing").unwrap();
+    rig
+}
+
+/// The topic that somebody was refused was not among those that were asked for when he tried again, as long as another was wanted.
+#[test]
+fn a_topic_that_is_allowed_after_all_is_taken_soon_beside_one_that_there_is_not() {
+    let mut rig = beside_a_topic_that_there_is_not();
+    rig.network.world.borrow_mut().cluster.deny_topic("t");
+    run(&mut rig);
+    rig.advance(SECOND);
+    let refused = |rig: &Rig| rig.producer.try_send(rig.partition(0), &Record::new(b"x")).is_err();
+    assert!(refused(&rig));
+    rig.network.world.borrow_mut().cluster.allow_topic("t");
+    assert!(refused(&rig));
+    rig.advance(3 * SECOND);
+    assert!(!refused(&rig));
+}
+
+#[test]
+fn a_partition_that_is_new_is_known_soon_beside_a_topic_that_there_is_not() {
+    let mut rig = beside_a_topic_that_there_is_not();
+    run(&mut rig);
+    rig.advance(SECOND);
+    rig.network.world.borrow_mut().cluster.add_partitions("t", 1);
+    let refused = |rig: &Rig| rig.producer.try_send(rig.partition(1), &Record::new(b"x")).is_err();
+    assert!(refused(&rig));
+    rig.advance(3 * SECOND);
+    assert!(!refused(&rig));
+}
+
+#[test]
+fn metadata_of_what_is_known_gets_no_older_beside_a_topic_that_there_is_not() {
+    let mut rig = beside_a_topic_that_there_is_not();
+    run(&mut rig);
+    rig.advance(SECOND);
+    rig.network.world.borrow_mut().cluster.add_partitions("t", 1);
+    rig.advance(302 * SECOND);
+    let topic = rig.producer.topic("t").unwrap();
+    assert_eq!(rig.producer.partitions(topic), Some(2));
+}
+
+/// Silence of one broker that is asked about a new topic.
+#[test]
+fn a_silent_broker_does_not_keep_others_from_telling_of_a_topic() {
+    for node in [1, 2] {
+        let mut setup = brokers(2, 2);
+        setup.config.linger = Duration::ZERO;
+        let mut rig = Rig::new(setup);
+        rig.network.world.borrow_mut().cluster.create_topic("new", 1);
+        run(&mut rig);
+        rig.advance(SECOND);
+        send(&rig, 0);
+        send(&rig, 1);
+        rig.advance(SECOND);
+        rig.network
+            .world
+            .borrow_mut()
+            .cluster
+            .add_rule(Rule::new(Action::Silence).api(Api::Metadata).node(node).times(u64::MAX));
+        let topic = rig.producer.topic("new").unwrap();
+        let begun = rig.now();
+        while rig.producer.partitions(topic).is_none() {
+            rig.advance(SECOND / 10);
+        }
+        let took = (rig.now() - begun) / 1000;
+        assert!(took <= 3000, "node {node}: {took} ms");
+    }
+}

@@ -1,7 +1,7 @@
 //! What the functions that cost most are there for: who wants a smaller image sees what would have to go.
 
 /// Parts of a function's name, and what it buys; the first that fits counts.
-const BUYS: [(&str, &str); 37] = [
+const BUYS: [(&str, &str); 38] = [
     ("embassy_net", "TCP/IP: in plain TCP, too"),
     ("smoltcp", "TCP/IP: in plain TCP, too"),
     (
@@ -12,7 +12,8 @@ const BUYS: [(&str, &str); 37] = [
     ("Producer<P>::talk", "the work itself: connecting, requests and how they are written"),
     ("TaskStorage", "the tasks: the network's, as in plain TCP; Kafka's; the program's own, with the start of all"),
     ("answer::<impl demitasse_core::state::State<P>>::receive", "reads answers as they stream by, and acts on them"),
-    ("append::", "a record into a batch: its partition, its batch, its bytes, or why not"),
+    ("choose::", "which partition a record goes to"),
+    ("append::", "a record into a batch: its batch, its bytes, or why not"),
     ("send::", "requests from what is ready, in order, with a sequence for each batch"),
     ("ready::", "which connection takes what, and what is sent again, in order"),
     ("exchange::links", "connections that are made, end or are lost"),

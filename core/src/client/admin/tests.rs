@@ -20,9 +20,10 @@ struct Network {
     connected: RefCell<Vec<String>>,
     requests: RefCell<Vec<Vec<u8>>>,
     silent: Cell<bool>,
-    /// A host to which no connection ever comes about, and whether somebody tries.
+    /// A host to which no connection ever comes about, and one that never answers; whether somebody waits for one of them.
     cut_off: Cell<&'static str>,
-    tries: Cell<bool>,
+    hung: Cell<&'static str>,
+    waits: Cell<bool>,
     now: Cell<u64>,
 }
 
@@ -45,8 +46,8 @@ impl<'n> Io for &'n Network {
 
     async fn connect(&self, host: &[u8], port: u16) -> Result<Connection<'n>, ConnectionError> {
         self.connected.borrow_mut().push(format!("{}:{port}", str::from_utf8(host).unwrap()));
-        self.tries.set(host == self.cut_off.get().as_bytes());
-        if self.tries.get() {
+        self.waits.set([self.cut_off.get(), self.hung.get()].map(str::as_bytes).contains(&host));
+        if host == self.cut_off.get().as_bytes() {
             core::future::pending::<()>().await;
         }
         let script = self.scripts.borrow_mut().pop_front().ok_or(ConnectionError::Refused)?;
@@ -55,7 +56,7 @@ impl<'n> Io for &'n Network {
 
     async fn sleep_until(&self, at: Instant) {
         // Time passes only for those who wait on purpose, and for all if nobody answers.
-        if at.micros_since(self.now()) <= 1_000_000 || self.silent.get() || self.tries.get() {
+        if at.micros_since(self.now()) <= 1_000_000 || self.silent.get() || self.waits.get() {
             self.now.set(at.as_micros());
         } else {
             core::future::pending().await
@@ -84,7 +85,8 @@ impl ErrorType for Half<'_, '_> {
 
 impl Read for Half<'_, '_> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
-        if self.0.borrow().0.silent.get() {
+        let network = self.0.borrow().0;
+        if network.silent.get() || network.waits.get() {
             core::future::pending::<()>().await;
         }
         let mut wire = self.0.borrow_mut();
@@ -222,7 +224,7 @@ fn what_goes_wrong_has_its_name() {
     let mut short = cluster(3, true);
     short[3] -= 1;
     assert_eq!(topics(&network(vec![vec![too_old(1), versions(2), short]])).0, Err(ConnectionError::Protocol));
-    let silent = network(vec![vec![]]);
+    let silent = network(vec![vec![], vec![]]);
     silent.silent.set(true);
     assert_eq!(topics(&silent).0, Err(ConnectionError::RequestTimeout));
     assert_eq!(silent.now.get(), 30_000_000);
@@ -234,6 +236,17 @@ fn what_goes_wrong_has_its_name() {
 fn an_address_that_is_cut_off_leaves_time_to_the_next() {
     let network = network(vec![vec![too_old(1), versions(2), cluster(3, true)]]);
     network.cut_off.set("x");
+    assert_eq!(topics(&network).0, Ok(()));
+    assert_eq!(*network.connected.borrow(), ["x:1", "y:2"]);
+    assert_eq!(network.now.get(), 15_000_000, "half of the patience");
+}
+
+/// A broker that accepts and says no more was waited for until the patience was over.
+#[test]
+#[cfg_attr(feature = "one-version", ignore = "of versions that it does not speak")]
+fn a_broker_that_hangs_leaves_time_to_the_next() {
+    let network = network(vec![vec![], vec![too_old(1), versions(2), cluster(3, true)]]);
+    network.hung.set("x");
     assert_eq!(topics(&network).0, Ok(()));
     assert_eq!(*network.connected.borrow(), ["x:1", "y:2"]);
     assert_eq!(network.now.get(), 15_000_000, "half of the patience");

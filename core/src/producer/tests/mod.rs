@@ -7,6 +7,7 @@ use crate::cluster::{BrokerEntry, PartitionEntry, TopicEntry, Versions};
 use crate::config::{Config, Settings};
 use crate::connection::{Connection, ConnectionError, Phase, Request};
 use crate::consumer::{Chunk, Inflater, Position};
+use crate::exchange::Topic;
 use crate::pool::{Empty, Link, Never, Waiter};
 use crate::protocol::{ApiKey, ErrorCode, produce};
 use crate::records::codec::NoCodec;

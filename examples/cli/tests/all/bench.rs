@@ -117,11 +117,9 @@ fn reading_is_measured_and_does_not_allocate() {
 #[test]
 fn reading_more_than_there_is_waits_for_ctrl_c() {
     let (server, bootstrap) = filled(1);
-    let connections = || server.with(|cluster| cluster.connections(1));
-    until("the producer is gone", || connections() == 0);
     let arguments = ["bench", "consume", "--bootstrap", &bootstrap, "--topic", "t", "--records", "100001"];
     let child = command(&arguments).spawn().unwrap();
-    until("it has connected", || connections() > 0);
+    until("it reads", || server.with(|cluster| cluster.requests(Api::Fetch)) > 0);
     interrupt(&child);
     let ended = crate::program::Ended::of(child.wait_with_output().unwrap());
     assert_eq!(ended.code, 130, "{ended:?}");

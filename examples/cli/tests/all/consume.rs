@@ -46,6 +46,7 @@ fn what_is_wrong_is_told_in_a_line() {
         (["-X", "fetch.memory.bytes=1000000000000000"], "32768 chunks"),
         (["-X", "fetch.chunk.bytes=1"], "fetch.chunk.bytes"),
         (["-X", "max.pol.records=5"], "max.pol.records"),
+        (["-X", "linger.ms=5"], "linger.ms is of producers only"),
         (["-X", "enable.auto.commit=perhaps"], "enable.auto.commit"),
         (["-X", "ssl.truststore.location=/etc/ca.jks"], "ssl.truststore.location"),
         (["--group", ""], "--group"),

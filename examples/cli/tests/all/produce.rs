@@ -106,13 +106,14 @@ fn wrong_settings_are_refused_by_name_and_nothing_is_sent() {
     let path = std::env::temp_dir().join(format!("demitasse-cli-{}.properties", std::process::id()));
     std::fs::write(&path, "# ours\nlinger.ms=5\nfetch.min.bytes=1\n").unwrap();
     let file = path.to_str().unwrap();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["-X", "lingr.ms=5"], "lingr.ms"),
         (&["-X", "linger.ms=soon"], "linger.ms"),
         (&["-X", "linger.ms"], "linger.ms"),
         (&["-X", "delivery.timeout.ms=1"], "delivery.timeout.ms"),
         (&["-X", "batch.size=1000", "-X", "buffer.memory=10"], "buffer.memory"),
         (&["--config", file], "fetch.min.bytes"),
+        (&["-X", "group.id=g"], "group.id is of consumers only"),
         (&["--config", "/nowhere"], "/nowhere"),
         (&["--partition", "-1"], "--partition"),
     ];

@@ -3,6 +3,9 @@
 
 #[path = "../../../../io-std/src/block_on.rs"]
 mod block_on;
+#[allow(unreachable_pub, reason = "the adapter's")]
+#[path = "../../../../io-std/src/bootstrap.rs"]
+mod bootstrap;
 #[allow(dead_code, unreachable_pub, reason = "none of them is compiled here")]
 #[path = "../../../../io-std/src/codec/mod.rs"]
 mod codec;
@@ -20,7 +23,7 @@ mod metrics;
 #[path = "../../../../io-std/src/net.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the adapter's")]
 mod net;
-#[path = "../../../../io-std/src/producer.rs"]
+#[path = "../../../../io-std/src/producer/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the adapter's")]
 mod producer;
 

@@ -138,9 +138,8 @@ fn a_piece_that_is_kept_holds_up_the_others_for_a_while_only() {
     bench.advance(SECOND);
     // A piece waits to be handed out, and the broker's answer behind it.
     bench.consumer.assign(topic, 1, Start::End).unwrap();
-    bench.advance(SECOND);
     assert_eq!(bench.consumer.position(topic, 1), None);
-    bench.advance(3 * SECOND);
+    bench.advance(SECOND);
     assert_eq!(bench.consumer.position(topic, 1), Some(5));
     assert_eq!(bench.consumer.counters().connections_lost, 0);
     // Four seconds a piece: each is read after the batch was asked for again.
@@ -148,6 +147,22 @@ fn a_piece_that_is_kept_holds_up_the_others_for_a_while_only() {
     bench.advance(400 * SECOND);
     assert_eq!(bench.offsets(0), (0..40).collect::<Vec<_>>());
     assert_eq!(bench.consumer.counters().connections_lost, 0);
+}
+
+/// He may be who waits for a place, in the midst of a batch: it took `request.timeout.ms`.
+#[test]
+fn a_place_is_found_behind_a_piece_that_waits() {
+    for sought in [0, 1] {
+        let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+        let topic = bench.topic();
+        write(&bench, 0, &batch(&values(40, |_| 500)));
+        bench.consumer.assign(topic, 0, Start::Beginning).unwrap();
+        bench.advance(SECOND);
+        bench.consumer.assign(topic, sought, Start::End).unwrap();
+        bench.advance(SECOND);
+        assert_eq!(bench.consumer.position(topic, sought), Some(if sought == 0 { 40 } else { 0 }));
+        bench.consumer.audit().unwrap();
+    }
 }
 
 #[test]

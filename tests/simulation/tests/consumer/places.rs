@@ -8,7 +8,7 @@ use demitasse_core::{Capacities, Config, ConsumeFault, Consumer, Sizing, Start, 
 use demitasse_simulation::executor::Abandon;
 use demitasse_simulation::platform::{CellLock, Simulated, SimulatedClock, tables_with};
 use demitasse_simulation::rewrite::rewrite;
-use kafka_protocol::messages::{ApiKey, FetchResponse};
+use kafka_protocol::messages::{ApiKey, ApiVersionsResponse, FetchResponse};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -346,5 +346,78 @@ fn an_offset_that_is_never_there_is_looked_for_with_a_backoff() {
     assert!((10..100).contains(&asked.get()), "asked {} times", asked.get());
     bench.network.world.borrow_mut().liar = None;
     bench.advance(5 * SECOND);
+    assert_eq!(bench.offsets(0).len(), 10);
+}
+
+/// Who asked after a topic and was refused was told so for `metadata.max.age.ms`, five minutes, after the right had come.
+#[test]
+fn a_topic_that_is_allowed_after_all_is_told_of_soon() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    bench.network.world.borrow_mut().cluster.deny_topic("t");
+    let topic = bench.topic();
+    let ask = |bench: &mut Bench| {
+        let (consumer, told) = (bench.consumer.clone(), Rc::new(Cell::new(None)));
+        let tells = told.clone();
+        bench.executor.spawn(async move { tells.set(Some(consumer.wait_partitions(topic).await.ok())) });
+        bench.advance(SECOND);
+        told.get()
+    };
+    assert_eq!(ask(&mut bench), Some(None));
+    bench.network.world.borrow_mut().cluster.allow_topic("t");
+    assert_eq!((ask(&mut bench), ask(&mut bench)), (Some(None), Some(Some(3))));
+}
+
+/// Who waits for a place hears of it also if it is somebody else who says it, and not the broker.
+#[test]
+fn who_waits_for_a_place_hears_of_a_seek() {
+    let mut bench = Bench::new(Release::V4_3, 1, 2, Config::new(), calm());
+    let topic = bench.topic();
+    let silence = Rule::new(Action::Silence).api(Api::ListOffsets).times(u64::MAX);
+    bench.network.world.borrow_mut().cluster.add_rule(silence);
+    bench.consumer.assign(topic, 0, Start::End).unwrap();
+    let found = Rc::new(Cell::new(None));
+    let (consumer, there) = (bench.consumer.clone(), found.clone());
+    bench.executor.spawn(async move { there.set(Some(consumer.wait_position(topic, 0).await)) });
+    bench.advance(SECOND);
+    bench.consumer.seek(topic, 0, Start::Offset(0));
+    bench.advance(SECOND);
+    assert_eq!(found.get(), Some(Ok(0)));
+}
+
+/// Beside a broker before Kafka 2.7, which is asked whether its log has what was read, there is a later one, whose answers to Fetch say
+/// so: it was waited for to be asked, too, and never was.
+#[test]
+fn a_partition_that_moves_to_a_later_broker_is_read_on() {
+    let config = config_with(|config| config.metadata_max_age = Duration::from_millis(100));
+    let mut bench = Bench::new(Release::V3_9, 2, 4, config, calm());
+    let topic = bench.topic();
+    let old = Rc::new(Cell::new(true));
+    let is_old = old.clone();
+    bench.network.world.borrow_mut().liar = Some(Box::new(move |request, answer| {
+        if request[..2] != (ApiKey::ApiVersions as i16).to_be_bytes() || !is_old.get() {
+            return answer;
+        }
+        let version = i16::from_be_bytes([request[2], request[3]]);
+        rewrite(version, &answer, 8, |answer: &mut ApiVersionsResponse| {
+            for api in answer.api_keys.iter_mut().filter(|api| api.api_key == ApiKey::Fetch as i16) {
+                api.max_version = 11;
+            }
+        })
+    }));
+    for (partition, node) in [(0, 1), (1, 2), (2, 1)] {
+        bench.network.world.borrow_mut().cluster.move_leader("t", partition, node);
+        bench.send(partition, (0..5).map(|i| vec![i; 50]));
+    }
+    bench.poll(100, 0);
+    for partition in [2, 1, 0] {
+        bench.consumer.assign(topic, partition, Start::Beginning).unwrap();
+        bench.advance(2 * SECOND);
+        old.set(false);
+    }
+    assert_eq!(bench.offsets(0).len(), 5);
+    bench.network.world.borrow_mut().cluster.move_leader("t", 0, 2);
+    bench.advance(2 * SECOND);
+    bench.send(0, (0..5).map(|i| vec![i; 50]));
+    bench.advance(60 * SECOND);
     assert_eq!(bench.offsets(0).len(), 10);
 }
