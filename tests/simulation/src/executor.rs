@@ -109,6 +109,9 @@ impl Future for Sleep {
     }
 }
 
+/// More polls at one instant than any honest run needs.
+const POLLS_AN_INSTANT: u64 = 20_000;
+
 /// Runs tasks. Dropping it drops them.
 pub struct Executor {
     /// Its time.
@@ -198,6 +201,36 @@ impl Executor {
                 Ok(false)
             }
             None => Ok(false),
+        }
+    }
+
+    /// Lets everything happen that does until then.
+    ///
+    /// # Errors
+    /// A busy loop, or what the check found.
+    pub fn advance(&mut self, until: u64) -> Result<(), String> {
+        while self.time.now() < until {
+            if !self.step(until, POLLS_AN_INSTANT)? && self.time.now() < until {
+                // Nothing is left to happen by itself before then.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets everything happen until it is `done`.
+    ///
+    /// # Errors
+    /// It is not by then. A busy loop, or what the check found.
+    pub fn until(&mut self, at: u64, done: impl Fn(&Executor) -> bool) -> Result<(), String> {
+        loop {
+            let more = self.step(at, POLLS_AN_INSTANT)?;
+            if done(self) {
+                return Ok(());
+            }
+            if !more {
+                return Err(format!("not done by {at} us, and nothing is left to happen"));
+            }
         }
     }
 }

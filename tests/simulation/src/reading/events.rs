@@ -1,7 +1,8 @@
 //! What happens to the cluster and the client, and the healing.
 
+use super::driver::Driver;
 use super::plan::{Event, Plan};
-use super::{Driver, GROUP, World, name};
+use super::{GROUP, World, name};
 use crate::executor::Executor;
 use crate::network::{Weather, millis};
 use demitasse_core::Start;

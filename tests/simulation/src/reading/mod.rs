@@ -1,7 +1,7 @@
 //! The consumer against the model broker: logs that grow, are cut at both ends and change their leaders, while a reader
 //! polls, pauses, seeks and commits; until all has healed and everything has been read.
 //!
-//! [`plan`] draws a run from its seed: `writer` fills the logs, with transactions and gaps; `events` happen to brokers and
+//! [`plan`] draws a run from its seed: `driver` is the client with its tasks; `writer` fills the logs, with transactions and gaps; `events` happen to brokers and
 //! client; `reader` reads, and does what stands in `acts` beside it; and [`ledger`] knows what was ever in the logs and holds
 //! each record that is handed out against it, at once, and each offset that the group keeps. In some runs brokers lie
 //! (`liar`) until all heals: then nothing may break meanwhile, and behind it all must be as it is in the others.
@@ -9,6 +9,7 @@
 mod account;
 mod acts;
 mod batch;
+mod driver;
 mod events;
 pub mod ledger;
 mod liar;
@@ -21,14 +22,14 @@ pub use batch::{batch, marker};
 pub use world::World;
 
 use crate::executor::Executor;
-use crate::network::{FIRST_PORT, Network, millis};
-use crate::platform::{CellLock, Codec, SimulatedClock, tables_with};
-use crate::simulate::{Broken, advance, until};
+use crate::network::{Network, millis};
+use crate::simulate::Broken;
 use demitasse_broker::{Cluster, Faults};
-use demitasse_core::{CommitError, Consumer, Counters, Inflater, Scratch, Settings, Start, StartError, State};
-use ledger::{Ledger, Told};
+use demitasse_core::{CommitError, Counters, Start};
+use driver::Driver;
+use ledger::Told;
 use plan::Plan;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -117,7 +118,8 @@ pub struct Report {
 pub fn run(plan: &Plan) -> Result<Report, Broken> {
     let mut executor = Executor::new();
     let network = network(plan, &mut executor);
-    let told = catch_unwind(AssertUnwindSafe(|| live(plan, executor, network.clone()))).unwrap_or_else(|panic| {
+    let lived = AssertUnwindSafe(|| Run::begin(plan, executor, network.clone())?.live());
+    let told = catch_unwind(lived).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(format!("panic: {}", text.unwrap_or("without a text")))
     });
@@ -142,159 +144,145 @@ pub fn name(topic: usize) -> String {
     format!("t{topic}")
 }
 
-struct Driver {
+/// A run that is under way.
+struct Run<'a> {
+    plan: &'a Plan,
+    executor: Executor,
+    driver: Driver,
     world: World,
-    scratch: (usize, usize),
-    clock: usize,
-    connections: Vec<usize>,
+    writers: Vec<usize>,
+    readers: Vec<usize>,
 }
 
-impl Driver {
-    fn spawn_clock(&mut self, executor: &mut Executor) {
-        let (consumer, network) = (self.world.consumer.clone(), self.world.network.clone());
-        self.clock = executor.spawn(async move { consumer.run_clock(&network).await });
+impl Run<'_> {
+    fn begin(plan: &Plan, mut executor: Executor, network: Network) -> Result<Run<'_>, String> {
+        let driver = Driver::start(plan, &mut executor, network)?;
+        let (world, time) = (driver.world.clone(), executor.time.clone());
+        if plan.lies {
+            let told = world.ledger.clone();
+            let liar = liar::liar(plan.seed, plan.topics.len(), move || told.borrow_mut().told.lies += 1);
+            world.network.world.borrow_mut().liar = Some(liar);
+        }
+        let mut writers = Vec::new();
+        for (topic, partition) in world.partitions() {
+            world.assign(topic, partition, Start::Beginning);
+            writers.push(executor.spawn(writer::write(world.clone(), plan.clone(), time.clone(), topic, partition)));
+        }
+        let read = |number| executor.spawn(reader::read(world.clone(), plan.clone(), time.clone(), number));
+        let readers = (0..plan.readers).map(read).collect();
+        Ok(Run { plan, executor, driver, world, writers, readers })
     }
 
-    fn spawn_connection(&self, executor: &mut Executor, slot: usize) -> usize {
-        let (consumer, network) = (self.world.consumer.clone(), self.world.network.clone());
-        let (mut frame, mut receive) = (vec![0; self.scratch.0], vec![0; self.scratch.1]);
-        executor.spawn(async move {
-            let scratch = Scratch::new(&mut frame, &mut receive);
-            consumer.run_connection(&network, slot, scratch).await;
-        })
+    fn live(mut self) -> Result<Report, String> {
+        let plan = self.plan;
+        for &(at, event) in &plan.events {
+            self.executor.advance(at)?;
+            events::happen(event, plan, &mut self.executor, &mut self.driver);
+            self.world.verdict()?;
+        }
+        self.executor.advance(plan.heal_at)?;
+        events::heal(plan, &self.world, self.executor.time.now());
+        self.writers_end()?;
+        self.catch_up(plan.heal_at + 120_000_000, "healed, but not caught up")?;
+        if plan.has_group() {
+            self.keep_and_go_on()?;
+        }
+        // The rest is not what the plan drew.
+        let told = self.world.ledger.borrow().told;
+        self.read_all_again()?;
+        self.close()?;
+        Ok(Report { trace: self.world.network.trace(), counters: self.world.consumer.counters(), told })
     }
-}
 
-fn live(plan: &Plan, mut executor: Executor, network: Network) -> Result<Report, String> {
-    let time = executor.time.clone();
-    let c = plan.capacities;
-    c.check().map_err(|error| format!("the plan cannot be: {error}"))?;
-    let clock = SimulatedClock { time: time.clone(), wall_offset: Rc::new(Cell::new(0)) };
-    let consumer = Rc::new(Consumer::new(CellLock::new(State::new(tables_with(&c, plan.chunks))), clock));
-    let buffer = |bytes: u32| vec![0xdb; bytes as usize].into_boxed_slice();
-    consumer.lend((0..plan.chunks).map(|_| buffer(plan.chunk_bytes)));
-    if cfg!(feature = "server") {
-        consumer.lend_inflater(Box::new(Inflater::new(Codec::default(), buffer(plan.chunk_bytes))));
+    /// All is written, and nobody lies any more.
+    fn writers_end(&mut self) -> Result<(), String> {
+        // By now nobody draws what to do; they only read on.
+        let done = |executor: &Executor| self.writers.iter().all(|&task| executor.is_done(task));
+        self.executor.until(self.plan.heal_at + 60_000_000, done)?;
+        writer::end_all(&self.world);
+        if self.plan.lies {
+            // What was under way at the healing has come.
+            self.executor.advance(self.executor.time.now() + 10_000_000)?;
+            events::believe(&self.world);
+        }
+        Ok(())
     }
-    let scratch = (c.frame_bytes as usize, c.receive_bytes as usize);
-    let settings = Settings::new(&plan.config).map_err(StartError::from);
-    let started = settings
-        .and_then(|settings| consumer.start(settings, &[("broker", FIRST_PORT)], scratch, plan.seed as u32 | 1));
-    started.map_err(|error| format!("the plan cannot be: {error}"))?;
-    let topics = (0..plan.topics.len()).map(|topic| consumer.topic(&name(topic)).map_err(|error| error.to_string()));
-    let topics = topics.collect::<Result<Vec<_>, _>>()?;
-    let ledger = Rc::new(RefCell::new(Ledger::new(plan)));
-    let world = World { consumer, network, topics, ledger, broken: Rc::default(), commits: Rc::default() };
 
-    let mut driver = Driver { world: world.clone(), scratch, clock: 0, connections: Vec::new() };
-    let audited = world.clone();
-    executor.check_with(move || {
-        audited.audit_commits();
-        audited.consumer.audit()
-    });
-    driver.spawn_clock(&mut executor);
-    driver.connections = (0..c.connections as usize).map(|slot| driver.spawn_connection(&mut executor, slot)).collect();
+    /// By then all that is in the logs is handed out; if not, `what` is broken.
+    fn catch_up(&mut self, at: u64, what: &str) -> Result<(), String> {
+        let world = &self.world;
+        self.executor
+            .until(at, |_| world.broken.borrow().is_some() || world.is_caught_up())
+            .map_err(|error| format!("{what}: {error}: {}", world.backlog()))?;
+        world.verdict()
+    }
 
-    if plan.lies {
-        let told = world.ledger.clone();
-        let liar = liar::liar(plan.seed, plan.topics.len(), move || told.borrow_mut().told.lies += 1);
-        world.network.world.borrow_mut().liar = Some(liar);
-    }
-    let mut writers = Vec::new();
-    for (topic, partition) in world.partitions() {
-        world.assign(topic, partition, Start::Beginning);
-        writers.push(executor.spawn(writer::write(world.clone(), plan.clone(), time.clone(), topic, partition)));
-    }
-    let read = |number| executor.spawn(reader::read(world.clone(), plan.clone(), time.clone(), number));
-    let readers: Vec<usize> = (0..plan.readers).map(read).collect();
-    for &(at, event) in &plan.events {
-        advance(&mut executor, at)?;
-        events::happen(event, plan, &mut executor, &mut driver);
-        world.verdict()?;
-    }
-    advance(&mut executor, plan.heal_at)?;
-    events::heal(plan, &world, time.now());
-    // By now nobody draws what to do; they only read on.
-    until(&mut executor, plan.heal_at + 60_000_000, |executor| writers.iter().all(|&task| executor.is_done(task)))?;
-    writer::end_all(&world);
-    if plan.lies {
-        // What was under way at the healing has come.
-        advance(&mut executor, time.now() + 10_000_000)?;
-        events::believe(&world);
-    }
-    until(&mut executor, plan.heal_at + 120_000_000, |_| world.broken.borrow().is_some() || world.is_caught_up())
-        .map_err(|error| format!("healed, but not caught up: {error}: {}", world.backlog()))?;
-    world.verdict()?;
-    if plan.has_group() {
-        keep_and_go_on(&mut executor, &world)?;
-    }
-    let told = world.ledger.borrow().told;
-    read_all_again(&mut executor, &world)?;
-
-    world.will_commit();
-    let closing = world.consumer.clone();
-    let close = executor.spawn(async move {
-        let _ = closing.close().await;
-    });
-    let tasks = [&driver.connections[..], &readers, &[driver.clock, close]].concat();
-    let done = |executor: &Executor| tasks.iter().all(|&task| executor.is_done(task));
-    until(&mut executor, time.now() + 10_000_000, done).map_err(|error| format!("close: {error}"))?;
-    world.verdict()?;
-    let gauges = world.consumer.gauges();
-    if gauges.bytes_held > 0 || gauges.bytes_in_flight > 0 {
-        return Err(format!("at the end {gauges:?}"));
-    }
-    Ok(Report { trace: world.network.trace(), counters: world.consumer.counters(), told })
-}
-
-/// The positions are kept, and where they are somebody goes on who knows nothing else.
-fn keep_and_go_on(executor: &mut Executor, world: &World) -> Result<(), String> {
-    let kept = Rc::new(RefCell::new((None, Vec::new())));
-    let (committing, outcome) = (world.clone(), kept.clone());
-    let task = executor.spawn(async move {
-        // The first may wait out a backoff of before.
-        loop {
-            // A truncation may be noticed meanwhile, in a log that has grown again to where the reader is.
-            committing.will_commit();
-            let positions = committing.positions();
-            let committed = committing.consumer.commit().await;
-            *outcome.borrow_mut() = (Some(committed), positions);
-            if !matches!(committed, Err(CommitError::TimedOut { .. })) {
-                return;
+    /// The positions are kept, and where they are somebody goes on who knows nothing else.
+    fn keep_and_go_on(&mut self) -> Result<(), String> {
+        let (executor, world) = (&mut self.executor, self.world.clone());
+        let kept = Rc::new(RefCell::new((None, Vec::new())));
+        let (committing, outcome) = (world.clone(), kept.clone());
+        let task = executor.spawn(async move {
+            // The first may wait out a backoff of before.
+            loop {
+                // A truncation may be noticed meanwhile, in a log that has grown again to where the reader is.
+                committing.will_commit();
+                let positions = committing.positions();
+                let committed = committing.consumer.commit().await;
+                *outcome.borrow_mut() = (Some(committed), positions);
+                if !matches!(committed, Err(CommitError::TimedOut { .. })) {
+                    return;
+                }
             }
+        });
+        executor
+            .until(executor.time.now() + 10_000_000, |executor| executor.is_done(task))
+            .map_err(|error| format!("healed, but no commit: {error} {}", world.backlog()))?;
+        let (outcome, positions) = kept.take();
+        if outcome != Some(Ok(())) {
+            return Err(format!("healed, but the commit: {outcome:?}"));
         }
-    });
-    until(executor, executor.time.now() + 10_000_000, |executor| executor.is_done(task))
-        .map_err(|error| format!("healed, but no commit: {error} {}", world.backlog()))?;
-    let (outcome, positions) = kept.take();
-    if outcome != Some(Ok(())) {
-        return Err(format!("healed, but the commit: {outcome:?}"));
-    }
-    for ((topic, partition), position) in world.partitions().into_iter().zip(positions) {
-        let committed = world.network.world.borrow().cluster.committed(GROUP, &name(topic), partition);
-        if position != committed.map(|(offset, _)| offset) {
-            return Err(format!("t{topic}-{partition} is at {position:?}, the group keeps {committed:?}"));
+        for ((topic, partition), position) in world.partitions().into_iter().zip(positions) {
+            let committed = world.network.world.borrow().cluster.committed(GROUP, &name(topic), partition);
+            if position != committed.map(|(offset, _)| offset) {
+                return Err(format!("t{topic}-{partition} is at {position:?}, the group keeps {committed:?}"));
+            }
+            world.assign(topic, partition, Start::Committed);
         }
-        world.assign(topic, partition, Start::Committed);
+        self.catch_up(self.executor.time.now() + 60_000_000, "not recalled")
     }
-    until(executor, executor.time.now() + 60_000_000, |_| world.broken.borrow().is_some() || world.is_caught_up())
-        .map_err(|error| format!("not recalled: {error}: {}", world.backlog()))?;
-    world.verdict()
-}
 
-/// From its beginning to its end every log is handed out, record by record.
-fn read_all_again(executor: &mut Executor, world: &World) -> Result<(), String> {
-    for (topic, partition) in world.partitions() {
-        world.ledger.borrow_mut().forget_handed_out(topic, partition);
-        world.assign(topic, partition, Start::Beginning);
+    /// From its beginning to its end every log is handed out, record by record.
+    fn read_all_again(&mut self) -> Result<(), String> {
+        let world = self.world.clone();
+        for (topic, partition) in world.partitions() {
+            world.ledger.borrow_mut().forget_handed_out(topic, partition);
+            world.assign(topic, partition, Start::Beginning);
+        }
+        self.catch_up(self.executor.time.now() + 120_000_000, "healed, but not read again")?;
+        for (topic, partition) in world.partitions() {
+            let network = world.network.world.borrow();
+            let log = network.cluster.partition(&name(topic), partition).ok_or("no partition")?;
+            world.ledger.borrow().all_handed_out(topic, partition, log.start_offset())?;
+        }
+        Ok(())
     }
-    until(executor, executor.time.now() + 120_000_000, |_| world.broken.borrow().is_some() || world.is_caught_up())
-        .map_err(|error| format!("healed, but not read again: {error}: {}", world.backlog()))?;
-    world.verdict()?;
-    for (topic, partition) in world.partitions() {
-        let network = world.network.world.borrow();
-        let log = network.cluster.partition(&name(topic), partition).ok_or("no partition")?;
-        world.ledger.borrow().all_handed_out(topic, partition, log.start_offset())?;
+
+    /// Everybody comes to an end, and all that was lent is back.
+    fn close(&mut self) -> Result<(), String> {
+        self.world.will_commit();
+        let closing = self.world.consumer.clone();
+        let close = self.executor.spawn(async move {
+            let _ = closing.close().await;
+        });
+        let tasks = [&self.driver.connections[..], &self.readers, &[self.driver.clock, close]].concat();
+        let done = |executor: &Executor| tasks.iter().all(|&task| executor.is_done(task));
+        self.executor.until(self.executor.time.now() + 10_000_000, done).map_err(|error| format!("close: {error}"))?;
+        self.world.verdict()?;
+        let gauges = self.world.consumer.gauges();
+        if gauges.bytes_held > 0 || gauges.bytes_in_flight > 0 {
+            return Err(format!("at the end {gauges:?}"));
+        }
+        Ok(())
     }
-    Ok(())
 }
